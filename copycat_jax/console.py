@@ -1,0 +1,53 @@
+"""What a person at a terminal sees: progress bars, and the one place where a UserError becomes exit code 2."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from copycat_jax.errors import UserError
+
+T = TypeVar("T")
+EXIT_USER_ERROR = 2
+
+
+def run_command(program: str, command: Callable[[], int | None]) -> int:
+    """Runs `command` and returns the process's exit code: its own, 2 for a UserError, 130 for an interrupt.
+
+    A UserError is printed to standard error as one line, `program: message`.
+    """
+    try:
+        return command() or 0
+    except UserError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 130
+
+
+def progress(items: Iterable[T], label: str, total: int | None = None, unit: str = "it") -> Iterator[T]:
+    """Iterates over `items` behind a progress bar on standard error (silent where that is not a terminal)."""
+    from tqdm import tqdm
+
+    yield from tqdm(items, desc=label, total=total, unit=unit, file=sys.stderr, disable=None, dynamic_ncols=True)
+
+
+def progress_bar(label: str, total: int | None = None, initial: int = 0, unit: str = "it"):
+    """An open tqdm bar for loops that advance by hand; a context manager with `update` and `set_postfix_str`."""
+    from tqdm import tqdm
+
+    return tqdm(desc=label, total=total, initial=initial, unit=unit, file=sys.stderr, disable=None, dynamic_ncols=True)
+
+
+def say(message: str) -> None:
+    """Prints one line to standard output at once."""
+    print(message, flush=True)
+
+
+def warn(message: str) -> None:
+    """Prints one warning line to standard error at once."""
+    print(f"warning: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,26 @@
+"""The one exception that is a user's to mend; `copycat_jax.console` turns it into one line and exit code 2."""
+
+
+class UserError(Exception):
+    """A mistake of the user's: one line that says what is wrong, where, and what to do.
+
+    Args:
+      what: what was wrong, with the value that was found.
+      where: the file, field, flag or argument it was found in; empty if `what` names it.
+      remedy: what to do about it, as an imperative sentence.
+    """
+
+    def __init__(self, what: str, where: str = "", remedy: str = ""):
+        self.what, self.where, self.remedy = what, where, remedy
+        line = f"{where}: {what}" if where else what
+        if remedy:
+            line = f"{line.rstrip('.')}. {remedy}"
+        super().__init__(" ".join(line.split()))
+
+
+def nearest(name: str, known: object) -> str:
+    """Returns "Did you mean 'x'?" for the closest of the `known` names, or an empty string."""
+    import difflib
+
+    close = difflib.get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.6)  # type: ignore[attr-defined]
+    return f"Did you mean '{close[0]}'?" if close else ""

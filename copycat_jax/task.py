@@ -1,0 +1,55 @@
+"""Contract 2: the pure functions that a model hands to the trainer, which never sees a Flax module."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from copycat_jax.batch import Batch
+
+Array = Any
+Params = Any  # {group: nested dict of arrays}
+Rngs = Any  # {name: typed PRNG key}, already folded with the step
+
+
+class Term(NamedTuple):
+    """One named loss or metric as (sum, count), divided once, at the very end; weight 0 = only logged."""
+
+    sum: Array  # float32 scalar
+    count: Array  # float32 scalar
+    weight: Array | float = 0.0
+
+
+Terms = dict[str, Term]
+
+
+def total(terms: Terms) -> Array:
+    """The scalar to minimise: sum over terms of weight * sum / count."""
+    return sum(
+        t.weight * t.sum / t.count for t in terms.values() if not (isinstance(t.weight, float) and t.weight == 0)
+    )
+
+
+class Task(NamedTuple):
+    """A model as the trainer sees it.
+
+    Attributes:
+      name: the kind written into checkpoints and bundles ("copycat", "speaker", ...).
+      groups: the top keys of params and of the optimizer state, in the order in which one step updates them.
+      init: (rng, batch) -> {group: parameters}. Shapes only depend on the configuration, never on the batch's content.
+      loss: group -> function (params, batch, rngs, step, carry) -> (terms, carry). The trainer minimises
+        total(terms) with respect to params[group] alone. `carry` is None for the first group and what the previous
+        group returned, gradient stopped, for the next (the generator's windows for the adversary).
+      evaluate: (params, batch) -> terms, deterministic (posterior mean, no dropout).
+      synthesize: (params, batch) -> float32 [B, T, M] log-mel, deterministic, for plots during training.
+      sharding_rules: (regular expression on the parameter path, PartitionSpec axes as a tuple), first match wins;
+        what matches none takes the trainer's default (largest divisible dimension over "fsdp").
+      rng_names: the streams the losses draw from.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    init: Callable[[Array, Batch], Params]
+    loss: dict[str, Callable[[Params, Batch, Rngs, Array, Any], tuple[Terms, Any]]]
+    evaluate: Callable[[Params, Batch], Terms]
+    synthesize: Callable[[Params, Batch], Array]
+    sharding_rules: tuple[tuple[str, tuple], ...] = ()
+    rng_names: tuple[str, ...] = ("dropout", "sample")

@@ -1,0 +1,66 @@
+"""Package metadata; tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAMED = [
+    "jax>=0.10.2,<0.13",
+    "flax>=0.12.8",
+    "optax>=0.2.8",
+    "orbax-checkpoint>=0.12",
+    "numpy>=2.0",
+    "librosa>=0.11",
+    "tensorflow-datasets>=4.9.10",
+    "transformers>=5.0",
+    "ml-collections>=1.1.0",
+]
+IMPLIED = [
+    "grain>=0.2.18",
+    "array-record>=0.8.3",
+    "importlib_resources>=6.0",
+    "safetensors>=0.5",
+    "flatbuffers>=24.3",
+    "soundfile>=0.13",
+    "soxr>=0.5",
+    "absl-py>=2.1",
+    "tensorboardX>=2.6",
+    "matplotlib>=3.8",
+    "pillow>=10",
+    "jaxtyping>=0.2.36",
+    "tqdm>=4.66",
+]
+TEXT = ["gruut==2.4.0", "gruut-lang-en==2.0.1", "pocketsphinx>=5.1,<6"]
+EXTRAS = {
+    "f0": ["pyworld>=0.3.5"],
+    "onnx": ["jax2onnx>=0.17", "onnxruntime>=1.20"],
+    "tf": ["tensorflow-cpu>=2.21"],
+    "beam": ["apache-beam>=2.77"],
+    "web": ["gradio>=6"],
+    "eval": ["swift-f0==0.3.0", "onnxruntime>=1.20", "scipy>=1.14", "faster-whisper==1.2.1"],
+    "parity": ["torch==2.13.0"],
+}
+EXTRAS["dev"] = EXTRAS["beam"] + [
+    "pytest>=8",
+    "hypothesis>=6.100",
+    "beartype>=0.19",
+    "ruff>=0.8",
+    "pyright>=1.1.390",
+    "import-linter>=2.1",
+    "build>=1.2",
+]
+
+setup(
+    name="copycat-jax",
+    version="0.1.0",
+    description="Speech synthesis in JAX that controls prosody: CopyCat transfer and linguistics-driven selection",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["copycat_jax", "copycat_jax.*", "prosody_vae", "prosody_vae.*"]),
+    package_data={"copycat_jax": ["pretrained/*", "pretrained/*/*", "text/*.tsv", "py.typed"]},
+    install_requires=NAMED + IMPLIED + TEXT,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["copycat = copycat_jax.cli:main"]},
+)

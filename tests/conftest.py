@@ -1,0 +1,28 @@
+"""Strict by default: eight CPU devices, rank promotion an error; what needs ../shared says why it skips."""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest
+
+SHARED = Path(os.environ.get("COPYCAT_CORPORA", Path(__file__).resolve().parents[2] / "shared" / "corpora"))
+
+
+@pytest.fixture(autouse=True)
+def _strict_jax():
+    if "jax" in sys.modules:
+        sys.modules["jax"].config.update("jax_numpy_rank_promotion", "raise")
+    yield
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder of real and rendered speech beside the project; skips where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no speech corpora at {SHARED}; set COPYCAT_CORPORA to a folder that holds them")
+    return SHARED
