@@ -1,0 +1,1 @@
+"""Where every phone lies in its recording."""

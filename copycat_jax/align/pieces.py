@@ -1,0 +1,98 @@
+"""Where a long recording may be cut for synthesis, and how the results are joined again.
+
+The models were trained on utterances of at most ten seconds with at most 100 ms of silence at either edge, so longer
+recordings are cut inside their pauses, each piece keeps as much of the pause, and what lies between two pieces is
+bridged afterwards, from the last frame of one to the first of the next.
+"""
+
+import bisect
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from copycat_jax.align.durations import SILENCE
+from copycat_jax.spec import Interval
+
+EDGE_S = 0.1
+
+
+class Piece(NamedTuple):
+    """Frames [start, stop) of a recording, and the phones in them: `first` is the index of durations[0]'s phone."""
+
+    start: int
+    stop: int
+    first: int
+    durations: np.ndarray  # int32, their sum is stop - start
+
+
+def cut(
+    symbols: Sequence[str], durations: np.ndarray, words: Sequence[Interval], hop_s: float, longest_s: float
+) -> tuple[Piece, ...]:
+    """Cuts a recording into pieces of at most `longest_s` seconds.
+
+    A cut falls into the longest pause of the latter half of what may still be taken, failing that into any pause,
+    failing that between two words, failing that between two phones.
+
+    Args:
+      symbols: phones of the recording.
+      durations: their frames, int32 [P].
+      words: where its words lie, in seconds.
+      hop_s: seconds per frame.
+      longest_s: longest piece, in seconds.
+
+    Returns:
+      Pieces in order; a recording that is short enough is one piece.
+    """
+    edges = np.concatenate([[0], np.cumsum(durations)])
+    longest, margin = int(longest_s / hop_s), max(1, round(EDGE_S / hop_s))
+    word_ends = [round(word.end_s / hop_s) for word in words]
+    pieces, start = [], 0
+    while edges[-1] - start > longest:
+        stop, following = _next_cut(symbols, edges, word_ends, start, longest, margin)
+        pieces.append(_piece(edges, start, stop))
+        start = following
+    return (*pieces, _piece(edges, start, int(edges[-1])))
+
+
+def join(mels: Sequence[np.ndarray], pieces: Sequence[Piece], frames: int) -> np.ndarray:
+    """Puts results of pieces [V, stop - start, M] on one time axis, [V, frames, M], and bridges the gaps."""
+    joined = np.zeros((mels[0].shape[0], frames, mels[0].shape[2]), np.float32)
+    for i, (mel, piece) in enumerate(zip(mels, pieces, strict=True)):
+        joined[:, piece.start : piece.stop] = mel
+        gap = piece.start - pieces[i - 1].stop if i else 0
+        if gap:
+            weight = (np.arange(1, gap + 1, dtype=np.float32) / (gap + 1))[None, :, None]
+            bridge = (1 - weight) * mels[i - 1][:, -1:] + weight * mel[:, :1]
+            joined[:, piece.start - gap : piece.start] = bridge
+    return joined
+
+
+def _next_cut(
+    symbols: Sequence[str], edges: np.ndarray, word_ends: Sequence[int], start: int, longest: int, margin: int
+) -> tuple[int, int]:
+    """Where the piece that begins at `start` stops, and where the next one starts."""
+    last = start + longest
+    pauses = []
+    for i, symbol in enumerate(symbols):
+        left, right = int(edges[i]), int(edges[i + 1])
+        stop, following = min(left + margin, right), max(right - margin, left)
+        if stop > following:  # a short pause: each side keeps half of it
+            stop = following = (left + right + 1) // 2
+        if symbol == SILENCE and left > start + margin and stop <= last and following < edges[-1]:
+            pauses.append((right - left, stop, following))
+    late = [pause for pause in pauses if pause[1] > start + longest // 2]
+    if late or pauses:
+        return max(late or pauses)[1:]
+    for ends in (word_ends, edges.tolist()):
+        at = bisect.bisect_right(ends, last) - 1
+        if at >= 0 and start < ends[at] < edges[-1]:
+            return ends[at], ends[at]
+    return last, last  # one phone longer than a piece
+
+
+def _piece(edges: np.ndarray, start: int, stop: int) -> Piece:
+    first = int(np.searchsorted(edges, start, side="right")) - 1
+    after = int(np.searchsorted(edges, stop, side="left"))
+    bounds = np.clip(edges[first : after + 1], start, stop)
+    return Piece(start, stop, first, np.diff(bounds).astype(np.int32))

@@ -1,0 +1,1 @@
+"""Sound on the host: files, frames, log-mels, pitch. NumPy only."""

@@ -1,0 +1,144 @@
+"""Fundamental frequency, voicing and energy on the frames of a mel spectrogram; a voice's register and spread."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from copycat_jax.audio.mel import frame_signal, window
+from copycat_jax.audio.signal import resample
+from copycat_jax.errors import UserError, nearest
+from copycat_jax.spec import MelSpec
+
+TRACKERS = ("pyin", "dio", "none")
+
+# pYIN at about 16 kHz in frames of 64 ms: three periods of the lowest voice; fifteen times real time on one core.
+# A prior on higher thresholds than librosa's (2, 18) hears more of the low, creaky frames that a register needs.
+_PYIN_RATE_HZ = 16000
+_PYIN_FRAME = 1024
+_PYIN_RESOLUTION = 0.2
+_PYIN_THRESHOLDS = (2, 12)
+_DIO_RATE_HZ = 24000
+
+
+def track_f0(
+    samples: Float[np.ndarray, " N"],
+    rate: int,
+    frames: int,
+    hop_s: float,
+    tracker: str = "pyin",
+    fmin_hz: float = 55.0,
+    fmax_hz: float = 600.0,
+) -> Float[np.ndarray, " T"]:
+    """Tracks the fundamental frequency at the centres of mel frames.
+
+    Args:
+      samples: the signal, float32 [N].
+      rate: its sample rate in Hz.
+      frames: how many values to return, T.
+      hop_s: seconds between frames; value t stands at (t + 0.5) * hop_s, the centre of frame t.
+      tracker: "pyin" (librosa), "dio" (pyworld's dio and stonemask) or "none" (all unvoiced).
+      fmin_hz: lowest frequency looked for.
+      fmax_hz: highest frequency looked for.
+
+    Returns:
+      F0 in Hz, float32 [T]; 0 where the frame is unvoiced.
+
+    Raises:
+      UserError: the tracker is unknown, or pyworld is not installed.
+    """
+    if tracker not in TRACKERS:
+        known = f"{nearest(tracker, TRACKERS)} Known: {', '.join(TRACKERS)}."
+        raise UserError(f"unknown pitch tracker '{tracker}'", remedy=known)
+    if tracker == "none" or not np.any(samples):
+        return np.zeros(frames, np.float32)
+    track = _pyin if tracker == "pyin" else _dio
+    return track(np.asarray(samples, np.float32), rate, frames, hop_s, fmin_hz, fmax_hz).astype(np.float32)
+
+
+def _pyin(samples: np.ndarray, rate: int, frames: int, hop_s: float, fmin_hz: float, fmax_hz: float) -> np.ndarray:
+    import librosa
+
+    hop = max(1, round(_PYIN_RATE_HZ * hop_s))
+    signal = resample(samples, rate, hop / hop_s)  # the rate at which a hop is a whole number of samples
+    left = _PYIN_FRAME // 2 - hop // 2
+    right = max(0, (frames - 1) * hop + _PYIN_FRAME - left - len(signal))
+    f0, voiced_flag, _ = librosa.pyin(
+        np.pad(signal, (left, right)),
+        fmin=fmin_hz,
+        fmax=fmax_hz,
+        sr=hop / hop_s,
+        frame_length=_PYIN_FRAME,
+        hop_length=hop,
+        resolution=_PYIN_RESOLUTION,
+        beta_parameters=_PYIN_THRESHOLDS,
+        center=False,
+        fill_na=None,
+    )
+    return np.where(voiced_flag, f0, 0.0)[:frames]
+
+
+def _dio(samples: np.ndarray, rate: int, frames: int, hop_s: float, fmin_hz: float, fmax_hz: float) -> np.ndarray:
+    try:
+        import pyworld
+    except ImportError as error:
+        raise UserError(
+            "the pitch tracker 'dio' needs pyworld", remedy="Run: pip install 'copycat-jax[f0]', or use 'pyin'."
+        ) from error
+
+    if rate > _DIO_RATE_HZ:
+        samples, rate = resample(samples, rate, _DIO_RATE_HZ), _DIO_RATE_HZ
+    # WORLD's values stand at multiples of the hop; half a hop of silence before the signal moves them to its centres.
+    right = max(0, int(np.ceil((frames + 1) * hop_s * rate)) - len(samples))
+    signal = np.pad(samples, (round(hop_s * rate / 2), right)).astype(np.float64)
+    f0, times = pyworld.dio(signal, rate, f0_floor=fmin_hz, f0_ceil=fmax_hz, frame_period=1000 * hop_s)
+    return pyworld.stonemask(signal, f0, times, rate)[1 : frames + 1]
+
+
+def voiced(f0: Float[np.ndarray, " T"]) -> Bool[np.ndarray, " T"]:
+    """True where a frame has a fundamental frequency."""
+    return np.asarray(f0) > 0
+
+
+def continuous_log_f0(f0: Float[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
+    """Natural log of F0, straight through unvoiced stretches and held at the edges; zeros if nothing is voiced."""
+    at = np.flatnonzero(voiced(f0))
+    if len(at) == 0:
+        return np.zeros(len(f0), np.float32)
+    return np.interp(np.arange(len(f0)), at, np.log(np.asarray(f0, np.float64)[at])).astype(np.float32)
+
+
+def frame_energy(samples: Float[np.ndarray, " N"], spec: MelSpec) -> Float[np.ndarray, " T"]:
+    """Natural log of the root mean square of every windowed frame, clipped below at the spec's floor, float32 [T].
+
+    Raises:
+      UserError: the signal is shorter than the spec's padding.
+    """
+    frames, weights = frame_signal(samples, spec), window(spec) ** 2
+    power = np.einsum("tf,tf,f->t", frames, frames, weights / weights.sum())
+    return np.log(np.maximum(np.sqrt(power), spec.floor)).astype(np.float32)
+
+
+def _semitones(f0: Float[np.ndarray, " T"]) -> Float[np.ndarray, " V"]:
+    """Voiced F0 in semitones above 1 Hz, without what lies more than an octave from the median."""
+    heard = np.asarray(f0, np.float64)
+    heard = 12 * np.log2(heard[voiced(heard)])
+    return heard[np.abs(heard - np.median(heard)) <= 12.0] if len(heard) else heard
+
+
+def register_hz(f0: Float[np.ndarray, " T"]) -> float:
+    """A voice's register: the geometric mean of its voiced F0 in Hz, the outer tenths drawn in; NaN if none is voiced.
+
+    Values beyond the 10th and 90th percentile count as those percentiles: of the estimates tried on single clips (mean,
+    median, trimmed means, quantiles, weights by energy, without the last words) this comes nearest to the speaker's
+    register, and it does not mind octave errors. Give the curves of several clips, concatenated, for a better one.
+    Trackers miss the lowest, creaky frames, so compare registers only of curves from the same tracker.
+    """
+    heard = _semitones(f0)
+    if not len(heard):
+        return float("nan")
+    return float(2 ** (np.clip(heard, *np.quantile(heard, [0.1, 0.9])).mean() / 12))
+
+
+def spread_semitones(f0: Float[np.ndarray, " T"]) -> float:
+    """Standard deviation of voiced F0 in semitones, octave errors left out; NaN if nothing is voiced."""
+    heard = _semitones(f0)
+    return float(heard.std()) if len(heard) else float("nan")

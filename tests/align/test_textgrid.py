@@ -1,0 +1,154 @@
+import math
+
+import pytest
+
+from copycat_jax.align.textgrid import read_textgrid, write_textgrid
+from copycat_jax.errors import UserError
+from copycat_jax.spec import Alignment, Interval
+
+ALIGNMENT = Alignment(
+    (Interval(0.0, 0.25, "SIL"), Interval(0.25, 0.4, "HH"), Interval(0.4, 0.5, "AY1"), Interval(0.5, 1.0, "SIL")),
+    (Interval(0.25, 0.5, 'say "hi"'),),
+    -12.5,
+)
+
+MFA_LONG = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+xmin = 0
+xmax = 1.0
+tiers? <exists>
+size = 2
+item []:
+    item [1]:
+        class = "IntervalTier"
+        name = "speaker 1 - words"
+        xmin = 0
+        xmax = 1.0
+        intervals: size = 2
+        intervals [1]:
+            xmin = 0
+            xmax = 0.25
+            text = ""
+        intervals [2]:
+            xmin = 0.25
+            xmax = 0.5
+            text = "hi"
+    item [2]:
+        class = "IntervalTier"
+        name = "speaker 1 - phones"
+        xmin = 0
+        xmax = 1.0
+        intervals: size = 4
+        intervals [1]:
+            xmin = 0
+            xmax = 0.25
+            text = "sil"
+        intervals [2]:
+            xmin = 0.25
+            xmax = 0.4
+            text = "HH"
+        intervals [3]:
+            xmin = 0.4
+            xmax = 0.5
+            text = "AY1"
+        intervals [4]:
+            xmin = 0.5
+            xmax = 0.7
+            text = "spn"
+"""
+
+PRAAT_SHORT = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+0
+1
+<exists>
+3
+"IntervalTier"
+"phones"
+0
+1
+3
+0
+0.25
+"sp"
+0.25
+0.5
+"ay"
+0.5
+1
+""
+"TextTier"
+"clicks"
+0
+1
+1
+0.3
+"click"
+"IntervalTier"
+"words"
+0
+1
+1
+0.25
+0.5
+"eye"
+"""
+
+
+def test_written_and_read_again(tmp_path):
+    path = tmp_path / "new" / "a.TextGrid"
+    write_textgrid(path, ALIGNMENT)
+    assert read_textgrid(path) == ALIGNMENT
+    assert [p.name for p in path.parent.iterdir()] == ["a.TextGrid"]
+
+
+def test_no_score_is_nan(tmp_path):
+    write_textgrid(tmp_path / "a.TextGrid", ALIGNMENT._replace(score=math.nan))
+    assert math.isnan(read_textgrid(tmp_path / "a.TextGrid").score)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_mfa_long_format(tmp_path, encoding):
+    path = tmp_path / "mfa.TextGrid"
+    path.write_text(MFA_LONG, encoding=encoding)
+    alignment = read_textgrid(path)
+    assert [phone.label for phone in alignment.phones] == ["SIL", "HH", "AY1", "SPN", "SIL"]
+    assert alignment.phones[-1] == Interval(0.7, 1.0, "SIL")
+    assert alignment.words == (Interval(0.25, 0.5, "hi"),)
+    assert math.isnan(alignment.score)
+
+
+def test_praat_short_format(tmp_path):
+    path = tmp_path / "praat.TextGrid"
+    path.write_text(PRAAT_SHORT)
+    alignment = read_textgrid(path)
+    assert alignment.phones == (Interval(0.0, 0.25, "SIL"), Interval(0.25, 0.5, "AY0"), Interval(0.5, 1.0, "SIL"))
+    assert alignment.words == (Interval(0.25, 0.5, "eye"),)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "not a TextGrid"),
+        ("hello there", "not a TextGrid"),
+        (MFA_LONG[:500], "cut short"),
+        (MFA_LONG.replace("AY1", "aɪ"), "ARPABET"),
+        (MFA_LONG.replace("phones", "segments"), "no tier named 'phones'"),
+        (MFA_LONG.replace("xmin = 0.4\n", "xmin = 0.3\n"), "overlap"),
+    ],
+)
+def test_what_is_not_an_alignment_is_refused(tmp_path, content, message):
+    path = tmp_path / "bad.TextGrid"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        read_textgrid(path)
+
+
+def test_a_missing_file_and_an_unwritable_one(tmp_path):
+    with pytest.raises(UserError, match=r"none\.TextGrid"):
+        read_textgrid(tmp_path / "none.TextGrid")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        write_textgrid(tmp_path / "file" / "a.TextGrid", ALIGNMENT)
