@@ -1,0 +1,1 @@
+"""Speech corpora to shards of stored utterances."""

@@ -1,0 +1,346 @@
+"""The slow part of a corpus, done once: decode, trim, align, features of one utterance, kept by the hash of its input.
+
+The key is the SHA-256 of the recording's bytes, its text, its alignment's bytes, the options and FEATURE_VERSION; id
+and speaker are not part of it. Entries appear under their name only when complete (written aside, then renamed), so a
+build that is killed at any moment goes on where it stopped, and one cache may serve several builds at once. What is
+wrong with a recording is kept too.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+import threading
+import zipfile
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from copycat_jax.audio.pitch import TRACKERS
+from copycat_jax.corpus.readers import Raw
+from copycat_jax.corpus.record import ARRAYS, Utterance
+from copycat_jax.errors import UserError, nearest
+from copycat_jax.spec import HIFIGAN, Alignment, MelSpec
+from copycat_jax.text.phonemes import SIL_ID, to_ids
+
+FEATURE_VERSION = 1  # count up whenever the same input would give other features
+CLIPPED_SHARE = 1e-3  # of the samples in flat or full-scale runs of three or more
+_ALIGNMENT_SLACK_S = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureOptions:
+    """What, beside the recording and its text, decides an utterance's features.
+
+    Attributes:
+      spec: the mel convention.
+      f0: a tracker of audio.pitch.
+      audio_only: no text and no alignment; the whole utterance is one silence phone (for the speaker classifier).
+      lexicon: path of a custom pronunciation lexicon, or empty.
+    """
+
+    spec: MelSpec = HIFIGAN
+    f0: str = "pyin"
+    audio_only: bool = False
+    lexicon: str = ""
+
+    def digest(self) -> bytes:
+        """Hash of the options, the lexicon's content included."""
+        lexicon = hashlib.sha256(Path(self.lexicon).read_bytes()).hexdigest() if self.lexicon else ""
+        fields = [FEATURE_VERSION, self.spec.to_dict(), self.f0, self.audio_only, lexicon]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest()
+
+
+class Limits(NamedTuple):
+    """Shortest and longest utterance to keep, in seconds after trimming."""
+
+    min_s: float = 0.3
+    max_s: float = 10.0
+
+
+class Outcome(NamedTuple):
+    """What became of one raw utterance: "computed", "cached", "bad" or "length" (outside the limits)."""
+
+    status: str
+    key: str = ""
+    reason: str = ""
+
+
+class _OutsideLimits(UserError):
+    """Not a fault of the recording, and not kept: other limits may come."""
+
+
+class Cache:
+    """A folder of features by key; see the module's docstring."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+
+    def features_path(self, key: str) -> Path:
+        """Where the features of `key` are, or would be."""
+        return self.folder / key[:2] / f"{key}.npz"
+
+    def _reason_path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.bad"
+
+    def load(self, key: str, names: Sequence[str] = tuple(ARRAYS)) -> dict[str, np.ndarray] | None:
+        """The arrays stored under `key`, or None where nothing is, or nothing readable (a disk lost it)."""
+        try:
+            with np.load(self.features_path(key), allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in names}
+        except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def frames(self, key: str) -> int | None:
+        """Number of frames stored under `key`, or None where nothing is."""
+        found = self.load(key, ("energy",))
+        return None if found is None else len(found["energy"])
+
+    def reason(self, key: str) -> str | None:
+        """Why the recording of `key` is bad, or None where nothing is known against it."""
+        try:
+            return self._reason_path(key).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def store(self, key: str, features: dict[str, np.ndarray]) -> None:
+        """Keeps `features`, atomically."""
+        with self._replacing(self.features_path(key)) as temporary, temporary.open("wb") as file:
+            np.savez(file, **features)  # type: ignore[arg-type]
+
+    def store_reason(self, key: str, reason: str) -> None:
+        """Remembers why a recording is bad, atomically."""
+        with self._replacing(self._reason_path(key)) as temporary:
+            temporary.write_text(reason, encoding="utf-8")
+
+    @contextlib.contextmanager
+    def _replacing(self, path: Path) -> Iterator[Path]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def read_cached(cache: Cache, key: str, utterance_id: str, speaker: str, text: str) -> Utterance:
+    """The stored features of `key` with the utterance's own id, speaker and text; UserError if they have vanished."""
+    features = cache.load(key)
+    if features is None:
+        raise UserError("a cached utterance has vanished", str(cache.features_path(key)), "Run the build again.")
+    return Utterance(id=utterance_id, speaker=speaker, text=text, **features)
+
+
+def check_options(options: FeatureOptions) -> None:
+    """Raises UserError for options that no utterance could be processed with, before any worker starts."""
+    from importlib.util import find_spec
+
+    if options.f0 not in TRACKERS:
+        raise UserError(
+            f"unknown F0 tracker '{options.f0}'",
+            "--f0",
+            f"{nearest(options.f0, TRACKERS)} Known: {', '.join(TRACKERS)}.",
+        )
+    if options.f0 == "dio" and find_spec("pyworld") is None:
+        raise UserError("the tracker 'dio' needs pyworld", "--f0", "Install the extra 'f0', or use pyin.")
+    if options.lexicon:
+        from copycat_jax.text.lexicon import read_lexicon
+
+        read_lexicon(options.lexicon)
+
+
+def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> Outcome:
+    """Makes sure that the features of `raw` are in the cache, or says why they cannot be."""
+    key = ""
+    try:
+        if not raw.text and not options.audio_only:
+            raise UserError("the text is missing", str(raw.path))
+        key = _key(raw, options)
+        frames = cache.frames(key)
+        if frames is not None:
+            _check_limits(frames / options.spec.frame_rate_hz, limits)
+            return Outcome("cached", key)
+        if (reason := cache.reason(key)) is not None:
+            return Outcome("bad", key, reason)
+        cache.store(key, compute_features(raw, options, limits))
+        return Outcome("computed", key)
+    except _OutsideLimits as error:
+        return Outcome("length", key, str(error))
+    except UserError as error:
+        if key:
+            cache.store_reason(key, str(error))
+        return Outcome("bad", key, str(error))
+
+
+def compute_features(raw: Raw, options: FeatureOptions, limits: Limits) -> dict[str, np.ndarray]:
+    """Decodes, checks, trims, aligns and analyses one recording.
+
+    Alignments are made on, and read for, the untrimmed recording; their phones are then cropped to the trim bounds.
+
+    Raises:
+      UserError: the recording is bad, or its text does not match it.
+    """
+    from copycat_jax.align.durations import crop, frame_durations
+    from copycat_jax.audio.mel import extract_mel
+    from copycat_jax.audio.pitch import frame_energy, track_f0
+    from copycat_jax.audio.signal import read_audio, resample, trim_bounds
+
+    spec = options.spec
+    samples, rate = read_audio(raw.path)
+    check_clipping(samples, str(raw.path))
+    start, stop = trim_bounds(samples, rate)
+    _check_limits((stop - start) / rate, limits)
+    phones = None
+    if not options.audio_only:
+        phones = crop(_alignment(raw, samples, rate, options).phones, start / rate, stop / rate)
+    trimmed = resample(samples[start:stop], rate, spec.sample_rate)
+    mel = extract_mel(trimmed, spec)
+    frames, hop_s = len(mel), spec.hop_samples / spec.sample_rate
+    if phones is None:
+        phonemes, durations = np.array([SIL_ID], np.int32), np.array([frames], np.int32)
+    else:
+        symbols, durations = frame_durations(phones, frames, hop_s)
+        phonemes = to_ids(symbols)
+    values = {
+        "mel": mel,
+        "phonemes": phonemes,
+        "durations": durations,
+        "f0_hz": track_f0(trimmed, spec.sample_rate, frames, hop_s, tracker=options.f0),
+        "energy": frame_energy(trimmed, spec),
+    }
+    return {name: np.asarray(values[name], dtype) for name, dtype in ARRAYS.items()}
+
+
+def check_clipping(samples: Float[np.ndarray, " N"], where: str) -> None:
+    """Raises UserError where more than CLIPPED_SHARE of the samples lie in runs of three or more at the limit.
+
+    At the limit: at full scale, or exactly level within 2 % of the recording's own peak (clipped, then turned down).
+    """
+    size = np.abs(samples)
+    peak = float(size.max())
+    full = size >= 0.999
+    level = (size >= max(0.98 * peak, 0.05)) & (np.diff(samples, prepend=np.nan) == 0)
+    runs_of_three = full[2:] & full[1:-1] & full[:-2]
+    # Two equal steps in a row are three equal samples.
+    level_runs = level[1:] & level[:-1]
+    share = max(runs_of_three.sum(), level_runs.sum()) / max(len(samples), 1)
+    if share > CLIPPED_SHARE:
+        raise UserError(f"{100 * share:.1f} % of the recording is clipped", where, "Record it at a lower level.")
+
+
+def process_all(
+    raws: Sequence[Raw], options: FeatureOptions, limits: Limits, cache: Cache, workers: int
+) -> Generator[tuple[Raw, Outcome], None, None]:
+    """Runs `process` over `raws`, in order, in `workers` processes (0 or 1: in this one).
+
+    Raises:
+      UserError: a worker died (out of memory, a crash in a decoder); what is done stays in the cache.
+    """
+    if workers <= 1:
+        for raw in raws:
+            yield raw, process(raw, options, limits, cache)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    context = multiprocessing.get_context("spawn")
+    with _one_thread_each(), ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
+        futures = [pool.submit(process, raw, options, limits, cache) for raw in raws]
+        try:
+            for raw, future in zip(raws, futures, strict=True):
+                yield raw, future.result()
+        except BrokenProcessPool as error:
+            remedy = "Run it again: it goes on where it stopped. With --workers 1 the culprit is seen."
+            raise UserError("a worker process died", "copycat build", remedy) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _alignment(raw: Raw, samples: np.ndarray, rate: int, options: FeatureOptions) -> Alignment:
+    from copycat_jax.align.textgrid import read_textgrid
+
+    if raw.alignment_path is not None:
+        alignment = read_textgrid(raw.alignment_path)
+        lasts, seconds = alignment.phones[-1].end_s, len(samples) / rate
+        if abs(lasts - seconds) > _ALIGNMENT_SLACK_S:
+            found = f"the alignment lasts {lasts:.2f} s, the recording {seconds:.2f} s"
+            raise UserError(found, str(raw.alignment_path), "Align the recording again.")
+        if math.isnan(alignment.score):  # made elsewhere: trusted
+            return alignment
+    else:
+        alignment = _align(samples, rate, raw.text or "", options.lexicon)
+    from copycat_jax.align.aligner import check_match
+
+    check_match(alignment, str(raw.path))
+    return alignment
+
+
+def _align(samples: np.ndarray, rate: int, text: str, lexicon: str) -> Alignment:
+    from copycat_jax.align.aligner import align_text
+
+    return align_text(samples, rate, text, _lexicon(lexicon, os.stat(lexicon).st_mtime_ns) if lexicon else None)
+
+
+@functools.lru_cache(maxsize=1)
+def _lexicon(path: str, changed_ns: int):
+    from copycat_jax.text.lexicon import read_lexicon
+
+    return read_lexicon(path)
+
+
+def _key(raw: Raw, options: FeatureOptions) -> str:
+    digest = hashlib.sha256(options.digest())
+    paths = [raw.path] if raw.alignment_path is None or options.audio_only else [raw.path, raw.alignment_path]
+    for path in paths:
+        try:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        except OSError as error:
+            raise UserError(f"cannot be read ({error.strerror})", str(path)) from error
+    if not options.audio_only:
+        digest.update((raw.text or "").encode())
+    return digest.hexdigest()
+
+
+def _check_limits(seconds: float, limits: Limits) -> None:
+    if seconds > limits.max_s:
+        raise _OutsideLimits(f"{seconds:.2f} s is longer than {limits.max_s:g} s")
+    if seconds < limits.min_s:
+        raise _OutsideLimits(f"{seconds:.2f} s is shorter than {limits.min_s:g} s")
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """While it lasts, processes start with one numerical thread each: their number is what uses the cores."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _start_worker() -> None:
+    """Ends this worker when the build that started it is gone, however it went (a killed parent says no goodbye)."""
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    if parent is not None:
+        threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,1 @@
+"""Shards to batches: a batch is a function of (seed, step)."""
