@@ -1,0 +1,1 @@
+"""One system per file: model, loss terms, task."""

@@ -1,0 +1,381 @@
+"""CopyCat (Karlapati et al. 2020, arXiv 2004.14617): many-to-many fine-grained prosody transfer.
+
+Section numbers are the paper's. Where it is silent, a config field says so. Deviations, each a field:
+
+* The decoder sees another clip's embedding or the speaker's centroid half of the time, since the centroid is what it
+  gets at synthesis (paper: always the utterance's own).
+* The final KL weight is 0.1 rather than 1, at which nearly all latents die.
+* At synthesis `transfer_mel` stretches the reference along frequency by target register / source register; the latent
+  otherwise carries the source's register into the target's voice.
+"""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from copycat_jax import losses
+from copycat_jax.batch import Batch
+from copycat_jax.errors import UserError, nearest
+from copycat_jax.models.discriminator import Discriminator, choose_windows, cut_windows
+from copycat_jax.modules.decoder import Decoder
+from copycat_jax.modules.phoneme_encoder import PhonemeEncoder
+from copycat_jax.modules.reference_encoder import ReferenceEncoder
+from copycat_jax.nn import gaussian
+from copycat_jax.nn.initial import initialise
+from copycat_jax.nn.masks import zero_padding
+from copycat_jax.nn.regulate import kept_frames, temporal_bottleneck
+from copycat_jax.nn.spectrum import stretch_mel
+from copycat_jax.spec import MelSpec
+from copycat_jax.task import Task, Term, Terms
+
+Params = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class CopyCatConfig:
+    """Plain fields of the model and its losses.
+
+    Attributes:
+      phonemes, mel_bins, embedding: sizes of the inventory, the mel-spectrogram and the speaker vector.
+      width, states, kernel: channels and kernel of all convolutions; recurrent states per direction of phoneme encoder
+        and decoder.
+      latent, tau: H, both directions together, and stride of the temporal bottleneck (section 2.2.2; values not given).
+      phoneme_dropout: after each convolution of the phoneme encoder.
+      instance_norm: in the reference encoder; False for the ablation.
+      decoder_norm: "layer", "instance" or "none" (not given).
+      variational: False trains an autoencoder: Z is the mean, and there is no KL.
+      kl_frames: "all" (paper) or "kept": the frames whose KL is counted.
+      kl_weight, kl_anneal_steps: final weight, and the steps between which it grows linearly from 0 (section 2.4.1).
+      speaker_in_phoneme_encoder: the speaker vector also joins the phoneme encoder (FlowVC; lowers leakage).
+      decoder_vector: probabilities of own, other clip's and centroid embedding for the decoder in training.
+      adversarial, adversarial_weight, window: the second training step (section 2.4.2); window in frames.
+      adversary_channels: of the discriminator's convolutions (not given).
+      silence_id: the phoneme whose first and last stretch the discriminator is not shown.
+      compute_dtype: "bfloat16" or "float32"; parameters, norms, KL and losses are float32 always.
+      recurrence: implementation of the recurrences, see `nn.recurrent.recur`.
+    """
+
+    phonemes: int = 72
+    mel_bins: int = 80
+    embedding: int = 128
+    width: int = 512
+    states: int = 256
+    kernel: int = 5
+    latent: int = 64
+    tau: int = 16
+    phoneme_dropout: float = 0.5
+    instance_norm: bool = True
+    decoder_norm: str = "layer"
+    variational: bool = True
+    kl_frames: str = "all"
+    kl_weight: float = 0.1
+    kl_anneal_steps: tuple[int, int] = (0, 2000)
+    speaker_in_phoneme_encoder: bool = False
+    decoder_vector: tuple[float, float, float] = (0.5, 0.25, 0.25)
+    adversarial: bool = False
+    adversarial_weight: float = 1.0
+    window: int = 32
+    adversary_channels: tuple[int, ...] = (64, 128, 256, 512)
+    silence_id: int = 1
+    compute_dtype: str = "bfloat16"
+    recurrence: str = "auto"
+
+    def __post_init__(self):
+        for field, allowed in (
+            ("decoder_norm", ("layer", "instance", "none")),
+            ("kl_frames", ("all", "kept")),
+            ("compute_dtype", ("bfloat16", "float32")),
+        ):
+            if getattr(self, field) not in allowed:
+                raise UserError(f"'{getattr(self, field)}'", f"model.{field}", f"Choose one of {', '.join(allowed)}.")
+        if self.latent % 2:
+            raise UserError(f"{self.latent}", "model.latent", "Give an even number: half belongs to each direction.")
+        if len(self.decoder_vector) != 3 or abs(sum(self.decoder_vector) - 1.0) > 1e-6:
+            raise UserError(f"{self.decoder_vector}", "model.decoder_vector", "Give three probabilities that sum to 1.")
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> "CopyCatConfig":
+        """Builds the config from plain fields (lists for tuples, as JSON has them); UserError for an unknown one."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        for name in fields:
+            if name not in known:
+                raise UserError(f"unknown field '{name}'", "model", nearest(name, known) or f"Known: {sorted(known)}.")
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in fields.items()}
+        return cls(**plain)
+
+
+SIZES = {
+    "tiny": CopyCatConfig(
+        width=16, states=8, latent=8, tau=4, adversary_channels=(4, 8, 8, 8), compute_dtype="float32"
+    ),
+    "shipped": CopyCatConfig(width=368, states=192, latent=32, tau=8),
+    "base": CopyCatConfig(),
+    "large": CopyCatConfig(width=768, states=384),
+}
+
+
+def to_network(mel: Float[Array, "B T M"], mask: Bool[Array, "B T"]) -> Float[Array, "B T M"]:
+    """Natural log-mel to the network's units; zeros on padding."""
+    return zero_padding((mel.astype(jnp.float32) + 5.0) / 2.0, mask)
+
+
+def from_network(mel: Float[Array, "B T M"], mask: Bool[Array, "B T"]) -> Float[Array, "B T M"]:
+    """The network's units to natural log-mel; zeros on padding."""
+    return zero_padding(mel * 2.0 - 5.0, mask)
+
+
+def to_length(vector: Float[Array, "B E"]) -> Float[Array, "B E"]:
+    """Scales a speaker vector to length sqrt(E): a centroid, shorter than what it averages, speaks as loudly."""
+    square = jnp.square(vector.astype(jnp.float32)).mean(-1, keepdims=True)
+    return vector * jax.lax.rsqrt(jnp.maximum(square, 1e-12))
+
+
+class CopyCat(nn.Module):
+    """The three networks of Figure 1: phoneme encoder, reference encoder, parallel decoder."""
+
+    config: CopyCatConfig
+
+    def setup(self):  # noqa: D102
+        c = self.config
+        dtype, rest = jnp.dtype(c.compute_dtype), c.recurrence
+        self.phoneme_encoder = PhonemeEncoder(  # 2.2.1
+            c.phonemes, c.width, c.states, c.kernel, c.phoneme_dropout, dtype, rest
+        )
+        norm = "instance" if c.instance_norm else "none"
+        self.reference_encoder = ReferenceEncoder(c.latent, c.width, c.kernel, norm, dtype, rest)  # 2.2.2
+        self.decoder = Decoder(c.mel_bins, c.width, c.states, c.kernel, c.decoder_norm, dtype, rest)  # 2.2.3
+
+    def read(
+        self,
+        phonemes: Int[Array, "B P"],
+        durations: Int[Array, "B P"],
+        mask: Bool[Array, "B T"],
+        speaker: Float[Array, "B E"],
+        deterministic: bool = True,
+    ) -> Float[Array, "B T D"]:
+        """2.2.1: phonemes repeated by their durations, then encoded: Y."""
+        joined = to_length(speaker) if self.config.speaker_in_phoneme_encoder else None
+        return self.phoneme_encoder(phonemes, durations, mask, joined, deterministic)
+
+    def posterior(
+        self,
+        mel: Float[Array, "B T M"],
+        y: Float[Array, "B T D"],
+        speaker: Float[Array, "B E"],
+        mask: Bool[Array, "B T"],
+    ) -> tuple[Float[Array, "B T Z"], Float[Array, "B T Z"]]:
+        """2.2.2: mean and log-variance of q(Z | X, Y, E_s) at every frame; `mel` in the network's units."""
+        return self.reference_encoder(mel, y, to_length(speaker), mask)
+
+    def speak(
+        self, y: Float[Array, "B T D"], z: Float[Array, "B T Z"], speaker: Float[Array, "B E"], mask: Bool[Array, "B T"]
+    ) -> Float[Array, "B T M"]:
+        """2.2.2 to 2.2.3: temporal bottleneck, then the parallel decoder; mel in the network's units."""
+        repeated = temporal_bottleneck(z, mask, self.config.tau)
+        return self.decoder(y, repeated, to_length(speaker), mask)
+
+    def __call__(
+        self,
+        mel: Float[Array, "B T M"],
+        phonemes: Int[Array, "B P"],
+        durations: Int[Array, "B P"],
+        mask: Bool[Array, "B T"],
+        source_vector: Float[Array, "B E"],
+        target_vector: Float[Array, "B E"],
+        deterministic: bool = True,
+    ) -> tuple[Float[Array, "B T M"], Float[Array, "B T Z"], Float[Array, "B T Z"]]:
+        """2.4.1: reconstruction from a sample of the posterior (from its mean if deterministic), mean, log-variance."""
+        y = self.read(phonemes, durations, mask, source_vector, deterministic)
+        mean, log_variance = self.posterior(mel, y, source_vector, mask)
+        z = mean
+        if self.config.variational and not deterministic:
+            z = gaussian.sample(self.make_rng("sample"), mean, log_variance)
+        if self.config.speaker_in_phoneme_encoder:  # Y of the voice that speaks
+            y = self.read(phonemes, durations, mask, target_vector, deterministic)
+        return self.speak(y, z, target_vector, mask), mean, log_variance
+
+
+# --- Inference: pure functions of the parameters under group "model".
+
+
+def encode(
+    params: Params,
+    config: CopyCatConfig,
+    mel: Float[Array, "B T M"],
+    phonemes: Int[Array, "B P"],
+    durations: Int[Array, "B P"],
+    mask: Bool[Array, "B T"],
+    source_vector: Float[Array, "B E"],
+) -> tuple[Float[Array, "B T Z"], Float[Array, "B T Z"]]:
+    """Posterior mean and log-variance of a log-mel reference (2.3: source X, source-aligned Y, source E_s)."""
+
+    def run(model: CopyCat):
+        y = model.read(phonemes, durations, mask, source_vector)
+        return model.posterior(to_network(mel, mask), y, source_vector, mask)
+
+    return nn.apply(run, CopyCat(config))({"params": params})
+
+
+def decode(
+    params: Params,
+    config: CopyCatConfig,
+    latents: Float[Array, "B T Z"],
+    phonemes: Int[Array, "B P"],
+    durations: Int[Array, "B P"],
+    mask: Bool[Array, "B T"],
+    target_vector: Float[Array, "B E"],
+) -> Float[Array, "B T M"]:
+    """Log-mel of latents, before their bottleneck, in the target's voice (2.3: E is the target's centroid)."""
+
+    def run(model: CopyCat):
+        return model.speak(model.read(phonemes, durations, mask, target_vector), latents, target_vector, mask)
+
+    return from_network(nn.apply(run, CopyCat(config))({"params": params}), mask)
+
+
+def transfer_mel(
+    params: Params,
+    config: CopyCatConfig,
+    mel: Float[Array, "B T M"],
+    ref_ratio: Float[Array, "B"],
+    phonemes: Int[Array, "B P"],
+    durations: Int[Array, "B P"],
+    mask: Bool[Array, "B T"],
+    source_vector: Float[Array, "B E"],
+    target_vector: Float[Array, "B E"],
+    spec: MelSpec,
+) -> Float[Array, "B T M"]:
+    """The source's prosody in the target's voice and register (2.3), from the posterior mean.
+
+    Args:
+      params: tree under group "model".
+      config: of the model.
+      mel: source log-mel.
+      ref_ratio: target register / source register, by which the reference's frequency axis is stretched; 1 leaves it.
+      phonemes, durations, mask: of the source.
+      source_vector: the source utterance's embedding; the reference encoder's.
+      target_vector: the target's centroid; the decoder's.
+      spec: the mel convention.
+    """
+    reference = stretch_mel(mel, ref_ratio, spec)
+    mean, _ = encode(params, config, reference, phonemes, durations, mask, source_vector)
+    return decode(params, config, mean, phonemes, durations, mask, target_vector)
+
+
+# --- Training.
+
+
+def draw_vectors(key: Array, probabilities: tuple[float, float, float], batch: Batch) -> Float[Array, "B E"]:
+    """The decoder's speaker vector of each row: its own, another clip's, or the centroid."""
+    draw = jax.random.uniform(key, batch.speaker.shape)[:, None]
+    own, other, _ = probabilities
+    rest = jnp.where(draw < own + other, batch.other_vector, batch.centroid)
+    return jnp.where(draw < own, batch.speaker_vector, rest)
+
+
+def latent_terms(config: CopyCatConfig, mean: Array, log_variance: Array, mask: Array, weight: Array | float) -> Terms:
+    """KL with its weight, and per direction, on the frames that the bottleneck keeps: KL and active units.
+
+    A unit is active if its posterior mean varies by more than 0.01 (variance over kept frames; Burda et al. 2016).
+    """
+    divergence = gaussian.kl_to_standard(mean, log_variance)
+    half = config.latent // 2
+    forward, backward = kept_frames(mask, config.tau)
+    parts = {
+        name: (kept, divergence[..., part], mean[..., part])
+        for name, kept, part in (("forward", forward, slice(0, half)), ("backward", backward, slice(half, None)))
+    }
+    kept_kl = {name: losses.kl_standard(kl, kept) for name, (kept, kl, _) in parts.items()}
+    terms: Terms = {}
+    if config.variational:
+        sums = losses.kl_standard(divergence, mask)
+        if config.kl_frames == "kept":  # both directions keep one frame of a block: equal counts
+            sums = kept_kl["forward"][0] + kept_kl["backward"][0], kept_kl["forward"][1]
+        terms["kl"] = Term(*sums, weight)
+    for name, (kept, _, mu) in parts.items():
+        terms[f"kl_kept_{name}"] = Term(*kept_kl[name])
+        count = jnp.maximum(kept.sum(dtype=jnp.float32), 1.0)
+        centred = mu - (zero_padding(mu, kept).sum((0, 1)) / count)[None, None]
+        variance = jnp.square(zero_padding(centred, kept)).sum((0, 1)) / count
+        terms[f"active_{name}"] = Term((variance > 0.01).sum(dtype=jnp.float32), jnp.ones((), jnp.float32))
+    return terms
+
+
+def make_task(model: dict, shapes: dict) -> Task:
+    """CopyCat for the trainer: step 1 (2.4.1) or, with `adversarial`, step 2 (2.4.2).
+
+    Args:
+      model: fields of `CopyCatConfig`.
+      shapes: of the data: "mel_bins", "embedding" (others are ignored).
+    """
+    sizes = {name: shapes[name] for name in ("mel_bins", "embedding") if name in shapes}
+    config = CopyCatConfig.from_dict({**model, **sizes})
+    network = CopyCat(config)
+    adversary = Discriminator(config.adversary_channels, dtype=jnp.dtype(config.compute_dtype))
+
+    def init(rng: Array, batch: Batch) -> Params:
+        del batch  # shapes depend on the configuration alone; a short row keeps this cheap
+        frames = max(config.window, 2 * config.tau)
+        model_key, adversary_key = jax.random.split(rng)
+        mel, vector = jnp.zeros((1, frames, config.mel_bins)), jnp.zeros((1, config.embedding))
+        one = jnp.ones((1, 1), jnp.int32)
+        row = (mel, one, one * frames, jnp.ones((1, frames), bool), vector, vector)
+        params = {"model": initialise(network, model_key, *row)}
+        if config.adversarial:
+            params["adversary"] = initialise(adversary, adversary_key, mel[:, : config.window])
+        return params
+
+    def reconstruct(params: Params, batch: Batch, vector: Array, rngs: Any = None) -> tuple[Array, Array, Array]:
+        mel = to_network(batch.mel, batch.mask)
+        arguments = (mel, batch.phonemes, batch.durations, batch.mask, batch.speaker_vector, vector, rngs is None)
+        out: Any = network.apply({"params": params["model"]}, *arguments, rngs=rngs)
+        return out
+
+    def loss_model(params: Params, batch: Batch, rngs: Any, step: Array, carry: Any = None) -> tuple[Terms, Any]:
+        vector = draw_vectors(rngs["vector"], config.decoder_vector, batch)
+        streams = {name: rngs[name] for name in ("dropout", "sample")}
+        mel, mean, log_variance = reconstruct(params, batch, vector, streams)
+        target = to_network(batch.mel, batch.mask)
+        terms: Terms = {"l1": Term(*losses.masked_l1(from_network(mel, batch.mask), batch.mel, batch.mask), 1.0)}
+        weight = losses.anneal(step, *config.kl_anneal_steps, config.kl_weight)
+        terms |= latent_terms(config, mean, log_variance, batch.mask, weight)
+        if not config.adversarial:
+            return terms, None
+        start, usable = choose_windows(rngs["window"], batch, config.window, config.silence_id)
+        fake, real = (cut_windows(x, start, config.window) for x in (mel, target))
+        score: Any = adversary.apply({"params": jax.lax.stop_gradient(params["adversary"])}, fake)
+        terms["adversarial"] = Term(*losses.hinge_generator(score, usable), config.adversarial_weight)
+        return terms, jax.lax.stop_gradient({"fake": fake, "real": real, "usable": usable})
+
+    def loss_adversary(params: Params, batch: Batch, rngs: Any, step: Array, carry: Any) -> tuple[Terms, Any]:
+        rows = carry["real"].shape[0]
+        both = jnp.concatenate([carry["real"], carry["fake"]])
+        scores: Any = adversary.apply({"params": params["adversary"]}, both)
+        real, fake, usable = scores[:rows], scores[rows:], carry["usable"]
+        count = jnp.maximum(usable.sum(dtype=jnp.float32), 1.0)
+        return {
+            "discriminator": Term(*losses.hinge_discriminator(real, fake, usable), 1.0),
+            "score_real": Term(jnp.where(usable, real, 0.0).sum(), count),
+            "score_fake": Term(jnp.where(usable, fake, 0.0).sum(), count),
+        }, None
+
+    def evaluate(params: Params, batch: Batch) -> Terms:
+        mel, mean, log_variance = reconstruct(params, batch, batch.speaker_vector)
+        central, _, _ = reconstruct(params, batch, batch.centroid)
+        own, other = from_network(mel, batch.mask), from_network(central, batch.mask)
+        return {
+            "l1": Term(*losses.masked_l1(own, batch.mel, batch.mask), 1.0),
+            "l1_centroid": Term(*losses.masked_l1(other, batch.mel, batch.mask)),
+            **latent_terms(config, mean, log_variance, batch.mask, config.kl_weight),
+        }
+
+    def synthesize(params: Params, batch: Batch) -> Array:
+        return from_network(reconstruct(params, batch, batch.speaker_vector)[0], batch.mask)
+
+    losses_of = {"model": loss_model} | ({"adversary": loss_adversary} if config.adversarial else {})
+    streams = ("dropout", "sample", "vector") + (("window",) if config.adversarial else ())
+    return Task("copycat", tuple(losses_of), init, losses_of, evaluate, synthesize, (), streams)

@@ -1,0 +1,1 @@
+"""Speech blocks shared by the models."""

@@ -1,0 +1,59 @@
+"""Phonemes in, one encoding per frame out (CopyCat section 2.2.1)."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from copycat_jax.nn.conv import ConvStack
+from copycat_jax.nn.initial import embedding_limit
+from copycat_jax.nn.recurrent import Recurrent
+from copycat_jax.nn.regulate import over_time, upsample
+
+
+class PhonemeEncoder(nn.Module):
+    """Upsample first, encode afterwards: ids repeated by their durations, embedded, three convolutions, biLSTM.
+
+    The architecture is the character encoder of Tacotron 2, whose batch normalisation is replaced by layer
+    normalisation: running statistics would make the step impure and the result depend on how a batch is spread over
+    hosts, and batch or instance statistics would let a silence at one end of an utterance change the other. Per frame,
+    nothing is shared.
+
+    Attributes:
+      phonemes: size of the inventory.
+      width: channels of embedding and convolutions.
+      states: LSTM states of each direction; the encoding has twice as many channels.
+      kernel: of the convolutions, in frames.
+      dropout: after each convolution, in training.
+      dtype: compute type.
+      recurrence: implementation of the recurrence, see `nn.recurrent.recur`.
+    """
+
+    phonemes: int
+    width: int = 512
+    states: int = 256
+    kernel: int = 5
+    dropout: float = 0.5
+    dtype: Any = jnp.float32
+    recurrence: str = "auto"
+
+    @nn.compact
+    def __call__(
+        self,
+        phonemes: Int[Array, "B P"],
+        durations: Int[Array, "B P"],
+        mask: Bool[Array, "B T"],
+        speaker: Float[Array, "B E"] | None = None,
+        deterministic: bool = True,
+    ) -> Float[Array, "B T D"]:
+        """Encodings Y; `speaker`, where given, joins them before the LSTM (Huybrechts et al. 2021, section 2.1)."""
+        frames = mask.shape[1]
+        ids = upsample(phonemes, durations, frames)
+        table = nn.Embed(self.phonemes, self.width, self.dtype, embedding_init=embedding_limit, name="embedding")
+        x = table(ids)
+        convolutions = ConvStack(self.width, 3, self.kernel, "layer", self.dropout, self.dtype, name="convolutions")
+        x = convolutions(x, mask, deterministic)
+        if speaker is not None:
+            x = jnp.concatenate([x, over_time(speaker.astype(self.dtype), frames)], -1)
+        return Recurrent("lstm", self.states, 2, self.dtype, self.recurrence, name="lstm")(x, mask)

@@ -1,0 +1,1 @@
+"""Leaf layers that know nothing of papers."""

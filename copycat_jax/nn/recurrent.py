@@ -1,0 +1,253 @@
+"""Masked GRU and LSTM: both directions in one scan, with a backward pass of our own.
+
+A recurrence is a chain of small matrix products: on an accelerator its time is the latency of a step, so everything
+that need not be in the chain is moved out of it (architecture decision 3).
+
+* The input projections of all gates, frames and directions are one product before the scan.
+* Padding is put into the gate inputs (`hold`): a forced gate keeps the state, and the scan body knows no mask. The
+  second direction sees time reversed, padding first, and stays at zero until its row's last real frame.
+* Backward, the local derivatives of every frame are elementwise and computed at once before the scan; the scan only
+  carries the adjoint of the state; weight gradients are one product after it.
+
+`recur` is the seam: (gate inputs, recurrent weights, mask) -> states. What computes it is chosen when it is traced, and
+neither models nor checkpoints know ("plain" for export and as the tests' reference, "fused" to train; a persistent
+kernel may join them). Carried states and adjoints are float32, stored ones and matrix operands the compute type.
+"""
+
+import functools
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from copycat_jax.nn.initial import batched_kernel_limit
+from copycat_jax.nn.masks import zero_padding
+
+Cell = Literal["gru", "lstm"]
+GATES = {"gru": 3, "lstm": 4}
+IMPLEMENTATIONS = ("auto", "fused", "plain")
+# Far beyond where a float32 sigmoid is exactly 0 or 1, and exact in bfloat16.
+_FORCED = 8192.0
+
+
+def _product(state: Array, kernel: Array) -> Array:
+    """[K, B, H] x [K, H, G] -> float32 [K, B, G]: the one product of a step."""
+    return jnp.einsum("kbh,khg->kbg", state.astype(kernel.dtype), kernel, preferred_element_type=jnp.float32)
+
+
+def _before(states: Array) -> Array:
+    """The state before each step: shifted by one, zeros first."""
+    return jnp.concatenate([jnp.zeros_like(states[:1]), states[:-1]])
+
+
+def _zeros(gates: Array, kernel: Array) -> Array:
+    return jnp.zeros((*gates.shape[1:3], kernel.shape[1]), jnp.float32)
+
+
+def _weight_gradient(previous: Array, d_gates: Array) -> Array:
+    """Sums over frames and rows in one float32-accumulating product."""
+    return jnp.einsum("tkbh,tkbg->khg", previous, d_gates, preferred_element_type=jnp.float32)
+
+
+# --- GRU. Gates r, z, n with the reset gate outside the product, as cuDNN has it: n = tanh(x_n + r (U_n h + b)). Only
+# --- in this form is the weight gradient a single product.
+
+
+def _gru_scan(gates: Array, kernel: Array, bias: Array, unroll: int, keep: bool) -> tuple[Array, Array | None]:
+    dtype, u = gates.dtype, kernel.astype(gates.dtype)
+
+    def step(h: Array, g: Array) -> tuple[Array, tuple[Array, Array | None]]:
+        xr, xz, xn = jnp.split(g.astype(jnp.float32), 3, -1)
+        hr, hz, hn = jnp.split(_product(h, u), 3, -1)
+        hn = hn + bias[:, None, :]
+        r, z = jax.nn.sigmoid(xr + hr), jax.nn.sigmoid(xz + hz)
+        n = jnp.tanh(xn + r * hn)
+        h = (1.0 - z) * n + z * h
+        kept = jnp.concatenate([r, z, n, hn], -1).astype(dtype) if keep else None
+        return h, (h.astype(dtype), kept)
+
+    return jax.lax.scan(step, _zeros(gates, kernel), gates, unroll=unroll)[1]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _gru(gates: Array, kernel: Array, bias: Array, unroll: int) -> Array:
+    return _gru_scan(gates, kernel, bias, unroll, keep=False)[0]
+
+
+def _gru_forward(gates: Array, kernel: Array, bias: Array, unroll: int) -> tuple[Array, tuple]:
+    states, kept = _gru_scan(gates, kernel, bias, unroll, keep=True)
+    return states, (states, kept, kernel)
+
+
+def _gru_backward(unroll: int, saved: tuple, d_states: Array) -> tuple[Array, Array, Array]:
+    states, kept, kernel = saved
+    dtype, ut = states.dtype, kernel.astype(states.dtype).swapaxes(1, 2)
+    previous = _before(states)
+    r, z, n, hn = jnp.split(kept.astype(jnp.float32), 4, -1)
+    # d(pre-activation) / d(state), per gate, for all frames at once.
+    by_n = (1.0 - z) * (1.0 - jnp.square(n))
+    by_r = by_n * hn * r * (1.0 - r)
+    by_z = (previous.astype(jnp.float32) - n) * z * (1.0 - z)
+    by_input = jnp.concatenate([by_r, by_z, by_n], -1).astype(dtype)
+    by_product = jnp.concatenate([by_r, by_z, by_n * r], -1).astype(dtype)
+
+    def step(carried: Array, frame: tuple) -> tuple[Array, Array]:
+        d_state, factors, z_t = frame
+        d = d_state.astype(jnp.float32) + carried
+        d_product = jnp.concatenate([d, d, d], -1) * factors.astype(jnp.float32)
+        return d * z_t.astype(jnp.float32) + _product(d_product, ut), d.astype(dtype)
+
+    frames = (d_states, by_product, z.astype(dtype))
+    _, d = jax.lax.scan(step, jnp.zeros(d_states.shape[1:], jnp.float32), frames, reverse=True, unroll=unroll)
+    d3 = jnp.concatenate([d, d, d], -1)
+    d_product = d3 * by_product
+    width = d.shape[-1]
+    d_bias = d_product[..., 2 * width :].astype(jnp.float32).sum((0, 2))
+    return d3 * by_input, _weight_gradient(previous, d_product).astype(kernel.dtype), d_bias
+
+
+_gru.defvjp(_gru_forward, _gru_backward)
+
+
+# --- LSTM. Gates i, f, g, o.
+
+
+def _lstm_scan(gates: Array, kernel: Array, unroll: int, keep: bool) -> tuple[Array, Array | None]:
+    dtype, u = gates.dtype, kernel.astype(gates.dtype)
+
+    def step(carried: tuple[Array, Array], x: Array) -> tuple[tuple[Array, Array], tuple[Array, Array | None]]:
+        h, c = carried
+        xi, xf, xg, xo = jnp.split(x.astype(jnp.float32) + _product(h, u), 4, -1)
+        i, f, g, o = jax.nn.sigmoid(xi), jax.nn.sigmoid(xf), jnp.tanh(xg), jax.nn.sigmoid(xo)
+        c = f * c + i * g
+        h = (o * jnp.tanh(c)).astype(dtype)
+        kept = jnp.concatenate([i, f, g, o, c], -1).astype(dtype) if keep else None
+        return (h, c), (h, kept)
+
+    zeros = _zeros(gates, kernel)
+    return jax.lax.scan(step, (zeros.astype(dtype), zeros), gates, unroll=unroll)[1]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _lstm(gates: Array, kernel: Array, unroll: int) -> Array:
+    return _lstm_scan(gates, kernel, unroll, keep=False)[0]
+
+
+def _lstm_forward(gates: Array, kernel: Array, unroll: int) -> tuple[Array, tuple]:
+    states, kept = _lstm_scan(gates, kernel, unroll, keep=True)
+    return states, (states, kept, kernel)
+
+
+def _lstm_backward(unroll: int, saved: tuple, d_states: Array) -> tuple[Array, Array]:
+    states, kept, kernel = saved
+    dtype, ut = states.dtype, kernel.astype(states.dtype).swapaxes(1, 2)
+    i, f, g, o, c = jnp.split(kept.astype(jnp.float32), 5, -1)
+    tanh_c = jnp.tanh(c)
+    through_h = (o * (1.0 - jnp.square(tanh_c))).astype(dtype)  # d c / d h
+    by_c = jnp.concatenate([g * i * (1.0 - i), _before(c) * f * (1.0 - f), i * (1.0 - jnp.square(g))], -1).astype(dtype)
+    by_h = (tanh_c * o * (1.0 - o)).astype(dtype)
+
+    def step(carried: tuple[Array, Array], frame: tuple) -> tuple[tuple[Array, Array], Array]:
+        dh_next, dc_next = carried
+        d_state, through, factors, factor_o, f_t = (part.astype(jnp.float32) for part in frame)
+        dh = d_state + dh_next
+        dc = dc_next + dh * through
+        d_gates = jnp.concatenate([jnp.concatenate([dc, dc, dc], -1) * factors, dh * factor_o], -1).astype(dtype)
+        return (_product(d_gates, ut), dc * f_t), d_gates
+
+    zeros = jnp.zeros(d_states.shape[1:], jnp.float32)
+    frames = (d_states, through_h, by_c, by_h, f.astype(dtype))
+    _, d_gates = jax.lax.scan(step, (zeros, zeros), frames, reverse=True, unroll=unroll)
+    return d_gates, _weight_gradient(_before(states), d_gates).astype(kernel.dtype)
+
+
+_lstm.defvjp(_lstm_forward, _lstm_backward)
+
+
+# --- The seam and the layer.
+
+
+def hold(cell: Cell, gates: Float[Array, "T K B G"], mask: Bool[Array, "T K B"]) -> Float[Array, "T K B G"]:
+    """Gate inputs that keep the state on padded frames: update gate 1 (GRU); forget gate 1, input gate 0 (LSTM)."""
+    forced = {"gru": (0.0, _FORCED, 0.0), "lstm": (-_FORCED, _FORCED, 0.0, 0.0)}[cell]
+    constant = jnp.repeat(jnp.asarray(forced, gates.dtype), gates.shape[-1] // len(forced))
+    return jnp.where(mask[..., None], gates, constant[None, None, None, :])
+
+
+def recur(
+    cell: Cell,
+    gates: Float[Array, "T K B G"],
+    kernel: Float[Array, "K H G"],
+    bias: Any,
+    mask: Bool[Array, "T K B"],
+    implementation: str = "auto",
+) -> Float[Array, "T K B H"]:
+    """Runs K independent recurrences over the leading axis, from zero states.
+
+    Args:
+      cell: "gru" (gates r, z, n; G = 3 H) or "lstm" (i, f, g, o; G = 4 H).
+      gates: projected inputs with their biases, each direction in its own order of time, in the compute type.
+      kernel: recurrent weights; float32, so that their gradient is.
+      bias: [K, H] of the candidate's recurrent product (GRU), or None (LSTM).
+      mask: real frames, in the same order of time as `gates`.
+      implementation: "fused", "plain", or "auto" = fused, unrolled where that pays.
+
+    Returns:
+      The states in the type of `gates`. On padded frames the state is held inside the recurrence; what is returned
+      there is unspecified (GRU: the held state) and independent of the padding's content.
+    """
+    gates = hold(cell, gates, mask)
+    if implementation == "plain":  # differentiated by JAX; forward scan only
+        if cell == "gru":
+            return _gru_scan(gates, kernel, bias, 1, keep=False)[0]
+        return _lstm_scan(gates, kernel, 1, keep=False)[0]
+    unroll = 1 if jax.default_backend() == "cpu" else 8
+    return _gru(gates, kernel, bias, unroll) if cell == "gru" else _lstm(gates, kernel, unroll)
+
+
+def _alternate(x: Array) -> Array:
+    """Reverses time for the second direction of [T, K, ...]; its own inverse."""
+    return x if x.shape[1] == 1 else jnp.concatenate([x[:, :1], jnp.flip(x[:, 1:], 0)], 1)
+
+
+def _forget_open(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
+    """LSTM biases: 1 for the forget gate, so that memory is kept from the start."""
+    width = shape[1] // 4
+    return jnp.zeros(shape, dtype).at[:, width : 2 * width].set(1.0)
+
+
+class Recurrent(nn.Module):
+    """A masked GRU or LSTM layer of one or two directions over [B, T, D].
+
+    Attributes:
+      cell: "gru" or "lstm".
+      features: H, states of each direction.
+      directions: 1 or 2; forward states come first in the output.
+      dtype: compute type; parameters are float32.
+      implementation: see `recur`.
+    """
+
+    cell: Cell
+    features: int
+    directions: int = 2
+    dtype: Any = jnp.float32
+    implementation: str = "auto"
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B T H"]:
+        """States of all directions concatenated; zeros on padding."""
+        directions, width = self.directions, GATES[self.cell] * self.features
+        w = self.param("input_kernel", batched_kernel_limit, (directions, x.shape[-1], width))
+        starting = _forget_open if self.cell == "lstm" else nn.initializers.zeros
+        b = self.param("input_bias", starting, (directions, width))
+        u = self.param("recurrent_kernel", batched_kernel_limit, (directions, self.features, width))
+        lone = None
+        if self.cell == "gru":
+            lone = self.param("recurrent_bias", nn.initializers.zeros, (directions, self.features))
+        x = zero_padding(x.astype(self.dtype), mask)
+        gates = jnp.einsum("btd,kdg->tkbg", x, w.astype(self.dtype)) + b.astype(self.dtype)[None, :, None, :]
+        real = jnp.broadcast_to(mask.T[:, None, :], (*gates.shape[:3],))
+        states = _alternate(recur(self.cell, _alternate(gates), u, lone, _alternate(real), self.implementation))
+        return zero_padding(states.transpose(2, 0, 1, 3).reshape(*mask.shape, -1), mask)

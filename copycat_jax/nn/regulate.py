@@ -1,0 +1,71 @@
+"""Between phonemes and frames by durations, and the temporal bottleneck (CopyCat section 2.2.2)."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+from copycat_jax.nn.masks import lengths_of, zero_padding
+
+
+def phoneme_of_frame(durations: Int[Array, "B P"], frames: int) -> tuple[Int[Array, "B T"], Bool[Array, "B T"]]:
+    """The position of the phoneme that each frame belongs to, and whether it belongs to any.
+
+    Phonemes of duration 0 (padding) own no frame. Counting the phonemes that have ended is a comparison and a sum, no
+    loop and no scatter, and `frames` is static.
+    """
+    ends = jnp.cumsum(durations, axis=1)
+    time = jnp.arange(frames, dtype=ends.dtype)
+    ended = (ends[:, None, :] <= time[None, :, None]).sum(-1, dtype=jnp.int32)
+    real = time[None, :] < ends[:, -1:]
+    return jnp.minimum(ended, durations.shape[1] - 1), real
+
+
+def upsample(values: Shaped[Array, "B P *D"], durations: Int[Array, "B P"], frames: int) -> Shaped[Array, "B T *D"]:
+    """Repeats each phoneme's id or vector for its duration; frames beyond the sum of durations are zero.
+
+    Args:
+      values: ids [B, P] or vectors [B, P, D].
+      durations: frames of each phoneme.
+      frames: T, static.
+    """
+    index, real = phoneme_of_frame(durations, frames)
+    extra = (1,) * (values.ndim - 2)
+    taken = jnp.take_along_axis(values, index.reshape(index.shape + extra), axis=1)
+    return jnp.where(real.reshape(real.shape + extra), taken, jnp.zeros((), values.dtype))
+
+
+def over_time(vector: Float[Array, "B E"], frames: int) -> Float[Array, "B T E"]:
+    """The same vector at every frame."""
+    return jnp.broadcast_to(vector[:, None, :], (vector.shape[0], frames, vector.shape[1]))
+
+
+def kept_frames(mask: Bool[Array, "B T"], tau: int) -> tuple[Bool[Array, "B T"], Bool[Array, "B T"]]:
+    """Which frames the bottleneck reads: (forward, backward).
+
+    Forward keeps tau-1, 2 tau-1, ... and, where the last block is partial, the row's last real frame; backward keeps
+    0, tau, 2 tau, ...
+    """
+    time = jnp.arange(mask.shape[1])
+    last = time[None, :] == lengths_of(mask)[:, None] - 1
+    return mask & ((time % tau == tau - 1)[None, :] | last), mask & (time % tau == 0)[None, :]
+
+
+def temporal_bottleneck(z: Float[Array, "B T Z"], mask: Bool[Array, "B T"], tau: int) -> Float[Array, "B T Z"]:
+    """Keeps one latent of each block of tau frames and repeats it over the block (CopyCat section 2.2.2).
+
+    The first half of the channels belongs to the forward direction, which has seen a block when it reaches its end:
+    frames tau-1, 2 tau-1, ... are kept. The second half belongs to the backward direction: 0, tau, 2 tau, ... The paper
+    does not say what becomes of a last, partial block: its forward index is clamped to the row's last real frame, so
+    that the result does not depend on how far the row is padded.
+
+    Returns:
+      The repeated latents; zeros on padding.
+    """
+    frames, width = z.shape[1:]
+    last = jnp.maximum(lengths_of(mask) - 1, 0)[:, None]
+    start = jnp.arange(0, frames, tau)[None, :]
+    ahead = jnp.minimum(start + tau - 1, last)[..., None]
+    behind = jnp.minimum(start, last)[..., None]
+    forward = jnp.take_along_axis(z[..., : width // 2], ahead, axis=1)
+    backward = jnp.take_along_axis(z[..., width // 2 :], behind, axis=1)
+    kept = jnp.concatenate([forward, backward], -1)  # [B, ceil(T / tau), Z]
+    return zero_padding(jnp.repeat(kept, tau, axis=1)[:, :frames], mask)
