@@ -1,0 +1,178 @@
+"""Measures training speed (`copycat bench train`) and synthesis speed (`copycat bench synth`)."""
+
+import argparse
+import json
+from typing import Any
+
+from copycat_jax.cli import configuration
+from copycat_jax.cli.configuration import rewrite
+
+__all__ = ["add_arguments", "rewrite", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of `copycat bench`."""
+    kinds = parser.add_subparsers(dest="kind", metavar="{train,synth}", required=True)
+    train = kinds.add_parser(
+        "train", help="frames per second of one training step, and what it is made of", allow_abbrev=False
+    )
+    configuration.add_arguments(train)
+    train.add_argument(
+        "--batch", type=int, nargs="+", default=[32], metavar="B", help="rows of a batch; several are measured in turn"
+    )
+    train.add_argument("--frames", type=int, default=800, metavar="T", help="frames of every row (default 800)")
+    train.add_argument("--phones", type=int, default=100, metavar="P", help="phonemes of every row (default 100)")
+    train.add_argument("--steps", type=int, default=15, help="timed steps, each waited for (default 15)")
+    train.add_argument(
+        "--bare", action="store_true", help="no EMA, clipping or finite check: the work of a plain PyTorch step"
+    )
+    train.add_argument(
+        "--costs", action="store_true", help="measure what EMA, clipping and the finite check cost, one by one"
+    )
+    train.add_argument("--corpus", metavar="DATA", help="also measure the input pipeline over this built corpus")
+    train.add_argument(
+        "--peer", default="no", metavar="SCRIPT", help="a PyTorch benchmark to run first (called with -B, -T and -n)"
+    )
+    train.add_argument("--json", action="store_true", help="JSON lines only")
+    synth = kinds.add_parser("synth", help="seconds of audio per second of computing", allow_abbrev=False)
+    synth.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
+    synth.add_argument("--source", metavar="WAV", help="the recording; the one of `copycat demo` by default")
+    synth.add_argument("--text", help="what it says")
+    synth.add_argument("--voice", help="the target; the bundle's first by default")
+    synth.add_argument("--vocoder", default="griffin_lim", help="griffin_lim (default), hifigan or a checkpoint")
+    synth.add_argument("--repeats", type=int, default=5)
+    synth.add_argument("--json", action="store_true", help="JSON lines only")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the verb."""
+    return _train(arguments) if arguments.kind == "train" else _synth(arguments)
+
+
+def _show(record: dict[str, Any], only_json: bool) -> None:
+    from copycat_jax import console
+
+    if only_json:
+        console.say(json.dumps(record))
+        return
+    console.say(
+        "  ".join(
+            f"{k} {v:,}" if isinstance(v, int) and not isinstance(v, bool) else f"{k} {v}" for k, v in record.items()
+        )
+    )
+    console.say(json.dumps(record))
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from copycat_jax.errors import UserError
+
+    if min(arguments.batch) < 1 or arguments.steps < 1 or not 1 <= arguments.phones <= arguments.frames:
+        raise UserError("sizes must be positive, and phones at most frames", "copycat bench train")
+    config = configuration.load_config(arguments.config, arguments.overrides)
+    # Before JAX takes the device: a peer wants its memory.
+    peers = [] if arguments.peer == "no" else _run_peer(arguments)
+    import jax
+
+    from copycat_jax.bench import flops, throughput
+
+    shapes = {
+        "mel_bins": config["model"].get("mel_bins", 80),
+        "speakers": config["model"].get("speakers", 4),
+        "embedding": 128,
+        "frame_rate_hz": 86.13,
+    }
+    task = configuration.load_function(config["task"])(dict(config["model"]), shapes)
+    if arguments.corpus:
+        _show({"bench": "input", **_input(arguments.corpus, config)}, arguments.json)
+    dtype = config["model"].get("compute_dtype", "float32")
+    ceiling = flops.matmul_ceiling(dtype)
+    common = {
+        "bench": "train",
+        "config": arguments.config,
+        "dtype": dtype,
+        "prng": config["train"]["prng"],
+        "jax": jax.__version__,
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "ceiling_tflop_per_s": float(f"{ceiling / 1e12:.4g}"),
+    }
+    works: dict[str, tuple] = {"bare": (throughput.BARE,)} if arguments.bare or arguments.costs else {"full": ()}
+    if arguments.costs:
+        works |= {name: (throughput.BARE, change) for name, change in throughput.COSTS.items()} | {"full": ()}
+    for rows in arguments.batch:
+        batch = throughput.full_batch(rows, arguments.frames, arguments.phones, shapes["mel_bins"], shapes["speakers"])
+        for work, changes in works.items():
+            figures = throughput.measure_step(task, throughput.merged(config, *changes), batch, arguments.steps)
+            share = 1e12 * figures["tflop_per_s"] / (ceiling * jax.device_count())
+            record = {**common, "work": work, **figures, "utilisation": round(share, 4), "padding_efficiency": 1.0}
+            rivals = [p["frames_per_s"] for p in peers if p.get("B") == rows and p.get("frames_per_s")]
+            if rivals:
+                record["times_best_peer"] = round(figures["frames_per_s"] / max(rivals), 3)
+            _show(record, arguments.json)
+    return 0
+
+
+def _input(path: str, config: dict[str, Any]) -> dict[str, Any]:
+    from copycat_jax.bench.throughput import measure_input
+    from copycat_jax.cli.train import make_inputs, resolve
+    from copycat_jax.data.pipeline import open_corpus, open_prefetch
+
+    corpus = open_corpus(path)
+    batches, _, plan = make_inputs(resolve(config, corpus), corpus, 0, 1)
+    threads = config["train"]["threads"]
+    figures = measure_input(lambda: open_prefetch(batches, 0, threads))
+    return {"corpus": path, "threads": threads, **figures, "plan_padding_efficiency": round(plan.padding_efficiency, 4)}
+
+
+def _run_peer(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Runs the peer's benchmark in a process of its own and returns its JSON lines."""
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    from copycat_jax import console
+    from copycat_jax.errors import UserError
+
+    if not Path(arguments.peer).is_file():
+        raise UserError("no such script", arguments.peer, "Give the path of a benchmark, or --peer no.")
+    sizes = ["-B", *map(str, arguments.batch), "-T", str(arguments.frames), "-n", str(arguments.steps)]
+    done = subprocess.run([sys.executable, arguments.peer, *sizes], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"failed ({done.stderr.strip().splitlines()[-1:]})", arguments.peer, "Is PyTorch installed?")
+    records = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    for record in records:
+        console.say(json.dumps(record))
+    return records
+
+
+def _synth(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    import jax
+
+    from copycat_jax.bench.throughput import measure_synthesis
+    from copycat_jax.errors import UserError
+    from copycat_jax.synthesis import load
+
+    clip = Path(__file__).parents[1] / "pretrained" / "demo"
+    if arguments.source and not arguments.text:
+        raise UserError("no --text", "copycat bench synth", "Say what the recording says.")
+    source = arguments.source or clip / "source.opus"
+    text = arguments.text or (clip / "source.txt").read_text(encoding="utf-8").strip()
+    synthesizer = load(arguments.bundle)
+    voice = arguments.voice or next(iter(synthesizer.voices))
+
+    def transfer():
+        out = synthesizer.transfer(source, text, voice, vocoder=arguments.vocoder)
+        return out.samples, out.sample_rate
+
+    figures = measure_synthesis(transfer, arguments.repeats)
+    record = {
+        "bench": "synth",
+        "voice": voice,
+        "vocoder": str(arguments.vocoder),
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+    }
+    _show({**record, **figures}, arguments.json)
+    return 0

@@ -1,0 +1,195 @@
+"""Checkpoints: the only file that imports Orbax.
+
+A run folder holds `checkpoints/STEP/{state,meta}`. Saving is asynchronous; a step appears under its final name only
+when it is complete, so that a process killed at any moment leaves the last complete one. `meta` carries the resolved
+configuration, the source commit and the fingerprint of the data: a run resumes only under the same ones unless forced.
+Restoring works on any number of devices: the values are read straight into the shardings asked for.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from copycat_jax.console import warn
+from copycat_jax.errors import UserError
+from copycat_jax.train.state import EMA_GROUP, TrainState
+
+FOLDER = "checkpoints"
+# Fields that may change between a run and its continuation without changing what is computed.
+FREE_FIELDS = {
+    "mesh": None,
+    "data": {"in_memory_gib"},
+    "train": {"log_every", "eval_every", "eval_batches", "save_every", "render_every", "keep", "threads", "init_from"},
+}
+
+
+def _folder(run_dir: str | Path) -> Path:
+    return Path(run_dir).expanduser().absolute() / FOLDER
+
+
+def plain(tree: Any) -> Any:
+    """`tree` as JSON would give it back (tuples become lists), so that stored and live configurations compare equal."""
+    return json.loads(json.dumps(tree, default=str))
+
+
+def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+    """Dotted names of the fields in which two nested dictionaries differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in sorted(set(old) | set(new)):
+            found += differences(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else str(key))
+        return found
+    return [] if old == new else [prefix]
+
+
+def _binding(name: str) -> bool:
+    section, _, field = name.partition(".")
+    if section not in FREE_FIELDS:
+        return True
+    return FREE_FIELDS[section] is not None and field not in FREE_FIELDS[section]
+
+
+class Checkpoints:
+    """The checkpoints of one run; a context manager.
+
+    Args:
+      run_dir: the run folder (a local or mounted path; every process sees the same one).
+      meta: {"config", "commit", "fingerprint", ...}, JSON-ready; stored with every checkpoint.
+      keep: how many of the latest to keep, beside the one with the lowest evaluation loss.
+    """
+
+    def __init__(self, run_dir: str | Path, meta: dict[str, Any], keep: int = 3):
+        self.meta = plain(meta)
+        self.run_dir = Path(run_dir)
+        best = checkpoint_managers.BestN(
+            get_metric_fn=lambda m: m["loss"], reverse=True, n=1, keep_checkpoints_without_metrics=False
+        )
+        latest = checkpoint_managers.LatestN(max(1, keep))
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy([latest, best]),
+            enable_async_checkpointing=True,
+            cleanup_tmp_directories=True,
+        )
+        try:
+            self._manager = ocp.CheckpointManager(_folder(run_dir), options=options, item_names=("state", "meta"))
+        except (PermissionError, NotADirectoryError, FileExistsError) as error:
+            raise UserError(
+                f"cannot write checkpoints ({error.strerror})", str(run_dir), "Choose another --run-dir."
+            ) from error
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        try:
+            self._manager.wait_until_finished()
+        finally:
+            self._manager.close()
+
+    def latest(self) -> int | None:
+        """The last complete step, or None."""
+        return self._manager.latest_step()
+
+    def steps(self) -> list[int]:
+        """All complete steps, ascending."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, step: int, state: TrainState, loss: float | None = None) -> None:
+        """Starts writing `state` as `step`; returns once the values are copied off the device."""
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave({**self.meta, "step": step})
+            ),
+            metrics=None if loss is None else {"loss": float(loss)},
+            force=True,
+        )
+
+    def wait(self) -> None:
+        """Blocks until everything handed to `save` is on disk."""
+        self._manager.wait_until_finished()
+
+    def restore(self, abstract: TrainState, force: bool = False) -> TrainState:
+        """The latest state, read into the shardings that `abstract`'s leaves carry.
+
+        Raises:
+          UserError: the stored configuration, commit or data fingerprint is another and `force` is not set; or the
+            arrays have other shapes.
+        """
+        step = self._manager.latest_step()
+        if step is None:
+            raise UserError("no complete checkpoint", str(self.run_dir), "Start the run first.")
+        meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        self._refuse_mismatch(meta, step, force)
+        try:
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+            return self._manager.restore(step, args=args)["state"]
+        except (ValueError, KeyError, TypeError) as error:
+            line = str(error).strip().splitlines()[0][:200]
+            raise UserError(
+                f"checkpoint {step} does not fit this model ({line})",
+                str(self.run_dir),
+                "Use the run's own configuration.",
+            ) from error
+
+    def _refuse_mismatch(self, stored: dict[str, Any], step: int, force: bool) -> None:
+        changed = [
+            f"config field {n}" for n in differences(stored.get("config"), self.meta.get("config")) if _binding(n)
+        ]
+        for name in ("commit", "fingerprint"):
+            old, new = stored.get(name), self.meta.get(name)
+            if old and new and old != new:
+                changed.append(f"{'data ' if name == 'fingerprint' else ''}{name} ({old[:12]} then, {new[:12]} now)")
+        if not changed:
+            return
+        what = f"checkpoint {step} was made with another {', '.join(changed[:5])}"
+        if not force:
+            raise UserError(what, str(self.run_dir), "Restore it, or continue regardless with --force.")
+        warn(f"{what}; continuing because of --force")
+
+
+def restore_params(
+    run_dir: str | Path, ema: bool = True, step: int | None = None
+) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Parameters of a run as NumPy arrays, on any machine, whatever devices it was trained on.
+
+    Args:
+      run_dir: the run folder.
+      ema: take the moving average for the "model" group where the run kept one.
+      step: which checkpoint; the latest by default.
+
+    Returns:
+      ({group: tree of arrays}, the run's resolved configuration, step).
+
+    Raises:
+      UserError: no checkpoint there.
+    """
+    folder = _folder(run_dir)
+    if not folder.is_dir():
+        raise UserError("no checkpoints here", str(run_dir), "Give the --run-dir of `copycat train`.")
+    handlers = {"state": ocp.PyTreeCheckpointHandler(), "meta": ocp.JsonCheckpointHandler()}
+    with ocp.CheckpointManager(
+        folder, item_handlers=handlers, options=ocp.CheckpointManagerOptions(read_only=True)
+    ) as manager:
+        steps = sorted(manager.all_steps())
+        chosen = steps[-1] if step is None and steps else step
+        if chosen is None or chosen not in steps:
+            raise UserError(
+                f"no complete checkpoint {'' if step is None else step}".strip(), str(run_dir), f"There are: {steps}."
+            )
+        meta = manager.restore(chosen, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        stored = manager.item_metadata(chosen)["state"]
+        tree = getattr(stored, "tree", stored)
+        wanted = {"params": tree["params"], "ema": tree.get("ema") or {}}
+        restore_args = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
+        args = ocp.args.PyTreeRestore(item=wanted, restore_args=restore_args, partial_restore=True)
+        state = manager.restore(chosen, args=ocp.args.Composite(state=args))["state"]
+    params = dict(state["params"])
+    if ema and state.get("ema"):
+        params[EMA_GROUP] = state["ema"]
+    return params, meta["config"], chosen

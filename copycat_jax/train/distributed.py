@@ -1,0 +1,121 @@
+"""Start-up of one or many processes, and the check before the first step that they are about to do the same thing."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from copycat_jax.errors import UserError
+
+ADDRESS, COUNT, INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
+
+
+def cluster(environment: Mapping[str, str]) -> str:
+    """What kind of job the environment describes: "single", "explicit", "slurm", "kubernetes" or "tpu"."""
+    if environment.get(ADDRESS) and environment.get(COUNT):
+        return "explicit"
+    if (
+        int(environment.get("SLURM_NTASKS") or environment.get("SLURM_NPROCS") or 1) > 1
+        and "SLURM_PROCID" in environment
+    ):
+        return "slurm"
+    if "," in environment.get("TPU_WORKER_HOSTNAMES", "") or environment.get("MEGASCALE_NUM_SLICES"):
+        return "tpu"
+    if environment.get("KUBERNETES_SERVICE_HOST") and environment.get("JOB_COMPLETION_INDEX"):
+        return "kubernetes"
+    return "single"
+
+
+def start(environment: Mapping[str, str] | None = None) -> str:
+    """Joins the job's other processes, if there are any; call it before anything touches a device.
+
+    JAX itself knows how to find the others under SLURM, on Kubernetes (an indexed job) and on TPU; anywhere else set
+    JAX_COORDINATOR_ADDRESS=host:port, JAX_NUM_PROCESSES and JAX_PROCESS_ID (`launch/local.sh` does).
+
+    Returns:
+      What `cluster` found.
+
+    Raises:
+      UserError: half of the variables are set, or the processes do not find each other.
+    """
+    environment = os.environ if environment is None else environment
+    kind = cluster(environment)
+    if kind == "single" or jax.distributed.is_initialized():
+        return kind
+    try:
+        if kind == "explicit":
+            jax.distributed.initialize(environment[ADDRESS], int(environment[COUNT]), int(environment[INDEX]))
+        else:
+            jax.distributed.initialize()
+    except KeyError as error:
+        raise UserError(
+            f"{error.args[0]} is not set", "environment", f"Set {ADDRESS}, {COUNT} and {INDEX} together."
+        ) from error
+    except (ValueError, RuntimeError) as error:
+        line = str(error).splitlines()[0][:200]
+        raise UserError(f"cannot join the job ({line})", kind, "See launch/README.md.") from error
+    return kind
+
+
+def source_commit() -> str:
+    """The git commit of this code, "+dirty" appended where files differ from it; the version where there is no git."""
+    root = Path(__file__).resolve().parents[2]
+    try:
+        version = importlib.metadata.version("copycat-jax")
+    except importlib.metadata.PackageNotFoundError:
+        version = "unknown"
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")) != root:
+            return version
+        dirty = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+dirty" if dirty else "")
+    except (OSError, subprocess.SubprocessError):
+        return version
+
+
+def digest(value: Any) -> str:
+    """A short hash of a JSON-ready value, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def check_agreement(facts: Mapping[str, Any]) -> None:
+    """Pre-flight: every process holds the same facts (configuration, commit, data fingerprint, versions).
+
+    Raises:
+      UserError: naming the first fact that differs and the processes that hold another value than process 0.
+    """
+    if jax.process_count() == 1:
+        return
+    from jax.experimental import multihost_utils
+
+    names = sorted(facts)
+    own = np.array([int(digest(facts[n])[:7], 16) for n in names], np.int32)
+    everyone = np.asarray(multihost_utils.process_allgather(own)).reshape(jax.process_count(), len(names))
+    for column, name in enumerate(names):
+        others = [i for i in range(jax.process_count()) if everyone[i, column] != everyone[0, column]]
+        if others:
+            raise UserError(
+                f"processes {others} differ from process 0", name, "Start all with the same code, config and data."
+            )
+
+
+def barrier(name: str) -> None:
+    """Waits until every process has come to the place called `name`."""
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices(name)

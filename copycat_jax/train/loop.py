@@ -1,0 +1,239 @@
+"""fit(): evaluate, save, next batch, step. The only impure file of training.
+
+The order never changes: what is saved at step k is what `evaluate` saw, and batch k has not been drawn yet, so that
+(state, k) is the whole truth about a run. Between two looks at the metrics nothing waits for the device.
+
+Metrics are looked at, and their window begins anew, at log steps and before every save (a state that is not known to be
+finite is never saved). Both happen at fixed steps, so a resumed run writes the same records as one never stopped; only
+the window in which a signal interrupted the run is written in two parts.
+"""
+
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from copycat_jax import console
+from copycat_jax.batch import Batch
+from copycat_jax.errors import UserError
+from copycat_jax.task import Task
+from copycat_jax.train import distributed
+from copycat_jax.train.checkpoint import Checkpoints
+from copycat_jax.train.state import TrainState, smoothed_params
+from copycat_jax.train.step import NEVER, divide
+from copycat_jax.train.trainer import TrainConfig, Trainer, initial_state
+from copycat_jax.train.watch import CollapseWatch, StopSignal
+from copycat_jax.train.writer import Writer, write_run_page
+
+__all__ = ["TrainConfig", "Trainer", "fit"]
+
+Batches = Callable[[int], Batch]
+
+
+class _Run:
+    """The loop, with what it keeps at hand: the metrics window, clocks, and the places results go to."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        writer: Writer,
+        checkpoints: Checkpoints,
+        start: int,
+        bar: Any,
+        held_out: Any,
+        render: Any,
+    ):
+        self.trainer, self.writer, self.checkpoints, self.bar = trainer, writer, checkpoints, bar
+        self.held_out, self.render = held_out, render
+        self.metrics, self.began, self.start, self.seen = trainer.metrics(), time.perf_counter(), start, start
+        self.watch = CollapseWatch(
+            trainer.train.collapse_active, trainer.train.collapse_kl, trainer.train.collapse_after
+        )
+        self.compiling, self.loss = 0.0, None
+
+    def to(self, end: int, state: TrainState, batches: Iterator[Batch], stop: StopSignal, resumed: bool) -> TrainState:
+        """Evaluate, save, next batch, step; until step `end` or a signal."""
+        settings, step = self.trainer.train, self.start
+        while True:
+            stopping = step >= end or stop.requested(step)
+            if step > self.start:  # what is due at the first step was done before the run was stopped there
+                if self.held_out and _due(step, settings.eval_every):
+                    self.evaluate(step, state)
+                if self.render and _due(step, settings.render_every):
+                    self.draw(step, state)
+                if stopping or _due(step, settings.save_every):
+                    self.save(step, state)
+            if stopping:
+                break
+            batch = self.trainer.put(next(batches))
+            state = self.step(state, batch)
+            step += 1
+            self.bar.update(1)
+            if _due(step, settings.log_every) or step == end:
+                self.look(step)
+        if stop.received and step < end and self.writer.active:
+            console.say(f"stopped by a signal at step {step}; the next run with this --run-dir resumes there")
+        return state
+
+    def step(self, state: TrainState, batch: Batch) -> TrainState:
+        """One step, compiled first where this bucket is new; returns before the device is done."""
+        compiled, seconds = self.trainer.step_for(state, self.metrics, batch)
+        if seconds:
+            self.compiling += seconds
+            rows, frames, _ = batch.mel.shape
+            self.say(f"compiled the step for {rows} x {frames} frames in {seconds:.1f} s")
+        state, self.metrics = compiled(state, self.metrics, batch)
+        return state
+
+    def save(self, step: int, state: TrainState) -> None:
+        """A checkpoint, of a state known to be finite."""
+        self.look(step)
+        with jax.transfer_guard("allow"):
+            self.checkpoints.save(step, state, self.loss)
+        self.began = time.perf_counter()
+
+    def draw(self, step: int, state: TrainState) -> None:
+        """Pictures and sounds, drawn by process 0 from parameters that all processes bring together."""
+        self.look(step)
+        with jax.transfer_guard("allow"):
+            params = smoothed_params(state)
+            if jax.process_count() > 1:
+                from jax.experimental import multihost_utils
+
+                params = multihost_utils.process_allgather(params, tiled=True)
+            if self.writer.active:
+                self.writer.media(step, self.render(step, params))
+        self.began = time.perf_counter()
+
+    def say(self, line: str) -> None:
+        """A line beside the progress bar, from process 0."""
+        if self.writer.active:
+            console.say(line) if self.bar.disable else self.bar.write(line, file=sys.stderr)
+
+    def look(self, step: int) -> None:
+        """Fetches the window's metrics, writes them, and begins a new window; the only wait on the device."""
+        if step == self.seen:
+            return
+        host = jax.device_get(self.metrics)
+        elapsed = max(1e-9, time.perf_counter() - self.began - self.compiling)
+        bad = int(host["first_bad_step"])
+        if bad != NEVER:
+            good = self.checkpoints.latest()
+            kept = f"the checkpoint of step {good} is kept" if good is not None else "no checkpoint was made yet"
+            self.writer.record("note", step, message=f"loss or gradient not finite at step {bad}")
+            raise UserError(
+                f"loss or gradient is not finite at step {bad}; {kept}",
+                str(self.checkpoints.run_dir),
+                "Lower optimizer.lr, check the data, or train the model in float32.",
+            )
+        values = divide(host["terms"])
+        frames = float(host["terms"]["frames"][0])
+        steps = step - self.seen
+        values |= {
+            "frames_per_s": frames / elapsed,
+            "step_ms": 1e3 * elapsed / steps,
+            "compile_s": round(self.compiling, 3),
+        }
+        self.writer.record("train", step, **values)
+        loss = values[f"loss/{self.trainer.task.groups[0]}"]
+        line = f"loss {loss:.4g}, {values['frames_per_s']:.0f} frames/s"
+        self.bar.set_postfix_str(line, refresh=False)
+        if self.bar.disable:
+            end = self.trainer.train.steps
+            self.say(f"step {step}/{end}: {line}, {(end - step) * elapsed / steps:.0f} s left")
+        message = self.watch.check(step, values)
+        if message and self.writer.active:
+            console.warn(message)
+            self.writer.record("note", step, message=message)
+        with jax.transfer_guard("allow"):
+            self.metrics = self.trainer.metrics()
+        self.began, self.seen, self.compiling = time.perf_counter(), step, 0.0
+
+    def evaluate(self, step: int, state: TrainState) -> None:
+        """Mean terms of the held-out batches under the moving average, summed on the device."""
+        self.look(step)
+        sums: dict[str, list] = {}
+        for i in range(self.trainer.train.eval_batches):
+            for name, pair in self.trainer.evaluate(smoothed_params(state), self.trainer.put(self.held_out(i))).items():
+                sums.setdefault(name, []).append(pair)
+        values = divide({n: tuple(np.sum(np.asarray(p), axis=0)) for n, p in jax.device_get(sums).items()})
+        self.writer.record("eval", step, **values)
+        self.loss, self.began = values["loss"], time.perf_counter()
+
+
+def fit(
+    task: Task,
+    config: dict[str, Any],
+    batches: Batches,
+    *,
+    run_dir: str | Path,
+    fingerprint: str = "",
+    eval_batches: Batches | None = None,
+    shapes: Sequence[tuple[int, int, int]] = (),
+    prefetch: Callable[[Batches, int], Iterator[Batch]] | None = None,
+    render: Callable[[int, Any], dict[str, Any]] | None = None,
+    max_steps: int | None = None,
+    force: bool = False,
+    tensorboard: bool = True,
+) -> TrainState:
+    """Trains to step `train.steps`, resuming what `run_dir` holds.
+
+    Args:
+      task: the model's pure functions.
+      config: the resolved configuration as a plain, JSON-ready dictionary.
+      batches: step -> this process's part of the batch, pure.
+      run_dir: run folder: checkpoints/, metrics.jsonl, tensorboard/, config.json.
+      fingerprint: of the data, stored and compared.
+      eval_batches: index -> held-out batch.
+      shapes: (rows of all hosts, frames, phonemes) of the buckets, compiled at once before the first step; what is not
+        named here is compiled when it comes.
+      prefetch: (batches, first step) -> iterator over batches, reading ahead; plain calls by default.
+      render: (step, params) -> pictures and sounds for the log; only called on process 0.
+      max_steps: stop (and save) at this step although the run is longer: its schedules stay those of `train.steps`.
+      force: resume although configuration, commit or data differ.
+      tensorboard: write event files too.
+
+    Returns:
+      The last state.
+
+    Raises:
+      UserError: a configuration that does not fit, another run's folder, a loss that is not finite.
+    """
+    commit = distributed.source_commit()
+    facts = {"config": config, "commit": commit, "fingerprint": fingerprint, "jax": jax.__version__}
+    distributed.check_agreement(facts)
+    trainer = Trainer(task, config, batches(0))
+    first = jax.process_index() == 0
+    with Checkpoints(run_dir, {"task": task.name, **facts}, trainer.train.keep) as checkpoints:
+        resumed = checkpoints.latest() is not None
+        state = checkpoints.restore(trainer.abstract, force) if resumed else initial_state(trainer)
+        start = int(jax.device_get(state.step))
+        with (
+            Writer(run_dir, start, first, tensorboard) as writer,
+            StopSignal() as stop,
+            console.progress_bar("train", total=trainer.train.steps, initial=start, unit="step") as bar,
+            jax.set_mesh(trainer.mesh),
+        ):
+            if first:
+                write_run_page(run_dir, {"task": task.name, **facts})
+            word = "resumed" if resumed else "started"
+            writer.record("note", start, message=f"{word} at step {start}", devices=jax.device_count())
+            run = _Run(trainer, writer, checkpoints, start, bar, eval_batches, render)
+            following = prefetch(batches, start) if prefetch else map(batches, itertools.count(start))
+            end = trainer.train.steps if max_steps is None else min(trainer.train.steps, max_steps)
+            if shapes and start < end:
+                run.say(f"compiled the step for {len(shapes)} shapes in {trainer.compile_ahead(shapes):.1f} s")
+                run.began = time.perf_counter()
+            with jax.transfer_guard("disallow"):
+                state = run.to(end, state, following, stop, resumed)
+    distributed.barrier("end of training")
+    return state
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0

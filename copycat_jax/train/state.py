@@ -1,0 +1,45 @@
+"""The training state: a plain struct of arrays, and randomness that is computed from it instead of stored in it."""
+
+import zlib
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import Array, Int, Key
+
+PRNGS = {"rbg": "rbg", "threefry": "threefry2x32"}
+EMA_GROUP = "model"
+
+
+class TrainState(NamedTuple):
+    """Everything that a step changes and a checkpoint holds; no functions inside.
+
+    Attributes:
+      step: int32 scalar, number of steps taken; also the number of the next batch.
+      params: {group: tree of float32 arrays}.
+      opt_state: {group: optimizer state}.
+      ema: moving average of params["model"], or an empty dict where it is switched off.
+    """
+
+    step: Int[Array, ""]
+    params: dict[str, Any]
+    opt_state: dict[str, Any]
+    ema: dict[str, Any]
+
+
+def fold(seed: int, name: str, step: int | Int[Array, ""], prng: str = "threefry") -> Key[Array, ""]:
+    """The key of stream `name` at `step`: any step's randomness can be recomputed alone, on any number of hosts.
+
+    Args:
+      seed: the run's seed.
+      name: the stream ("init", "model/dropout", ...).
+      step: step number; may be traced.
+      prng: "threefry" (the same numbers on any number of devices) or "rbg" (many times faster on GPU and TPU; the same
+        numbers only on the same number of devices).
+    """
+    key = jax.random.key(seed, impl=PRNGS[prng])
+    return jax.random.fold_in(jax.random.fold_in(key, zlib.crc32(name.encode()) & 0x7FFFFFFF), step)
+
+
+def smoothed_params(state: TrainState) -> dict[str, Any]:
+    """`state.params` with the moving average in place of the "model" group where there is one."""
+    return {**state.params, EMA_GROUP: state.ema} if state.ema else state.params

@@ -1,0 +1,154 @@
+"""One training step and one evaluation step: pure, jitted, shardings declared, state donated.
+
+All groups of a step see the parameters as they were when the step began: the adversary judges what the generator made
+*before* this step's update, whose output it receives as `carry`. So the two gradients are taken at one point, neither
+waits for the other's update, and a step is a function of (state, batch) alone. They are still applied in the order of
+`task.groups`.
+
+A step whose loss or gradient norm is not finite in any group changes nothing but the step count, and marks itself in
+the metrics; the loop reads that mark when it next looks at the metrics.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Int
+
+from copycat_jax.batch import Batch
+from copycat_jax.task import Task, total
+from copycat_jax.train.sharding import batch_sharding, replicated
+from copycat_jax.train.state import EMA_GROUP, TrainState, fold
+
+NEVER = 2**31 - 1
+Metrics = dict[str, tuple[Array, Array]]
+
+
+@dataclasses.dataclass(frozen=True)
+class StepConfig:
+    """What a step needs to know beside the task and its optimizers.
+
+    Attributes:
+      seed: of every random stream.
+      prng: "rbg" or "threefry", see `state.fold`.
+      ema_decay: of the moving average of "model", ramped up by (1 + n) / (10 + n); 0 = none.
+      guard: discard updates that are not finite. Off only to measure what it costs.
+    """
+
+    seed: int = 0
+    prng: str = "threefry"
+    ema_decay: float = 0.999
+    guard: bool = True
+
+
+def make_init(
+    task: Task, optimizers: dict[str, optax.GradientTransformation], config: StepConfig
+) -> Callable[[Batch], TrainState]:
+    """batch -> TrainState at step 0; jit it with out_shardings so that nothing is ever whole on one device."""
+
+    def init(batch: Batch) -> TrainState:
+        params = task.init(fold(config.seed, "init", 0), batch)
+        # Copies: the state is donated, and no buffer may be donated twice.
+        ema = jax.tree.map(jnp.copy, params[EMA_GROUP]) if config.ema_decay > 0 else {}
+        opt_state = {g: optimizers[g].init(params[g]) for g in task.groups}
+        return TrainState(jnp.zeros((), jnp.int32), {g: params[g] for g in task.groups}, opt_state, ema)
+
+    return init
+
+
+def _finite(values: list) -> Bool[Array, ""]:
+    return jnp.all(jnp.isfinite(jnp.stack([jnp.asarray(v, jnp.float32) for v in values])))
+
+
+def _average(ema: Any, params: Any, step: Int[Array, ""], decay: float) -> Any:
+    n = step.astype(jnp.float32)
+    d = jnp.minimum(decay, (1.0 + n) / (10.0 + n))
+    return jax.tree.map(lambda e, p: e + (1.0 - d) * (p - e), ema, params)
+
+
+def make_train_step(
+    task: Task, optimizers: dict[str, optax.GradientTransformation], schedules: dict[str, Callable], config: StepConfig
+) -> Callable:
+    """The pure step (state, metrics, batch) -> (state, metrics); `compile_step` jits it.
+
+    `metrics` is {"terms": {name: (sum, count)}, "first_bad_step": int32}; every step adds to it on the device. Beside
+    the task's terms it carries "loss/GROUP", "grad_norm/GROUP" (before clipping), "lr/GROUP" and "frames" (real ones).
+    """
+
+    def step(state: TrainState, metrics: dict[str, Any], batch: Batch) -> tuple[TrainState, dict[str, Any]]:
+        params, opt_state = dict(state.params), dict(state.opt_state)
+        added: Metrics = {"frames": (jnp.sum(batch.mask, dtype=jnp.float32), jnp.float32(1))}
+        carry, watched = None, []
+        for group in task.groups:
+            rngs = {n: fold(config.seed, f"{group}/{n}", state.step, config.prng) for n in task.rng_names}
+
+            def loss_of(own, group=group, rngs=rngs, carry=carry):
+                terms, following = task.loss[group]({**state.params, group: own}, batch, rngs, state.step, carry)
+                return total(terms), (terms, following)
+
+            (loss, (terms, carry)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params[group])
+            carry = jax.lax.stop_gradient(carry)
+            norm = optax.global_norm(grads)
+            updates, opt_state[group] = optimizers[group].update(grads, opt_state[group], params[group])
+            params[group] = optax.apply_updates(params[group], updates)
+            watched += [loss, norm]
+            added[f"loss/{group}"], added[f"grad_norm/{group}"] = (loss, jnp.float32(1)), (norm, jnp.float32(1))
+            added[f"lr/{group}"] = (jnp.asarray(schedules[group](state.step), jnp.float32), jnp.float32(1))
+            added |= {name: (t.sum, t.count) for name, t in terms.items()}
+        ema = _average(state.ema, params[EMA_GROUP], state.step, config.ema_decay) if config.ema_decay > 0 else {}
+        new = TrainState(state.step, params, opt_state, ema)
+        first_bad = metrics["first_bad_step"]
+        if config.guard:
+            good = _finite(watched)
+            new = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, state)
+            first_bad = jnp.minimum(first_bad, jnp.where(good, NEVER, state.step))
+        sums = {k: (metrics["terms"][k][0] + s, metrics["terms"][k][1] + c) for k, (s, c) in added.items()}
+        return new._replace(step=state.step + 1), {"terms": sums, "first_bad_step": first_bad}
+
+    return step
+
+
+def empty_metrics(step: Callable, state: Any, batch: Any) -> dict[str, Any]:
+    """Zeros of the metrics that `step` (from `make_train_step`) accumulates, as NumPy scalars; only traced."""
+    import numpy as np
+
+    class _Any(dict):  # any name reads as (0, 0), so that one trace tells which names there are
+        def __missing__(self, key):
+            return np.float32(0), np.float32(0)
+
+    def probe(s, b):
+        return step(s, {"terms": _Any(), "first_bad_step": np.int32(NEVER)}, b)[1]["terms"]
+
+    names = jax.eval_shape(probe, state, batch)
+    return {"terms": {k: (np.float32(0), np.float32(0)) for k in names}, "first_bad_step": np.int32(NEVER)}
+
+
+def jit_step(step: Callable, shardings: Any, mesh: Mesh) -> Callable:
+    """`step` jitted over `mesh`: declared shardings in and out, state and metrics donated."""
+    whole = replicated(mesh)
+    return jax.jit(
+        step,
+        in_shardings=(shardings, whole, batch_sharding(mesh)),
+        out_shardings=(shardings, whole),
+        donate_argnums=(0, 1),
+    )
+
+
+def make_eval_step(task: Task) -> Callable[[Any, Batch], Metrics]:
+    """The pure (params, batch) -> {name: (sum, count)}, "loss" being the weighted total of one batch."""
+
+    def evaluate(params: Any, batch: Batch) -> Metrics:
+        terms = task.evaluate(params, batch)
+        sums = {name: (jnp.asarray(t.sum, jnp.float32), jnp.asarray(t.count, jnp.float32)) for name, t in terms.items()}
+        return {**sums, "loss": (jnp.asarray(total(terms), jnp.float32), jnp.float32(1))}
+
+    return evaluate
+
+
+def divide(metrics: dict[str, tuple[Any, Any]]) -> dict[str, float]:
+    """The one division: {name: sum / count} as Python floats; call it on host values."""
+    return {name: float(s) / float(c) if float(c) else float("nan") for name, (s, c) in metrics.items()}

@@ -1,0 +1,193 @@
+"""A task on a mesh: configuration checked, shapes traced, functions compiled. No arrays live here, and no loop.
+
+Abstract first, allocate once: shapes come from `eval_shape`, shardings from the shapes, and only then a jitted
+initialisation makes every array where it belongs.
+"""
+
+import concurrent.futures
+import dataclasses
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from copycat_jax import console
+from copycat_jax.batch import Batch
+from copycat_jax.errors import UserError, nearest
+from copycat_jax.task import Task
+from copycat_jax.train import sharding
+from copycat_jax.train.checkpoint import restore_params
+from copycat_jax.train.optimizer import make_optimizer, make_schedule, optimizer_configs
+from copycat_jax.train.state import EMA_GROUP, TrainState
+from copycat_jax.train.step import StepConfig, empty_metrics, jit_step, make_eval_step, make_init, make_train_step
+
+AXES = ("B", "BTM", "BT", "BP", "BP", "BP", "BT", "BT", "B", "BE", "BE", "BE")  # of the fields of Batch
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The section `train` of a configuration.
+
+    Attributes:
+      steps: length of the run (schedules end here).
+      seed, prng, ema_decay, guard: see `step.StepConfig`.
+      log_every, eval_every, save_every, render_every: in steps; 0 = never (a run always saves its end).
+      eval_batches: batches of one evaluation.
+      keep: checkpoints kept beside the best.
+      threads: reader threads of the input pipeline.
+      init_from: run folder whose parameters (EMA) this run starts from, for the groups both have; "" = fresh.
+      collapse_active: warn when fewer latents than this are active on kept frames, in either direction.
+      collapse_kl: warn when the KL on kept frames is below this many nats.
+      collapse_after: not before this step (the end of annealing).
+    """
+
+    steps: int = 1000
+    seed: int = 0
+    prng: str = "threefry"
+    ema_decay: float = 0.999
+    guard: bool = True
+    log_every: int = 50
+    eval_every: int = 0
+    eval_batches: int = 4
+    save_every: int = 500
+    render_every: int = 0
+    keep: int = 3
+    threads: int = 4
+    init_from: str = ""
+    collapse_active: float = 2.0
+    collapse_kl: float = 0.1
+    collapse_after: int = 0
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "TrainConfig":
+        """From the plain dictionary of a configuration; raises UserError for an unknown field."""
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in fields:
+            if name not in known:
+                raise UserError(
+                    f"unknown field '{name}'", "train", nearest(name, known) or f"Known: {', '.join(known)}."
+                )
+        return cls(**fields)
+
+
+class Trainer:
+    """A task on a mesh: its abstract state, shardings and compiled functions. Holds no arrays.
+
+    Args:
+      task: the model's pure functions.
+      config: the resolved configuration as a plain dictionary with sections optimizer, train, mesh.
+      sample: one of this process's batches (any bucket), for shapes only.
+    """
+
+    def __init__(self, task: Task, config: dict[str, Any], sample: Batch):
+        self.task, self.config = task, config
+        self.train = TrainConfig.from_dict(dict(config.get("train", {})))
+        self.mesh = sharding.make_mesh(**config.get("mesh", {}))
+        configs = optimizer_configs(dict(config.get("optimizer", {})), task.groups)
+        optimizers = {g: make_optimizer(c, self.train.steps) for g, c in configs.items()}
+        schedules = {g: make_schedule(c, self.train.steps) for g, c in configs.items()}
+        fields = {f.name: getattr(self.train, f.name) for f in dataclasses.fields(StepConfig)}
+        step_config = StepConfig(**fields)
+        self._init = make_init(task, optimizers, step_config)
+        self._abstract_batch = self._global_shapes(sample)
+        abstract = jax.eval_shape(self._init, self._abstract_batch)
+        self.shardings = sharding.state_shardings(abstract, task.sharding_rules, self.mesh)
+        self.abstract = jax.tree.map(
+            lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), abstract, self.shardings
+        )
+        self.step_function = make_train_step(task, optimizers, schedules, step_config)
+        self._empty = empty_metrics(self.step_function, self.abstract, self._abstract_batch)
+        self._jitted = jit_step(self.step_function, self.shardings, self.mesh)
+        self._compiled: dict[tuple, Any] = {}
+        self._rows = sharding.batch_sharding(self.mesh)
+        whole = sharding.replicated(self.mesh)
+        self.evaluate = jax.jit(
+            make_eval_step(task), in_shardings=(self.shardings.params, self._rows), out_shardings=whole
+        )
+
+    def _global_shapes(self, batch: Batch) -> Batch:
+        processes = jax.process_count()
+        return Batch(*(jax.ShapeDtypeStruct((x.shape[0] * processes, *x.shape[1:]), x.dtype) for x in batch))
+
+    def init(self) -> TrainState:
+        """A fresh state, made in its shardings: nothing is ever whole on one device."""
+        with jax.set_mesh(self.mesh):
+            zeros = lambda: Batch(*(jnp.zeros(x.shape, x.dtype) for x in self._abstract_batch))  # noqa: E731
+            # Runs once: on CPU, optimising it takes five times as long as compiling it plainly [measured].
+            options = {"xla_backend_optimization_level": 0} if self.mesh.devices.flat[0].platform == "cpu" else None
+            return jax.jit(lambda: self._init(zeros()), out_shardings=self.shardings, compiler_options=options)()
+
+    def metrics(self) -> dict[str, Any]:
+        """An empty metrics window on the devices."""
+        return jax.device_put(self._empty, sharding.replicated(self.mesh))
+
+    def put(self, batch: Batch) -> Batch:
+        """This process's rows as its part of the global batch."""
+        rows = batch.mel.shape[0] * jax.process_count()
+        if rows % self.mesh.size:
+            raise UserError(
+                f"{rows} rows do not divide over {self.mesh.size} devices", "data", "Use a multiple of the devices."
+            )
+        if jax.process_count() == 1:
+            return jax.device_put(batch, self._rows)
+        with jax.transfer_guard("allow"):  # the helper's own copies count as implicit
+            return Batch(*(jax.make_array_from_process_local_data(self._rows, np.asarray(x)) for x in batch))
+
+    def step_for(self, state: TrainState, metrics: Any, batch: Batch) -> tuple[Any, float]:
+        """The compiled step for this batch's shapes, and the seconds its compilation took (0 if it was there)."""
+        key = tuple(x.shape for x in batch)
+        if key in self._compiled:
+            return self._compiled[key], 0.0
+        began = time.perf_counter()
+        self._compiled[key] = self._jitted.lower(state, metrics, batch).compile()
+        return self._compiled[key], time.perf_counter() - began
+
+    def compile_ahead(self, shapes: Sequence[tuple[int, int, int]]) -> float:
+        """Compiles the step for every (rows of all hosts, frames, phonemes) at once; returns the seconds it took.
+
+        XLA compiles outside Python's lock: as many buckets as there are cores cost little more than the slowest.
+        """
+        began = time.perf_counter()
+        whole = sharding.replicated(self.mesh)
+        metrics = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), self._empty)
+
+        def compile_one(shape: tuple[int, int, int]) -> None:
+            sizes, fields = dict(zip("BTP", shape, strict=True)), []
+            for axes, x in zip(AXES, self._abstract_batch, strict=True):
+                own = tuple(sizes.get(axis, width) for axis, width in zip(axes, x.shape, strict=True))
+                fields.append(jax.ShapeDtypeStruct(own, x.dtype, sharding=self._rows))
+            with jax.set_mesh(self.mesh):
+                compiled = self._jitted.lower(self.abstract, metrics, Batch(*fields)).compile()
+            self._compiled[tuple(x.shape for x in fields)] = compiled
+
+        with concurrent.futures.ThreadPoolExecutor(max(1, min(len(shapes), os.cpu_count() or 1))) as pool:
+            list(pool.map(compile_one, shapes))
+        return time.perf_counter() - began
+
+
+def initial_state(trainer: Trainer) -> TrainState:
+    """A fresh state, with the parameters of `train.init_from` where both have the group."""
+    state, source = trainer.init(), trainer.train.init_from
+    if not source:
+        return state
+    params, _, step = restore_params(source, ema=True)
+    shared = [g for g in trainer.task.groups if g in params]
+    if not shared:
+        raise UserError(f"has none of the groups {trainer.task.groups}", source, "Start from a run of the same task.")
+    new = dict(state.params)
+    for group in shared:
+        old_shapes = jax.tree.map(np.shape, params[group])
+        if old_shapes != jax.tree.map(lambda x: x.shape, state.params[group]):
+            raise UserError(
+                f"parameters of '{group}' have other shapes", source, "Use the same model section as that run."
+            )
+        new[group] = jax.tree.map(jax.device_put, params[group], trainer.shardings.params[group])
+    ema = state.ema
+    if ema and EMA_GROUP in shared:
+        ema = jax.tree.map(jax.device_put, params[EMA_GROUP], trainer.shardings.ema)
+    console.say(f"started from the parameters of {source} at step {step}: {', '.join(shared)}")
+    return state._replace(params=new, ema=ema)

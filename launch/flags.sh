@@ -1,0 +1,20 @@
+# XLA and JAX settings for training, each with its reason. Source it: `. launch/flags.sh`.
+# What is already set in the environment wins. Nothing here is needed for correct results; all of it is about speed,
+# memory, or the time until the first step. Measure before adding to it.
+
+# Keep compiled programs: a run that resumes, or a second run of the same sizes, starts in seconds. One program per
+# length bucket is compiled, and only those that took more than a second are worth keeping.
+export JAX_COMPILATION_CACHE_DIR="${JAX_COMPILATION_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/copycat_jax/compiled}"
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="${JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS:-1}"
+
+# JAX takes three quarters of a GPU's memory at start. More of it can be given when nothing else runs there; when
+# something does (a vocoder, a notebook), set XLA_PYTHON_CLIENT_PREALLOCATE=false instead.
+export XLA_PYTHON_CLIENT_MEM_FRACTION="${XLA_PYTHON_CLIENT_MEM_FRACTION:-0.90}"
+
+# The log of the C++ side: warnings of every compilation hide what matters.
+export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-1}"
+
+# Not set, on purpose:
+#   --xla_gpu_deterministic_ops=true   the tests prove bitwise resuming on CPU; on GPUs some kernels add up in any order.
+#       Set it where a run must repeat to the bit there, and expect it to be slower.
+#   --xla_force_host_platform_device_count=N   several simulated CPU devices; JAX_NUM_CPU_DEVICES=N does the same and wins.

@@ -1,0 +1,100 @@
+"""Every page of configs/ is executed: tiny ones for real, the full-size ones abstractly."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from copycat_jax.batch import Batch
+from copycat_jax.cli.configuration import load_config, load_function
+from copycat_jax.train.loop import Trainer
+
+PAGES = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+SHAPES = {"mel_bins": 80, "speakers": 5, "embedding": 128, "frame_rate_hz": 86.1}
+
+
+def abstract_batch(rows=8, frames=64, phones=8, embedding=128) -> Batch:
+    f, i, b = np.float32, np.int32, bool
+    t, p, e = (rows, frames), (rows, phones), (rows, embedding)
+    kinds = [
+        ((rows,), i),
+        ((*t, 80), f),
+        (t, b),
+        (p, i),
+        (p, b),
+        (p, i),
+        (t, f),
+        (t, f),
+        ((rows,), i),
+        (e, f),
+        (e, f),
+        (e, f),
+    ]
+    return Batch(*(jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in kinds))
+
+
+def variants(pages):
+    return [(p, v) for p in pages for v in ("tiny", "shipped", "base", "large")]
+
+
+@pytest.mark.parametrize("page,variant", variants(PAGES), ids=lambda x: getattr(x, "stem", x))
+def test_config_makes_a_trainer(page, variant):
+    config = load_config(f"{page}:{variant}")
+    assert set(config) == {"task", "model", "data", "optimizer", "train", "mesh"}
+    assert config["data"]["multiple_of"] % config["model"].get("tau", 1) == 0
+    task = load_function(config["task"])(dict(config["model"]), SHAPES)
+    trainer = Trainer(task, {**config, "shapes": SHAPES}, abstract_batch())  # traces init and one whole step
+    assert {f"loss/{g}" for g in task.groups} <= set(trainer._empty["terms"])
+    parameters = sum(x.size for x in jax.tree.leaves(trainer.abstract.params["model"]))
+    if page.stem == "copycat" and variant == "shipped":
+        assert 6.5e6 < parameters < 8e6
+    assert page.read_text().startswith('"""') and "Command" in page.read_text() and "Paper" in page.read_text()
+
+
+def test_copycat_step_two_adds_the_adversary():
+    config = load_config(f"{PAGES[0].parent / 'copycat.py'}:tiny", ["model.adversarial=true"])
+    task = load_function(config["task"])(dict(config["model"]), SHAPES)
+    trainer = Trainer(task, config, abstract_batch())
+    assert task.groups == ("model", "adversary")
+    assert (
+        set(trainer.abstract.opt_state) == {"model", "adversary"} and "grad_norm/adversary" in trainer._empty["terms"]
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_tiny_config_takes_a_step(page):
+    from copycat_jax.data.synthetic import synthetic_batch
+    from copycat_jax.train.step import NEVER, divide
+
+    config = load_config(f"{page}:tiny", ["mesh.data=8"])
+    task = load_function(config["task"])(dict(config["model"]), SHAPES)
+    batch = synthetic_batch(8, 32, 6, speakers=SHAPES["speakers"])
+    trainer = Trainer(task, config, batch)
+    jax.config.update("jax_disable_most_optimizations", True)  # compiling is all that takes time here
+    try:
+        with jax.set_mesh(trainer.mesh):
+            state, metrics, rows = trainer.init(), trainer.metrics(), trainer.put(batch)
+            before = jax.device_get(state.params)
+            step, _ = trainer.step_for(state, metrics, rows)
+            state, metrics = jax.device_get(step(state, metrics, rows))
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
+    assert int(state.step) == 1 and int(metrics["first_bad_step"]) == NEVER
+    assert np.isfinite(list(divide(metrics["terms"]).values())).all()
+    moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), before, state.params)
+    assert all(jax.tree.leaves(moved["model"]))  # no parameter is out of reach of the loss
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_tiny_config_trains_from_the_command_line(page, tmp_path, capsys):
+    from copycat_jax.cli import main
+    from copycat_jax.train.writer import read_metrics
+
+    flags = ["--synthetic", "--run-dir", str(tmp_path / "run"), "--max-steps", "2", "--set", "data.buckets=1"]
+    assert main(["train", "--config", f"{page}:tiny", *flags, "--config.train.log_every=1"]) == 0, (
+        capsys.readouterr().err
+    )
+    losses = [r["loss/model"] for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "train"]
+    assert len(losses) == 2 and np.isfinite(losses).all()

@@ -1,0 +1,38 @@
+"""Trains the toy task in a process of its own: toy_run.py RUN '{"adversary": true, "pause": 0.1}'."""
+
+import json
+import sys
+import time
+
+import jax
+import numpy as np
+from toy_task import toy_batch, toy_config, toy_task
+
+from copycat_jax.train import distributed
+from copycat_jax.train.checkpoint import Checkpoints
+from copycat_jax.train.loop import Trainer, fit
+
+
+def main() -> None:
+    run, options = sys.argv[1], json.loads(sys.argv[2])
+    distributed.start()
+    processes, process = jax.process_count(), jax.process_index()
+    config = toy_config(**{k: options[k] for k in ("save_every", "steps") if k in options})
+    config["mesh"]["fsdp"] = options.get("fsdp", 1)
+    task = toy_task(options.get("adversary", False), rules=(("kernel", ("fsdp",)),) if options.get("rules") else ())
+    pause = options.get("pause", 0.0)
+
+    def batches(step):
+        time.sleep(pause)
+        return toy_batch(step, process=process, processes=processes)
+
+    if "dump" in options:
+        with Checkpoints(run, {}) as checkpoints:
+            state = checkpoints.restore(Trainer(task, config, batches(0)).abstract, force=True)
+        leaves = jax.tree_util.tree_leaves_with_path(state.params)
+        np.savez(options["dump"], **{jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves})
+    fit(task, config, batches, run_dir=run, tensorboard=False)
+
+
+if __name__ == "__main__":
+    main()
