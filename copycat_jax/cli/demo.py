@@ -1,0 +1,63 @@
+"""Speaks a clip that ships with the package in three voices and draws them; says where the results lie."""
+
+import argparse
+import time
+from pathlib import Path
+
+from copycat_jax import console
+from copycat_jax.cli.outputs import check_folder
+
+CLIP = Path(__file__).parents[1] / "pretrained" / "demo"
+# A man and two women, one of them British; what a bundle lacks of them is replaced by its other voices.
+FAVOURITES = ("af_heart", "am_michael", "bf_emma")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of `copycat demo`."""
+    parser.add_argument("--out", default="copycat_demo", metavar="DIR", help="where to write (default ./copycat_demo)")
+    parser.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
+    parser.add_argument(
+        "--vocoder", default="griffin_lim", metavar="NAME", help="griffin_lim (default), hifigan or a path"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs `copycat demo`."""
+    out, started = check_folder(arguments.out, make=True), time.monotonic()
+    text = (CLIP / "source.txt").read_text(encoding="utf-8").strip()
+    with console.progress_bar("demo", total=5, unit="step") as bar:
+        bar.set_postfix_str("loading")
+        from copycat_jax.audio.signal import write_wav
+        from copycat_jax.picture import transfer_figure, write_png
+        from copycat_jax.synthesis import load
+
+        synthesizer = load(arguments.bundle)
+        synthesizer.vocoder(arguments.vocoder)
+        voices = choose_voices(list(synthesizer.voices))
+        bar.update()
+        bar.set_postfix_str("aligning the recording")
+        source = synthesizer.prepare(CLIP / "source.opus", text)
+        bar.update()
+        bar.set_postfix_str(f"speaking as {', '.join(voices)}")
+        results = synthesizer.convert(source, voices, vocoder=arguments.vocoder)
+        bar.update()
+        bar.set_postfix_str("drawing")
+        figure = transfer_figure(results, synthesizer.spec, text)
+        bar.update()
+        out.mkdir(parents=True, exist_ok=True)
+        write_wav(out / "source.wav", source.samples, synthesizer.spec.sample_rate)
+        for result in results:
+            write_wav(out / f"{result.voice}.wav", result.samples, result.sample_rate)
+        write_png(out / "picture.png", figure)
+        bar.update()
+    console.say(f'"{text}"')
+    console.say(f"{out / 'source.wav'}: the recording, {len(source.samples) / synthesizer.spec.sample_rate:.1f} s")
+    for result in results:
+        console.say(f"{out / result.voice}.wav: the same words and melody in the voice {result.voice}")
+    console.say(f"{out / 'picture.png'}: spectrograms and melodies ({time.monotonic() - started:.0f} s in all)")
+
+
+def choose_voices(known: list[str]) -> list[str]:
+    """Up to three voices of a bundle: the favourites it has, then others in order."""
+    favourites = [name for name in FAVOURITES if name in known]
+    return [*favourites, *(name for name in sorted(known) if name not in favourites)][:3]

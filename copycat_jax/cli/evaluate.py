@@ -1,0 +1,91 @@
+"""Measures transfers against the truth or the source: melody (swift-f0), voice (GE2E), words (Whisper).
+
+RESULTS is a manifest of JSON lines: result, voice, and as far as they exist source, source_voice, truth, offset_s,
+text, set, system, group, sentence (copycat_jax/evaluate/measure.py says what each means). Judges that are not installed
+are named and left out.
+"""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("results", metavar="RESULTS.jsonl", help="manifest of results")
+    parser.add_argument("--voices", metavar="VOICES.jsonl", help="what each voice sounds like: rows of voice and path")
+    parser.add_argument("--root", metavar="DIR", help="folder that the manifests' paths start from (default: theirs)")
+    parser.add_argument("--truth", metavar="DIR", help="folder of truths named like the results, for rows without one")
+    parser.add_argument("--out", metavar="FILE.json", help="write all figures, per clip and per table, here")
+    parser.add_argument("--measures", default="f0,voice,words", help="which of f0,voice,words (default: all)")
+    parser.add_argument("--cache", metavar="DIR", help="where judges' answers are remembered")
+    parser.add_argument("--jobs", type=int, default=1, help="processes to judge in (default: 1)")
+    parser.add_argument("--pairs", action="store_true", help="also print a table per voice pair")
+
+
+def run(arguments: argparse.Namespace) -> int | None:
+    """Judges, scores, prints the tables, and writes the JSON file."""
+    import json
+    import os
+    from pathlib import Path
+
+    from copycat_jax import console
+    from copycat_jax.errors import UserError
+    from copycat_jax.evaluate import judges, measure
+
+    asked = [name for name in arguments.measures.split(",") if name]
+    if not asked or set(asked) - set(judges.JUDGES):
+        raise UserError(f"unknown measures '{arguments.measures}'", "--measures", f"Known: {', '.join(judges.JUDGES)}.")
+    if arguments.jobs < 1:
+        raise UserError(f"{arguments.jobs} processes", "--jobs", "At least 1.")
+    rows = measure.read_rows(arguments.results, ("result", "voice"), arguments.root)
+    voices = measure.read_rows(arguments.voices, ("voice", "path"), arguments.root) if arguments.voices else []
+    if arguments.truth:
+        _add_truths(rows, Path(arguments.truth))
+    if arguments.out and not os.access(Path(arguments.out).resolve().parent, os.W_OK):
+        raise UserError("cannot write there", f"--out {arguments.out}", "Name a file in a folder that you may write.")
+    lacking = {name: reason for name in asked if (reason := judges.missing(name))}
+    for name, reason in lacking.items():
+        console.warn(f"no {name} figures: {reason}")
+    asked = [name for name in asked if name not in lacking]
+    if not asked:
+        raise UserError("none of the judges is installed", remedy=next(iter(lacking.values())))
+    if "voice" in asked and not voices:
+        console.warn("no voice figures: --voices is not given")
+        asked = [name for name in asked if name != "voice"]
+
+    memory = judges.Memory(arguments.cache)
+    todo = measure.questions(rows, voices, asked)
+    pending = len({place for judge, path in todo if not (place := memory.place(judge, path)).is_file()})
+    for path, failure in console.progress(
+        judges.judge_all(todo, memory, arguments.jobs), "judging", total=pending, unit="clip"
+    ):
+        if failure:
+            raise UserError(failure, path)
+    centroids = measure.voice_centroids(voices, memory) if "voice" in asked else {}
+    scored = [measure.score_row(row, memory, centroids, asked) for row in console.progress(rows, "scoring", len(rows))]
+
+    keys = [key for key in ("system", "set") if any(key in row for row in rows)] or ["set"]
+    tables = {"by_set": measure.summarise(scored, keys, intervals=True)}
+    if any("group" in row for row in rows):
+        tables["by_group"] = measure.summarise(scored, [*keys, "group"])
+    tables["by_pair"] = measure.summarise(scored, [*keys, "source_voice", "voice"])
+    for name, table in tables.items():
+        if name != "by_pair" or arguments.pairs:
+            by = [key for key in table[0] if key in (*keys, "group", "source_voice", "voice")]
+            console.say(measure.format_table(table, by) + "\n")
+    if arguments.out:
+        temporary = Path(f"{arguments.out}.{os.getpid()}")
+        temporary.write_text(json.dumps(tables | {"clips": scored, "measures": asked}, indent=1, default=str))
+        temporary.rename(arguments.out)
+        console.say(f"wrote {arguments.out}")
+    return 0
+
+
+def _add_truths(rows: list[dict], folder) -> None:
+    from copycat_jax.errors import UserError
+
+    if not folder.is_dir():
+        raise UserError("no such folder", f"--truth {folder}", "Name a folder of recordings.")
+    known = {path.stem: path for path in folder.iterdir() if path.suffix in (".wav", ".flac", ".opus", ".ogg", ".mp3")}
+    for row in rows:
+        if not row.get("truth") and row["result"].stem in known:
+            row["truth"] = known[row["result"].stem]

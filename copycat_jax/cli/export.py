@@ -1,0 +1,181 @@
+"""Turns a training run into a bundle: EMA weights in float16, the voices, and what they presuppose.
+
+Classifier: copycat export --run SPEAKER_RUN --out SPEAKER
+CopyCat: copycat export --run RUN --speaker SPEAKER --corpus DATA --out BUNDLE --voices af_heart,am_michael
+"""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from copycat_jax import console
+from copycat_jax.cli.outputs import check_folder
+from copycat_jax.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from copycat_jax.data.pipeline import Corpus
+    from copycat_jax.export.bundle import Speaker
+
+KINDS = {"copycat_jax.models.copycat:make_task": "copycat", "copycat_jax.models.speaker:make_task": "speaker"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of `copycat export`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--run", required=True, metavar="RUN", help="the run folder of `copycat train`")
+    parser.add_argument("--out", required=True, metavar="BUNDLE", help="the bundle to write; an older one is replaced")
+    parser.add_argument("--speaker", metavar="BUNDLE", help="CopyCat: the speaker classifier's bundle")
+    parser.add_argument(
+        "--speaker-run", metavar="RUN", help="CopyCat: the speaker classifier's run, instead of --speaker"
+    )
+    parser.add_argument("--corpus", metavar="DATA", help="CopyCat: the built corpus with the voices and their vectors")
+    parser.add_argument("--voices", metavar="A,B,C", help="CopyCat: the speakers to offer (default: all of the corpus)")
+    parser.add_argument(
+        "--registers", metavar="FILE", help='CopyCat: {"voice": Hz} where the corpus was built without F0'
+    )
+    parser.add_argument("--step", type=int, help="the checkpoint (default: the last)")
+    parser.add_argument("--no-ema", action="store_true", help="take the last weights, not their moving average")
+    parser.add_argument("--card", metavar="FILE", help="text that goes on top of MODEL_CARD.md")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs `copycat export`."""
+    from copycat_jax.export.bundle import check_replaceable, write_bundle
+    from copycat_jax.spec import MelSpec
+
+    check_folder(Path(arguments.out).absolute().parent)
+    check_replaceable(arguments.out)
+    preface = _read_text(arguments.card) if arguments.card else ""
+    kind, params, fields, config, step = _restore(arguments.run, not arguments.no_ema, arguments.step)
+    spec = MelSpec.from_dict(config["mel_spec"])
+    groups, sections, speakers = {kind: params}, {kind: fields}, {}
+    if kind == "copycat":
+        groups["speaker"], sections["speaker"], hashed = _classifier(arguments)
+        if arguments.corpus is None:
+            raise UserError("no --corpus", remedy="Give the built corpus with the voices.")
+        from copycat_jax.data.pipeline import open_corpus
+
+        corpus = open_corpus(arguments.corpus)
+        if corpus.spec != spec:
+            raise UserError(f"mel convention '{corpus.spec.name}', the run's is '{spec.name}'", arguments.corpus)
+        if hashed and corpus.vectors_hash and hashed != corpus.vectors_hash:
+            remedy = "Give the one that `copycat embed` was given."
+            raise UserError("its speaker vectors were made by another classifier", arguments.corpus, remedy)
+        names = arguments.voices.split(",") if arguments.voices else list(corpus.speakers)
+        registers = _read_registers(arguments.registers) if arguments.registers else {}
+        speakers = {name: make_speaker(corpus, name, registers) for name in names}
+    card = preface + make_card(kind, groups, config, step, speakers)
+    path = write_bundle(arguments.out, kind, groups, sections, spec, speakers, card)
+    size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
+    voices = f", {len(speakers)} voices" if speakers else ""
+    console.say(f"{path}: kind {kind}, step {step}, {size:.1f} MB{voices}")
+
+
+def make_speaker(corpus: "Corpus", name: str, registers: dict[str, float]) -> "Speaker":
+    """A voice from a corpus: the mean of its utterances' vectors, its register and spread.
+
+    Raises:
+      UserError: no such speaker, a corpus without speaker vectors, or a voice without a known register.
+    """
+    import numpy as np
+
+    from copycat_jax.export.bundle import Speaker
+
+    if name not in corpus.info.speakers:
+        remedy = f"{nearest(name, corpus.speakers)} Known: {', '.join(corpus.speakers[:20])}."
+        raise UserError(f"unknown speaker '{name}'", "--voices", remedy)
+    if corpus.speaker_vectors is None:
+        raise UserError("the corpus has no speaker vectors", "--corpus", "Run `copycat embed` on it.")
+    own, statistics = corpus.speaker == corpus.speakers.index(name), corpus.info.speakers[name]
+    register = registers.get(name, statistics.register_hz)
+    if register is None:
+        remedy = "Build the corpus with F0, or give --registers."
+        raise UserError(f"the register of '{name}' is not known", "--corpus", remedy)
+    return Speaker(
+        centroid=tuple(corpus.speaker_vectors[np.flatnonzero(own)].mean(axis=0, dtype=np.float64).tolist()),
+        register_hz=register,
+        spread_semitones=statistics.spread_semitones or 0.0,
+        utterances=statistics.utterances,
+        seconds=statistics.seconds,
+    )
+
+
+def make_card(
+    kind: str, groups: dict[str, Any], config: dict[str, Any], step: int, speakers: dict[str, "Speaker"]
+) -> str:
+    """The model card: what it is, what it was made of, how to use it, and what it must not be used for."""
+    from copycat_jax.export.bundle import flatten
+
+    title = {"copycat": "CopyCat: prosody transfer between voices", "speaker": "Speaker classifier for CopyCat"}[kind]
+    lines = [f"# {title}", ""]
+    for name, tree in groups.items():
+        count = sum(leaf.size for leaf in flatten(tree).values())
+        lines.append(f"* `{name}.safetensors`: {count / 1e6:.2f} M parameters, float16")
+    training = config.get("optimizer", {})
+    lines += [
+        f"* trained for {step} steps with {training.get('name', '?')}, learning rate {training.get('lr', '?')}",
+        f"* mel convention `{config['mel_spec']['name']}`; {config['shapes']['speakers']} speakers in training",
+        "* licence: Apache-2.0, as the project",
+        "",
+    ]
+    if speakers:
+        lines += ["| voice | register | spread | recordings |", "|---|---|---|---|"]
+        for name, s in sorted(speakers.items()):
+            recordings = f"{s.utterances}, {s.seconds / 60:.1f} min"
+            lines.append(f"| {name} | {s.register_hz:.0f} Hz | {s.spread_semitones:.1f} semitones | {recordings} |")
+        lines += ["", "Use: `copycat transfer SOURCE --text ... --voice NAME --out OUT.wav --bundle THIS_FOLDER`.", ""]
+    lines += [
+        "English read speech; other languages, singing and several speakers at once lie outside its training.",
+        "What it makes is synthetic speech and marked so in its files. Do not present it as a person's own words.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _restore(
+    run_dir: str, ema: bool, step: int | None = None
+) -> tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], int]:
+    """(kind, parameters, the model's fields, the run's configuration, step) of a run folder."""
+    from copycat_jax.models.copycat import CopyCatConfig
+    from copycat_jax.models.speaker import SpeakerConfig
+    from copycat_jax.train.checkpoint import restore_params
+
+    params, config, found = restore_params(run_dir, ema=ema, step=step)
+    kind = KINDS.get(config.get("task", ""))
+    if kind is None:
+        raise UserError(f"a run of '{config.get('task')}' makes no bundle", run_dir, f"Known: {', '.join(KINDS)}.")
+    sizes = ("mel_bins", "embedding") if kind == "copycat" else ("mel_bins", "embedding", "speakers")
+    fields = config["model"] | {name: config["shapes"][name] for name in sizes}
+    model = (CopyCatConfig if kind == "copycat" else SpeakerConfig).from_dict(fields)
+    return kind, params["model"], json.loads(json.dumps(dataclasses.asdict(model))), config, found
+
+
+def _classifier(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Parameters and fields of the speaker classifier, and its bundle's fingerprint ("" from a run)."""
+    if (arguments.speaker is None) == (arguments.speaker_run is None):
+        raise UserError("a CopyCat bundle needs its speaker classifier", remedy="Give --speaker or --speaker-run.")
+    if arguments.speaker is not None:
+        from copycat_jax.export.bundle import read_bundle
+
+        bundle = read_bundle(arguments.speaker, "speaker")
+        return bundle.params["speaker"], bundle.config["speaker"], bundle.fingerprint
+    kind, params, fields, _, _ = _restore(arguments.speaker_run, ema=True)
+    if kind != "speaker":
+        raise UserError(f"a run of kind '{kind}'", arguments.speaker_run, "Give the classifier's run.")
+    return params, fields, ""
+
+
+def _read_text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read: {error}", path) from None
+
+
+def _read_registers(path: str) -> dict[str, float]:
+    try:
+        return {str(name): float(hertz) for name, hertz in json.loads(_read_text(path)).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise UserError('not of the form {"voice": Hz}', path, "Write one number per voice.") from None

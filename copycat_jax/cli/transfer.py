@@ -1,0 +1,229 @@
+"""Speaks what a recording says in another voice, with the recording's prosody.
+
+One recording: copycat transfer SOURCE --text "What it says." --voice NAME --out OUT.wav
+Many: copycat transfer --manifest FILE, with lines source|text|voice|out (paths from the manifest's own folder).
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from copycat_jax import console
+from copycat_jax.cli.outputs import check_file
+from copycat_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from copycat_jax.synthesis import Source, Synthesizer, Transfer
+
+HEADER = "source|text|voice|out"
+DOUBTFUL = 0.6  # below it the alignment is worth a second look
+
+
+class Line(NamedTuple):
+    """One line of a manifest: where it stands and what it asks for."""
+
+    where: str
+    source: Path
+    text: str
+    voice: str
+    out: Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of `copycat transfer`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("source", nargs="?", help="the recording: wav, flac, ogg, opus or mp3")
+    parser.add_argument("--text", help="what it says; {HH AH0 L OW1} gives phonemes")
+    parser.add_argument("--text-file", metavar="FILE", help="what it says, in a file")
+    parser.add_argument("--voice", metavar="NAME", help="whose voice it shall be (see `copycat voices`)")
+    parser.add_argument("--out", metavar="OUT.wav", help="where to write the result")
+    parser.add_argument("--manifest", metavar="FILE", help=f"many at once: lines {HEADER}")
+    parser.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
+    parser.add_argument(
+        "--vocoder", default="griffin_lim", metavar="NAME", help="griffin_lim (default), hifigan or a checkpoint"
+    )
+    parser.add_argument("--plot", metavar="OUT.png", help="also draw source and result")
+    parser.add_argument("--textgrid", metavar="FILE", help="where the recording's phones lie, instead of --text")
+    parser.add_argument("--lexicon", metavar="FILE", help="pronunciations that go first")
+    parser.add_argument("--register-shift", type=float, default=0.0, metavar="SEMITONES", help="speak higher or lower")
+    parser.add_argument("--source-register", type=float, metavar="HZ", help="the source speaker's mean F0, if known")
+    parser.add_argument(
+        "--reference", nargs="+", default=[], metavar="WAV", help="more recordings of the source's speaker"
+    )
+    parser.add_argument("--sample", action="store_true", help="draw the prosody from its posterior")
+    parser.add_argument("--seed", type=int, default=0, help="of that draw")
+
+
+def run(arguments: argparse.Namespace) -> int | None:
+    """Runs `copycat transfer`; returns 2 where lines of a manifest failed."""
+    if arguments.manifest is not None:
+        return _run_manifest(arguments)
+    for name in ("source", "voice", "out"):
+        if getattr(arguments, name) is None:
+            option = "SOURCE" if name == "source" else f"--{name}"
+            raise UserError(f"no {option}", remedy="See `copycat transfer --help`.")
+    text = _text(arguments)
+    source = _existing(arguments.source)
+    out = check_file(arguments.out, ".wav", (source,))
+    plot = check_file(arguments.plot, ".png") if arguments.plot else None
+    with console.progress_bar("transfer", total=3, unit="step") as bar:
+        bar.set_postfix_str("loading")
+        synthesizer = _load(arguments)
+        _check_voice(synthesizer, arguments.voice, arguments.bundle)
+        bar.update()
+        bar.set_postfix_str("aligning")
+        prepared = _prepare(synthesizer, source, text, arguments)
+        bar.update()
+        bar.set_postfix_str("speaking")
+        result = _convert(synthesizer, prepared, arguments.voice, arguments)
+        picture = None
+        if plot:
+            from copycat_jax.picture import transfer_figure
+
+            picture = transfer_figure(result, synthesizer.spec, " ".join((text or "").split()))
+        write_result(out, result)
+        if plot and picture is not None:
+            from copycat_jax.picture import write_png
+
+            write_png(plot, picture)
+        bar.update()
+    if result.confidence < DOUBTFUL:
+        console.warn(f"{source}: the text matches the recording poorly (confidence {result.confidence:.2f})")
+    seconds, target = len(result.samples) / result.sample_rate, synthesizer.voices[arguments.voice].register_hz
+    console.say(
+        f"{out}: {seconds:.1f} s in the voice {arguments.voice}, register {prepared.register_hz:.0f} -> {target:.0f} Hz"
+    )
+    return None
+
+
+def _check_voice(synthesizer: "Synthesizer", name: str, bundle: str | None) -> None:
+    """Raises UserError unless the bundle speaks as `name`; says so where the bundle that ships does."""
+    if name in synthesizer.voices:
+        return
+    from copycat_jax.export import bundle as bundles
+
+    if bundle is not None and bundles.SHIPPED.is_dir() and name in bundles.read_speakers(bundles.SHIPPED):
+        voices = ", ".join(synthesizer.voices)
+        raise UserError(
+            f"voice '{name}' belongs to another bundle", bundle, f"Leave --bundle out, or use one of: {voices}."
+        )
+    synthesizer.check_voices([name])
+
+
+def write_result(path: Path, result: "Transfer") -> None:
+    """Writes the waveform of a transfer with the comment that it is synthetic."""
+    from copycat_jax.audio.signal import write_wav
+
+    write_wav(path, result.samples, result.sample_rate)
+
+
+def read_manifest(path: str | Path) -> list[Line | UserError]:
+    """The lines of a manifest, in order; a line that is wrong in itself is the UserError that says so."""
+    try:
+        content = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read: {error}", str(path), f"Give a text file with lines {HEADER}.") from None
+    folder, seen, lines = Path(path).parent, set(), []
+    for number, row in enumerate(content.splitlines(), start=1):
+        if not row.strip() or row.strip() == HEADER:
+            continue
+        where, fields = f"{path}:{number}", [field.strip() for field in row.split("|")]
+        if len(fields) != 4 or not all(fields):
+            lines.append(UserError(f"not a line {HEADER}", where))
+            continue
+        out = folder / fields[3]
+        try:
+            check_file(out, ".wav", (folder / fields[0],))
+            if out in seen:
+                raise UserError("another line writes the same file", str(out))
+            seen.add(out)
+            lines.append(Line(where, folder / fields[0], fields[1], fields[2], out))
+        except UserError as error:
+            lines.append(UserError(str(error), where))
+    if not lines:
+        raise UserError("holds no lines", str(path), f"Write lines {HEADER}.")
+    return lines
+
+
+def _run_manifest(arguments: argparse.Namespace) -> int:
+    for name in ("source", "text", "text_file", "voice", "out", "plot", "textgrid"):
+        if getattr(arguments, name) is not None:
+            raise UserError(f"--manifest says it all; leave {'SOURCE' if name == 'source' else '--' + name} out")
+    lines = read_manifest(arguments.manifest)
+    failures = [line for line in lines if isinstance(line, UserError)]
+    synthesizer = _load(arguments)
+    prepared, last = None, None
+    for line in console.progress([line for line in lines if isinstance(line, Line)], "transfer", unit="file"):
+        try:
+            if (line.source, line.text) != last:
+                last, prepared = None, _prepare(synthesizer, _existing(line.source), line.text, arguments)
+                last = (line.source, line.text)
+            write_result(line.out, _convert(synthesizer, prepared, line.voice, arguments))  # type: ignore[arg-type]
+        except UserError as error:
+            failures.append(UserError(str(error), line.where))
+    console.say(f"{len(lines) - len(failures)} of {len(lines)} written")
+    if failures:
+        raise UserError("; ".join(map(str, failures)) if len(failures) == 1 else _listed(failures))
+    return 0
+
+
+def _listed(failures: list[UserError]) -> str:
+    import sys
+
+    for failure in failures:
+        print(f"copycat: {failure}", file=sys.stderr)
+    return f"{len(failures)} lines failed, listed above"
+
+
+def _load(arguments: argparse.Namespace) -> "Synthesizer":
+    from copycat_jax.synthesis import load
+
+    synthesizer = load(arguments.bundle)
+    synthesizer.vocoder(arguments.vocoder)
+    return synthesizer
+
+
+def _prepare(synthesizer: "Synthesizer", source: Path, text: str | None, arguments: argparse.Namespace) -> "Source":
+    from copycat_jax.text.lexicon import read_lexicon
+
+    return synthesizer.prepare(
+        source,
+        text,
+        lexicon=read_lexicon(arguments.lexicon) if arguments.lexicon else None,
+        alignment=arguments.textgrid,
+        references=[_existing(path) for path in arguments.reference],
+        register_hz=arguments.source_register,
+    )
+
+
+def _convert(synthesizer: "Synthesizer", source: "Source", voice: str, arguments: argparse.Namespace) -> "Transfer":
+    return synthesizer.convert(
+        source,
+        [voice],
+        vocoder=arguments.vocoder,
+        register_shift_semitones=arguments.register_shift,
+        sample=arguments.sample,
+        seed=arguments.seed,
+    )[0]
+
+
+def _text(arguments: argparse.Namespace) -> str | None:
+    """The text of --text or --text-file; None beside --textgrid; raises UserError where there is none."""
+    if arguments.text is not None and arguments.text_file is not None:
+        raise UserError("both --text and --text-file", remedy="Give one of them.")
+    if arguments.text_file is not None:
+        try:
+            return Path(arguments.text_file).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot be read: {error}", arguments.text_file, "Give a text file in UTF-8.") from None
+    if arguments.text is None and arguments.textgrid is None:
+        raise UserError(
+            "no text", remedy='Say what the recording says: --text "...", --text-file FILE or --textgrid FILE.'
+        )
+    return arguments.text
+
+
+def _existing(path: str | Path) -> Path:
+    if not Path(path).exists():
+        raise UserError("no such file", str(path), "Give the path of a recording.")
+    return Path(path)

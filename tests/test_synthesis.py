@@ -1,0 +1,207 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from tiny_bundle import VOICES, write_tiny
+
+from copycat_jax import synthesis
+from copycat_jax.align import pieces
+from copycat_jax.audio import signal
+from copycat_jax.cli.demo import CLIP
+from copycat_jax.errors import UserError
+from copycat_jax.spec import Alignment, Interval
+
+TEXT = (CLIP / "source.txt").read_text(encoding="utf-8")
+HOP_S = 256 / 22050
+
+
+@pytest.fixture(scope="module")
+def synthesizer(tmp_path_factory):
+    loaded = synthesis.load(write_tiny(tmp_path_factory.mktemp("tiny") / "bundle"))
+    loaded._vocoders["dummy"] = lambda mel: np.repeat(np.exp(mel).mean(axis=2), 256, axis=1)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return signal.read_audio(CLIP / "source.opus")
+
+
+@pytest.fixture(scope="module")
+def source(synthesizer):
+    return synthesizer.prepare(CLIP / "source.opus", TEXT)
+
+
+def shifted(alignment: Alignment, by_s: float, seconds: float) -> Alignment:
+    """An alignment of the trimmed part as one of the whole recording."""
+    phones = [Interval(p.start_s + by_s, p.end_s + by_s, p.label) for p in alignment.phones]
+    edges = (Interval(0.0, by_s, "SIL"), Interval(phones[-1].end_s, seconds, "SIL"))
+    return Alignment((edges[0], *phones, edges[1]), (), math.nan)
+
+
+def test_shapes_and_sums_agree(synthesizer, source):
+    (result,) = synthesizer.convert(source, ["af_heart"])
+    frames = len(source.mel)
+    assert result.mel.shape == result.source_mel.shape == (frames, 80)
+    assert result.samples.shape == (frames * 256,)
+    assert result.samples.dtype == np.float32 and np.abs(result.samples).max() <= 1.0
+    assert result.durations.sum() == frames and result.durations.min() >= 1
+    assert len(result.phonemes) == len(result.durations)
+    assert result.phonemes[0] == "SIL"
+    assert np.isfinite(result.samples).all() and np.isfinite(result.mel).all()
+    assert 0.5 < result.confidence <= 1.0
+    assert (result.sample_rate, result.voice) == (22050, "af_heart")
+    assert result.ratio == pytest.approx(VOICES["af_heart"] / source.register_hz, rel=1e-5)
+
+
+def test_several_voices_at_once_are_the_voices_one_by_one(synthesizer, source):
+    both = synthesizer.convert(source, ["af_heart", "am_michael"], vocoder="dummy")
+    for together in both:
+        (alone,) = synthesizer.convert(source, [together.voice], vocoder="dummy")
+        np.testing.assert_allclose(together.mel, alone.mel, atol=2e-4)
+    assert not np.allclose(both[0].mel, both[1].mel, atol=1e-2)
+
+
+def test_another_bucket_gives_the_same_speech(synthesizer, source, monkeypatch):
+    (narrow,) = synthesizer.convert(source, ["af_heart"], vocoder="dummy")
+    monkeypatch.setattr(synthesizer, "_bucket", lambda frames: 640)
+    (wide,) = synthesizer.convert(source, ["af_heart"], vocoder="dummy")
+    np.testing.assert_allclose(narrow.mel, wide.mel, atol=2e-4)
+
+
+def test_silence_around_a_recording_changes_nothing(synthesizer, source, clip):
+    rate = clip.sample_rate
+    samples = np.concatenate([np.zeros(rate, np.float32), clip.samples, np.zeros(rate // 2, np.float32)])
+    padded = synthesizer.prepare(samples, TEXT, sample_rate=rate)
+    assert padded.start_s == pytest.approx(source.start_s + 1.0, abs=1e-3)
+    assert padded.phonemes == source.phonemes
+    np.testing.assert_array_equal(padded.durations, source.durations)
+    np.testing.assert_array_equal(padded.mel, source.mel)
+    assert padded.register_hz == source.register_hz
+
+
+def test_samples_serve_as_well_as_a_file(synthesizer, source, clip):
+    for given in ({"source": clip}, {"source": clip.samples, "sample_rate": clip.sample_rate}):
+        np.testing.assert_array_equal(synthesizer.prepare(text=TEXT, **given).mel, source.mel)
+
+
+def test_a_given_alignment_is_believed(synthesizer, source, clip):
+    alignment = shifted(source.alignment, source.start_s, len(clip.samples) / clip.sample_rate)
+    given = synthesizer.prepare(clip, alignment=alignment)
+    assert given.phonemes == source.phonemes
+    assert np.abs(given.durations - source.durations).max() <= 1
+    assert given.confidence == 1.0
+    with pytest.raises(UserError, match=r"alignment is 2\.00 s long"):
+        synthesizer.prepare(clip, alignment=Alignment((Interval(0.0, 2.0, "SIL"),), (), math.nan))
+
+
+def test_long_recordings_are_cut_and_joined(synthesizer, source, clip, monkeypatch):
+    monkeypatch.setattr(synthesis, "LONGEST_S", 2.6)
+    monkeypatch.setattr(synthesizer, "_bucket", lambda frames: 512)  # what is compiled already
+    alignment = shifted(source.alignment, source.start_s, len(clip.samples) / clip.sample_rate)
+    cut = synthesizer.prepare(clip, alignment=alignment)
+    assert len(cut.pieces) >= 2
+    (result,) = synthesizer.convert(cut, ["af_heart"], vocoder="dummy")
+    assert result.mel.shape == source.mel.shape
+    assert result.samples.shape == (len(source.mel) * 256,)
+    assert result.durations.sum() == len(source.mel)
+    # The crossfades give back the dummy's envelope, up to one scale, but for a few frames at each cut.
+    envelope = np.repeat(np.exp(result.mel).mean(axis=1), 256)
+    scale = np.median(result.samples / envelope)
+    assert np.mean(np.isclose(result.samples, scale * envelope, rtol=1e-3)) > 0.9
+
+
+def test_registers_shift_and_stay_within_reason(synthesizer, source):
+    (up,) = synthesizer.convert(source, ["af_heart"], vocoder="dummy", register_shift_semitones=2.0)
+    assert up.ratio == pytest.approx(VOICES["af_heart"] / source.register_hz * 2 ** (2 / 12), rel=1e-5)
+    assert synthesis._ratio(10.0, 200.0, 0.0) == synthesis.RATIO_RANGE[1]
+    assert synthesis._ratio(1000.0, 100.0, 0.0) == synthesis.RATIO_RANGE[0]
+    assert synthesis._ratio(math.nan, 100.0, 12.0) == 2.0
+
+
+def test_more_recordings_of_the_speaker_count(synthesizer, source, clip):
+    more = synthesizer.prepare(clip, TEXT, references=[CLIP / "source.opus"])
+    assert more.register_hz == pytest.approx(source.register_hz, rel=1e-3)
+    np.testing.assert_allclose(more.vector, source.vector, atol=1e-5)
+    assert synthesizer.prepare(clip, TEXT, register_hz=140.0).register_hz == 140.0
+
+
+@pytest.mark.slow
+def test_a_sample_follows_its_seed(synthesizer, source):
+    def mel(seed):
+        return synthesizer.convert(source, ["af_heart"], vocoder="dummy", sample=True, seed=seed)[0].mel
+
+    np.testing.assert_array_equal(mel(1), mel(1))
+    assert not np.allclose(mel(1), mel(2), atol=1e-3)
+
+
+def test_bad_sound_is_named(synthesizer, clip):
+    noise = np.full(22050, 0.1, np.float32)
+    for samples, match in (
+        (np.zeros(22050, np.float32), "silence"),
+        (np.zeros(0, np.float32), "no samples"),
+        (np.where(np.arange(22050) == 5, np.nan, noise), "nan"),
+    ):
+        with pytest.raises(UserError, match=match):
+            synthesizer.transfer(samples, TEXT, "af_heart", sample_rate=22050)
+    with pytest.raises(UserError, match="sample rate"):
+        synthesizer.transfer(clip.samples, TEXT, "af_heart")
+    with pytest.raises(UserError, match="no text"):
+        synthesizer.transfer(clip, None, "af_heart")
+
+
+def test_an_unknown_voice_names_the_nearest(synthesizer):
+    with pytest.raises(UserError, match=r"Did you mean 'af_heart'\?.*am_michael, bf_emma"):
+        synthesizer.transfer("nowhere.wav", TEXT, "af_hart")
+
+
+def test_confidence_follows_the_score():
+    threshold = synthesis.aligner.SCORE_THRESHOLD
+    assert synthesis.confidence(math.nan) == 1.0
+    assert synthesis.confidence(threshold) == pytest.approx(0.5)
+    assert synthesis.confidence(-1e9) < 1e-6 < 0.9 < synthesis.confidence(threshold + 12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pieces_cover_every_phone_once(seed):
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(20, 200))
+    symbols = ["SIL" if rng.random() < 0.08 else "AA1" for _ in range(count)]
+    symbols[0] = symbols[-1] = "SIL"
+    durations = rng.integers(1, 60, count).astype(np.int32)
+    edges = np.concatenate([[0], np.cumsum(durations)])
+    words = [Interval(edges[i] * HOP_S, edges[i + 3] * HOP_S, "w") for i in range(1, count - 4, 3)]
+    longest_s = float(rng.uniform(1.5, 6.0))
+    cut = pieces.cut(symbols, durations, words, HOP_S, longest_s)
+    covered = np.zeros(edges[-1], int)
+    for piece in cut:
+        covered[piece.start : piece.stop] += 1
+        assert piece.durations.sum() == piece.stop - piece.start <= longest_s / HOP_S
+        assert piece.durations.min() >= 1
+    assert covered.max() == 1
+    sounding = np.repeat(np.array(symbols) != "SIL", durations)
+    assert covered[sounding].all()  # only silence is ever left out
+
+
+def test_gaps_are_bridged_from_edge_to_edge():
+    one, two = np.full((1, 3, 2), -1.0, np.float32), np.full((1, 2, 2), -4.0, np.float32)
+    none = np.zeros(0, np.int32)
+    joined = pieces.join([one, two], [pieces.Piece(0, 3, 0, none), pieces.Piece(5, 7, 1, none)], 7)
+    np.testing.assert_allclose(joined[0, :, 0], [-1, -1, -1, -2, -3, -4, -4], atol=1e-6)
+
+
+def test_load_says_when_nothing_ships(monkeypatch, tmp_path):
+    monkeypatch.setattr("copycat_jax.export.bundle.SHIPPED", tmp_path / "none")
+    with pytest.raises(UserError, match="no trained bundle"):
+        synthesis.load()
+
+
+def test_the_shipped_bundle_if_there_is_one_is_small_and_reads():
+    from copycat_jax.export.bundle import SHIPPED, read_bundle
+
+    if not SHIPPED.is_dir():
+        pytest.skip("this tree carries no trained bundle")
+    assert read_bundle(SHIPPED, "copycat").kind == "copycat"
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) <= 24e6
+    assert json.loads((SHIPPED / "mel.json").read_text())["name"] == "hifigan"
