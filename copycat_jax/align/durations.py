@@ -1,7 +1,7 @@
 """Intervals in seconds to frame durations whose sum is the number of frames, always.
 
-Boundaries are rounded to frames, not durations, so that errors never accumulate and the sum holds by construction
-(architecture.md decision 8). A silence that rounds to nothing is dropped and neighbouring silences are one; any other
+Boundaries are rounded to frames, not durations, so that errors never accumulate and the sum holds by construction. A
+silence that rounds to nothing is dropped and neighbouring silences are one; any other
 phone that rounds to nothing takes one frame from the longer of its two neighbours, or, where neither has one to
 spare, from the nearest phone that has (those between move over by a frame).
 """

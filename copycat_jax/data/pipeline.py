@@ -310,6 +310,6 @@ def open_prefetch(
     """
     import grain
 
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=buffer if threads else 0)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(buffer, threads) if threads else 0)
     steps = grain.MapDataset.range(start_step, stop_step)
     return iter(steps.map(lambda step: batches(int(step))).to_iter_dataset(options))

@@ -3,7 +3,7 @@
 Every function takes curves on one grid, in Hz, where anything below `UNVOICED_BELOW_HZ` means unvoiced. `on_grid` puts
 a tracker's output there. All distances are in semitones, d = 12 log2(result / truth), on frames both call voiced.
 
-Errors beyond `GROSS_SEMITONES` (a factor of 1.2, the 20 % of Nakatani et al. 2008, papers.md section 8) are counted
+Errors beyond `GROSS_SEMITONES` (a factor of 1.2, the 20 % of Nakatani et al. 2008) are counted
 apart as gross, and left out of correlation and RMSE: one octave error would otherwise decide them. A correlation
 therefore means nothing without the gross errors beside it; a table shows both.
 """

@@ -1,4 +1,4 @@
-"""Bundles: the durable, self-sufficient form of a trained model (architecture.md section 2).
+"""Bundles: the durable, self-sufficient form of a trained model.
 
 A bundle is a folder of plain files: weights as safetensors (float16, keys = parameter paths joined with "/"), the
 configuration with a `kind`, the mel convention, the phoneme inventory, the speakers, a model card, and a manifest with

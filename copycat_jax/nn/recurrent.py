@@ -1,7 +1,7 @@
 """Masked GRU and LSTM: both directions in one scan, with a backward pass of our own.
 
 A recurrence is a chain of small matrix products: on an accelerator its time is the latency of a step, so everything
-that need not be in the chain is moved out of it (architecture decision 3).
+that need not be in the chain is moved out of it.
 
 * The input projections of all gates, frames and directions are one product before the scan.
 * Padding is put into the gate inputs (`hold`): a forced gate keeps the state, and the scan body knows no mask. The

@@ -134,6 +134,7 @@ def _word(word: str, shouted: bool, keep: Container[str]) -> list[str] | list[st
 
 def _spelled(letters: str, ending: bool = False) -> list[str | Given]:
     """Letters by their names; `ending` adds a plural's or possessive's sound to the last."""
+    letters = letters.replace("'", "")
     if not ending:
         return list(letters)
     return [*letters[:-1], Given(f"{letters[-1]}'s", possessive(LETTERS[letters[-1]]))]

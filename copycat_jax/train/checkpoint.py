@@ -7,6 +7,7 @@ Restoring works on any number of devices: the values are read straight into the 
 """
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from orbax.checkpoint import checkpoint_managers
 from copycat_jax.console import warn
 from copycat_jax.errors import UserError
 from copycat_jax.train.state import EMA_GROUP, TrainState
+
+# Orbax tells through absl's logger what it was asked to do.
+logging.getLogger("absl").setLevel(logging.ERROR)
 
 FOLDER = "checkpoints"
 # Fields that may change between a run and its continuation without changing what is computed.

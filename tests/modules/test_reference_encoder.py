@@ -22,7 +22,7 @@ def test_speaker_changes_the_posterior_on_interior_frames_and_padding_does_not()
     apply, x, y, e, mask = case("instance")
     mean, log_variance = apply(x, y, e, mask)
     other, _ = apply(x, y, -e, mask)
-    # Without "E_s after the last instance norm" the interior would not move at all (papers.md section 2.4b).
+    # Without "E_s after the last instance norm" the interior would not move at all.
     assert float(jnp.abs(other - mean)[0, 8:16].min(0).max()) > 1e-3
     assert mean.dtype == log_variance.dtype == jnp.float32 and not mean[1, 17:].any()
     dirty, _ = apply(jnp.where(mask[..., None], x, jnp.nan), jnp.where(mask[..., None], y, jnp.inf), e, mask)

@@ -1,7 +1,7 @@
 """The table of the issue: what is written, what is spoken."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from copycat_jax.text import numbers as n
@@ -151,6 +151,7 @@ def test_a_custom_word_is_not_spelled():
 
 
 @given(st.text(max_size=40))
+@example("A'A")
 @settings(max_examples=150, deadline=None)
 def test_any_text_gives_words_of_letters(text):
     for word in spoken_words(text.replace("{", "").replace("}", "")):
