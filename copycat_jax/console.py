@@ -1,5 +1,6 @@
 """What a person at a terminal sees: progress bars, and the one place where a UserError becomes exit code 2."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,7 @@ EXIT_USER_ERROR = 2
 def run_command(program: str, command: Callable[[], int | None]) -> int:
     """Runs `command` and returns the process's exit code: its own, 2 for a UserError, 130 for an interrupt.
 
-    A UserError is printed to standard error as one line, `program: message`.
+    A UserError is printed to standard error as one line, `program: message`; so is a disk that is full or refuses.
     """
     try:
         return command() or 0
@@ -24,6 +25,12 @@ def run_command(program: str, command: Callable[[], int | None]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"{program}: {place}{error.strerror}. Make room, or write elsewhere.", file=sys.stderr)
+        return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return 130

@@ -1,5 +1,7 @@
 """The one exception that is a user's to mend; `copycat_jax.console` turns it into one line and exit code 2."""
 
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """A mistake of the user's: one line that says what is wrong, where, and what to do.
@@ -18,9 +20,17 @@ class UserError(Exception):
         super().__init__(" ".join(line.split()))
 
 
-def nearest(name: str, known: object) -> str:
+def nearest(name: str, known: Iterable[object]) -> str:
     """Returns "Did you mean 'x'?" for the closest of the `known` names, or an empty string."""
     import difflib
 
-    close = difflib.get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.6)  # type: ignore[attr-defined]
+    close = difflib.get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.6)
     return f"Did you mean '{close[0]}'?" if close else ""
+
+
+def refuse_unknown(fields: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raises UserError for the first of the `fields` of section `where` that is not `known`, with the nearest known."""
+    names = sorted(known)
+    for name in fields:
+        if name not in names:
+            raise UserError(f"unknown field '{name}'", where, nearest(name, names) or f"Known: {', '.join(names)}.")

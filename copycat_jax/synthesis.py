@@ -155,6 +155,8 @@ class Synthesizer:
     ) -> Source:
         """Reads, trims, aligns and measures a recording once, for any number of voices; arguments as in `transfer`."""
         spec, where = self.spec, str(source) if isinstance(source, str | Path) else "source"
+        if register_hz is not None and not 0.0 < register_hz < math.inf:
+            raise UserError(f"a register of {register_hz} Hz", where, "Give the source speaker's mean F0 in Hz.")
         if alignment is None and text is None:
             raise UserError("no text", where, "Say what is spoken in it, or give an alignment.")
         given = textgrid.read_textgrid(alignment) if isinstance(alignment, str | Path) else alignment
@@ -235,6 +237,8 @@ class Synthesizer:
     def _convert(
         self, source: Source, voices: Sequence[str], vocode: Vocoder, shift_semitones: float, seed: int | None
     ) -> list[Transfer]:
+        if not abs(shift_semitones) <= 48.0:  # also false for NaN
+            raise UserError(f"a register shift of {shift_semitones} semitones", remedy="Give at most four octaves.")
         targets = [self.voices[name] for name in voices]
         ratios = np.array([_ratio(source.register_hz, t.register_hz, shift_semitones) for t in targets], np.float32)
         centroids = np.array([t.centroid for t in targets], np.float32)
@@ -293,8 +297,10 @@ class Synthesizer:
         if isinstance(recording, str | Path):
             return signal.read_audio(recording)
         if not isinstance(recording, signal.Audio):
-            if sample_rate is None:
+            if sample_rate is None or sample_rate <= 0:
                 raise UserError("samples without a sample rate", remedy="Give sample_rate in Hz.")
+            if np.asarray(recording).dtype.kind != "f":
+                raise UserError("samples are not floating point", remedy="Scale them to floats within [-1, 1].")
             recording = signal.Audio(np.asarray(recording, np.float32), sample_rate)
         signal.check_samples(recording.samples, "source")
         return recording

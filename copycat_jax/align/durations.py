@@ -13,8 +13,7 @@ import numpy as np
 
 from copycat_jax.errors import UserError
 from copycat_jax.spec import Interval
-
-SILENCE = "SIL"
+from copycat_jax.text.phonemes import SIL
 
 
 def frame_durations(phones: Sequence[Interval], frames: int, hop_s: float) -> tuple[list[str], np.ndarray]:
@@ -41,7 +40,7 @@ def frame_durations(phones: Sequence[Interval], frames: int, hop_s: float) -> tu
     if np.any(durations < 0):
         raise UserError("phones are not in order of time", remedy="Align the recording again.")
     symbols = [phone.label for phone in merged]
-    kept = [i for i, symbol in enumerate(symbols) if durations[i] > 0 or symbol != SILENCE]
+    kept = [i for i, symbol in enumerate(symbols) if durations[i] > 0 or symbol != SIL]
     symbols, durations = [symbols[i] for i in kept], durations[kept]
     if len(symbols) > frames:
         raise UserError(f"{len(symbols)} phones do not fit into {frames} frames", remedy="Is the text too long for it?")
@@ -64,7 +63,7 @@ def merge_silences(phones: Sequence[Interval]) -> list[Interval]:
     """`phones` with each run of silences made one interval."""
     merged: list[Interval] = []
     for phone in phones:
-        if merged and phone.label == SILENCE and merged[-1].label == SILENCE:
+        if merged and phone.label == SIL and merged[-1].label == SIL:
             merged[-1] = merged[-1]._replace(end_s=phone.end_s)
         else:
             merged.append(phone)

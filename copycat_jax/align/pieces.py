@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from copycat_jax.align.durations import SILENCE
 from copycat_jax.spec import Interval
+from copycat_jax.text.phonemes import SIL
 
 EDGE_S = 0.1
 
@@ -79,7 +79,7 @@ def _next_cut(
         stop, following = min(left + margin, right), max(right - margin, left)
         if stop > following:  # a short pause: each side keeps half of it
             stop = following = (left + right + 1) // 2
-        if symbol == SILENCE and left > start + margin and stop <= last and following < edges[-1]:
+        if symbol == SIL and left > start + margin and stop <= last and following < edges[-1]:
             pauses.append((right - left, stop, following))
     late = [pause for pause in pauses if pause[1] > start + longest // 2]
     if late or pauses:

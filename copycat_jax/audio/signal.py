@@ -44,7 +44,7 @@ def read_audio(path: str | os.PathLike) -> Audio:
     import soundfile
 
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):  # unlike Path.exists, minds no text longer than a file name
         raise UserError("no such file", str(path), "Give the path of a recording.")
     if path.is_dir():
         raise UserError("is a folder, not a recording", str(path), f"Give a {READABLE} file.")

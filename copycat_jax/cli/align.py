@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     """Aligns the folder; raises UserError if nothing could be aligned."""
     import os
 
+    from copycat_jax.cli.outputs import check_file
     from copycat_jax.console import say
     from copycat_jax.corpus.readers import read_corpus
     from copycat_jax.errors import UserError
@@ -47,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int | None:
 
     if arguments.workers < 0:
         raise UserError(f"{arguments.workers} workers", "--workers", "Give one or more, or leave it out.")
+    if arguments.report:
+        check_file(arguments.report, ".tsv")
     if arguments.lexicon:
         read_lexicon(arguments.lexicon)  # a mistake in it is told before any work starts
     raws = read_corpus(arguments.layout, arguments.folder)
@@ -121,6 +124,8 @@ def align_one(name: str, path: str, text: str | None, target: str, lexicon_path:
     if Path(target).exists():
         try:
             alignment = read_textgrid(target)
+            if all(phone.label == "SIL" for phone in alignment.phones):
+                raise UserError("nothing is spoken in it", target)
             return Outcome(name, alignment.score, phone_rate(alignment), suspicion(alignment), False, True)
         except UserError:
             pass  # not one of ours, or damaged: made anew

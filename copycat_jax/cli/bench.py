@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     synth.add_argument("--text", help="what it says")
     synth.add_argument("--voice", help="the target; the bundle's first by default")
     synth.add_argument("--vocoder", default="griffin_lim", help="griffin_lim (default), hifigan or a checkpoint")
-    synth.add_argument("--repeats", type=int, default=5)
+    synth.add_argument("--repeats", type=int, default=5, help="timed transfers, after one that is not (default 5)")
     synth.add_argument("--json", action="store_true", help="JSON lines only")
 
 
@@ -146,19 +146,19 @@ def _run_peer(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _synth(arguments: argparse.Namespace) -> int:
-    from pathlib import Path
-
     import jax
 
     from copycat_jax.bench.throughput import measure_synthesis
+    from copycat_jax.cli.demo import CLIP
     from copycat_jax.errors import UserError
     from copycat_jax.synthesis import load
 
-    clip = Path(__file__).parents[1] / "pretrained" / "demo"
+    if arguments.repeats < 1:
+        raise UserError(f"{arguments.repeats}", "--repeats", "Give a positive number.")
     if arguments.source and not arguments.text:
         raise UserError("no --text", "copycat bench synth", "Say what the recording says.")
-    source = arguments.source or clip / "source.opus"
-    text = arguments.text or (clip / "source.txt").read_text(encoding="utf-8").strip()
+    source = arguments.source or CLIP / "source.opus"
+    text = arguments.text or (CLIP / "source.txt").read_text(encoding="utf-8").strip()
     synthesizer = load(arguments.bundle)
     voice = arguments.voice or next(iter(synthesizer.voices))
 

@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int | None:
     """Builds the corpus and says what became of the recordings."""
+    from copycat_jax.cli.outputs import check_folder
     from copycat_jax.corpus.builder import BAD_FILE, Exclusions, build_corpus
     from copycat_jax.corpus.cache import FeatureOptions, Limits
     from copycat_jax.corpus.record import text_key
@@ -59,6 +60,9 @@ def run(arguments: argparse.Namespace) -> int | None:
         texts=frozenset(text_key(line) for line in _lines(arguments.exclude_texts, "--exclude-texts")),
         pattern=arguments.exclude,
     )
+    out = Path(arguments.out).absolute()
+    check_folder(out.parent, make=True)
+    check_folder(arguments.cache or out.with_name(out.name + ".cache"), make=True)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     report = build_corpus(
         sources,
@@ -103,6 +107,6 @@ def _lines(path: str | None, flag: str) -> list[str]:
 
 
 def _speakers(value: str | None) -> list[str]:
-    if value is None or Path(value).is_file():
+    if value is None or os.path.isfile(value):  # unlike Path.is_file, minds no list longer than a file name
         return _lines(value, "--exclude-speakers")
     return [name.strip() for name in value.split(",") if name.strip()]

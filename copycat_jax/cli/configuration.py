@@ -9,6 +9,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -138,18 +139,18 @@ def parse_value(text: str, current: Any, name: str) -> Any:
         return text
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError) as error:
+    except (ValueError, SyntaxError, TypeError) as error:
         raise wrong from error
     if isinstance(current, tuple | list):
         if not isinstance(value, tuple | list) or (current and len(value) != len(current)):
             raise wrong
-        return (
-            type(current)(type(c)(v) for c, v in zip(current, value, strict=True)) if current else type(current)(value)
-        )
+        if not current:
+            return type(current)(value)
+        return type(current)(parse_value(repr(v), c, name) for c, v in zip(current, value, strict=True))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong
     if isinstance(current, int):
-        if int(value) != value:
+        if not math.isfinite(value) or int(value) != value:
             raise wrong
         return int(value)
     return float(value)

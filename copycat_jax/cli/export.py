@@ -7,6 +7,7 @@ CopyCat: copycat export --run RUN --speaker SPEAKER --corpus DATA --out BUNDLE -
 import argparse
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--run", required=True, metavar="RUN", help="the run folder of `copycat train`")
     parser.add_argument("--out", required=True, metavar="BUNDLE", help="the bundle to write; an older one is replaced")
-    parser.add_argument("--speaker", metavar="BUNDLE", help="CopyCat: the speaker classifier's bundle")
+    parser.add_argument(
+        "--speaker", metavar="BUNDLE", help="CopyCat: the speaker classifier's bundle, or a CopyCat one that holds it"
+    )
     parser.add_argument(
         "--speaker-run", metavar="RUN", help="CopyCat: the speaker classifier's run, instead of --speaker"
     )
@@ -159,7 +162,7 @@ def _classifier(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str
     if arguments.speaker is not None:
         from copycat_jax.export.bundle import read_bundle
 
-        bundle = read_bundle(arguments.speaker, "speaker")
+        bundle = read_bundle(arguments.speaker)  # every kind holds a classifier
         return bundle.params["speaker"], bundle.config["speaker"], bundle.fingerprint
     kind, params, fields, _, _ = _restore(arguments.speaker_run, ema=True)
     if kind != "speaker":
@@ -176,6 +179,9 @@ def _read_text(path: str) -> str:
 
 def _read_registers(path: str) -> dict[str, float]:
     try:
-        return {str(name): float(hertz) for name, hertz in json.loads(_read_text(path)).items()}
+        registers = {str(name): float(hertz) for name, hertz in json.loads(_read_text(path)).items()}
+        if not all(0.0 < hertz < math.inf for hertz in registers.values()):
+            raise ValueError
+        return registers
     except (ValueError, TypeError, AttributeError):
         raise UserError('not of the form {"voice": Hz}', path, "Write one number per voice.") from None

@@ -95,23 +95,17 @@ def synthetic_corpus(config: dict[str, Any]):
 
     from copycat_jax.data.pipeline import memory_corpus
     from copycat_jax.data.synthetic import synthetic_utterances
+    from copycat_jax.spec import HIFIGAN
 
     longest = min(3.0, config["data"]["max_seconds"])
     utterances = synthetic_utterances(
-        SYNTHETIC_UTTERANCES, speakers=SYNTHETIC_SPEAKERS, seconds=(longest / 3, longest * 0.99)
+        SYNTHETIC_UTTERANCES, HIFIGAN, speakers=SYNTHETIC_SPEAKERS, seconds=(longest / 3, longest * 0.99)
     )
     names = sorted({u.speaker for u in utterances})
     rng = np.random.default_rng(0)
     voices = rng.standard_normal((len(names), EMBEDDING))
     vectors = np.stack([voices[names.index(u.speaker)] + 0.1 * rng.standard_normal(EMBEDDING) for u in utterances])
-    return memory_corpus(utterances, utterances_spec(), (vectors / EMBEDDING**0.5).astype(np.float32))
-
-
-def utterances_spec():
-    """The mel convention of generated utterances."""
-    from copycat_jax.spec import HIFIGAN
-
-    return HIFIGAN
+    return memory_corpus(utterances, HIFIGAN, (vectors / EMBEDDING**0.5).astype(np.float32))
 
 
 def resolve(config: dict[str, Any], corpus: Any) -> dict[str, Any]:

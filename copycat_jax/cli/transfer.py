@@ -5,6 +5,7 @@ Many: copycat transfer --manifest FILE, with lines source|text|voice|out (paths 
 """
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int | None:
-    """Runs `copycat transfer`; returns 2 where lines of a manifest failed."""
+    """Runs `copycat transfer`; raises UserError where lines of a manifest failed, after the others are written."""
     if arguments.manifest is not None:
         return _run_manifest(arguments)
     for name in ("source", "voice", "out"):
@@ -224,6 +225,6 @@ def _text(arguments: argparse.Namespace) -> str | None:
 
 
 def _existing(path: str | Path) -> Path:
-    if not Path(path).exists():
+    if not os.path.exists(path):  # unlike Path.exists, minds no text longer than a file name
         raise UserError("no such file", str(path), "Give the path of a recording.")
     return Path(path)

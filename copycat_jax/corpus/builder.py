@@ -311,9 +311,18 @@ def _remove_stale(out: Path) -> None:
     """Removes what builds of the same folder left behind that were killed."""
     for folder in out.parent.glob(f".{out.name}.partial-*"):
         pid = folder.name.rpartition("-")[2]
-        alive = pid.isdigit() and Path(f"/proc/{pid}").exists()
-        if not alive or pid == str(os.getpid()):
+        if not (pid.isdigit() and _alive(int(pid))) or pid == str(os.getpid()):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # asks only
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def _write_bad(path: Path, bad: list[tuple[str, str, str, str]]) -> None:

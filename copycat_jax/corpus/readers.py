@@ -115,21 +115,21 @@ def _vctk(root: Path) -> Iterator[Raw]:
             if name.endswith("_mic2"):  # the second microphone heard the same utterance
                 continue
             name = name.removesuffix("_mic1")
-            text = texts[name].read_text(encoding="utf-8").strip() if name in texts else None
+            text = _text(texts[name]).strip() if name in texts else None
             yield Raw(name, folder.name, text or None, path, None)
 
 
 def _libritts(root: Path) -> Iterator[Raw]:
     for path in sorted(root.rglob("*.wav")):
         beside = path.with_suffix(".normalized.txt")
-        text = beside.read_text(encoding="utf-8").strip() if beside.is_file() else None
+        text = _text(beside).strip() if beside.is_file() else None
         yield Raw(path.stem, path.stem.split("_")[0], text or None, path, None)
 
 
 def _librispeech(root: Path) -> Iterator[Raw]:
     for transcript in sorted(root.rglob("*.trans.txt")):
         found = _recordings(transcript.parent)
-        for line in transcript.read_text(encoding="utf-8").splitlines():
+        for line in _text(transcript).splitlines():
             name, _, text = line.strip().partition(" ")
             if name:
                 path = found.get(name, transcript.parent / f"{name}.flac")
@@ -152,6 +152,13 @@ def _required(path: Path) -> Path:
     return path
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read ({error})", str(path), "Save it as UTF-8 text.") from error
+
+
 def _recordings(folder: Path, recursive: bool = False) -> dict[str, Path]:
     """{path below `folder` without suffix: path} of all recordings; of a name in two formats the lossless one wins."""
     paths = [
@@ -168,5 +175,5 @@ def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
             for number, row in enumerate(csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE), 1):
                 if any(field.strip() for field in row):
                     yield number, row
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"cannot be read ({error})", str(path), "Save it as UTF-8 text.") from error

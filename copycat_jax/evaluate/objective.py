@@ -44,7 +44,7 @@ class TransferScores(NamedTuple):
     frames: int
 
 
-# How clips become one figure (issue 3, point 10): means, but medians where a few clips would decide the mean.
+# How clips become one figure (see `measure.FIGURES`): means, but medians where a few clips would decide the mean.
 AGGREGATES = {
     "correlation": np.nanmean,
     "gross": np.nanmean,

@@ -19,14 +19,16 @@ from jaxtyping import Array, Bool, Float, Int
 
 from copycat_jax import losses
 from copycat_jax.batch import Batch
-from copycat_jax.errors import UserError, nearest
+from copycat_jax.errors import UserError, refuse_unknown
 from copycat_jax.models.discriminator import Discriminator, choose_windows, cut_windows
 from copycat_jax.modules.decoder import Decoder
 from copycat_jax.modules.phoneme_encoder import PhonemeEncoder
 from copycat_jax.modules.reference_encoder import ReferenceEncoder
 from copycat_jax.nn import gaussian
+from copycat_jax.nn.conv import NORMS
 from copycat_jax.nn.initial import initialise
 from copycat_jax.nn.masks import zero_padding
+from copycat_jax.nn.recurrent import IMPLEMENTATIONS
 from copycat_jax.nn.regulate import kept_frames, temporal_bottleneck
 from copycat_jax.nn.spectrum import stretch_mel
 from copycat_jax.spec import MelSpec
@@ -86,9 +88,10 @@ class CopyCatConfig:
 
     def __post_init__(self):
         for field, allowed in (
-            ("decoder_norm", ("layer", "instance", "none")),
+            ("decoder_norm", NORMS),
             ("kl_frames", ("all", "kept")),
             ("compute_dtype", ("bfloat16", "float32")),
+            ("recurrence", IMPLEMENTATIONS),
         ):
             if getattr(self, field) not in allowed:
                 raise UserError(f"'{getattr(self, field)}'", f"model.{field}", f"Choose one of {', '.join(allowed)}.")
@@ -100,10 +103,7 @@ class CopyCatConfig:
     @classmethod
     def from_dict(cls, fields: dict) -> "CopyCatConfig":
         """Builds the config from plain fields (lists for tuples, as JSON has them); UserError for an unknown one."""
-        known = {f.name for f in dataclasses.fields(cls)}
-        for name in fields:
-            if name not in known:
-                raise UserError(f"unknown field '{name}'", "model", nearest(name, known) or f"Known: {sorted(known)}.")
+        refuse_unknown(fields, (f.name for f in dataclasses.fields(cls)), "model")
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in fields.items()}
         return cls(**plain)
 

@@ -15,11 +15,12 @@ from jaxtyping import Array, Bool, Float, Int
 
 from copycat_jax import losses
 from copycat_jax.batch import Batch
-from copycat_jax.errors import UserError, nearest
+from copycat_jax.errors import UserError, refuse_unknown
 from copycat_jax.models.channel import ChannelConfig, random_channel
 from copycat_jax.modules.speaker_encoder import SpeakerEncoder
 from copycat_jax.nn.initial import initialise, kernel_limit
 from copycat_jax.nn.masks import lengths_of, zero_padding
+from copycat_jax.nn.recurrent import IMPLEMENTATIONS
 from copycat_jax.task import Task, Term, Terms
 
 Params = Any
@@ -70,6 +71,7 @@ class SpeakerConfig:
             ("pooling", ("last", "mean")),
             ("head", ("softmax", "margin")),
             ("compute_dtype", ("bfloat16", "float32")),
+            ("recurrence", IMPLEMENTATIONS),
         ):
             if getattr(self, field) not in allowed:
                 raise UserError(f"'{getattr(self, field)}'", f"model.{field}", f"Choose one of {', '.join(allowed)}.")
@@ -81,17 +83,10 @@ class SpeakerConfig:
         """Builds the config from plain fields (lists for tuples, a dict for `channel`); UserError if unknown."""
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in fields.items()}
         if isinstance(plain.get("channel"), dict):
-            _refuse_unknown(ChannelConfig, plain["channel"], "model.channel")
+            refuse_unknown(plain["channel"], (f.name for f in dataclasses.fields(ChannelConfig)), "model.channel")
             plain["channel"] = ChannelConfig(**plain["channel"])
-        _refuse_unknown(cls, plain, "model")
+        refuse_unknown(plain, (f.name for f in dataclasses.fields(cls)), "model")
         return cls(**plain)
-
-
-def _refuse_unknown(kind: type, fields: dict, where: str) -> None:
-    known = sorted(f.name for f in dataclasses.fields(kind))
-    for name in fields:
-        if name not in known:
-            raise UserError(f"unknown field '{name}'", where, nearest(name, known) or f"Known: {', '.join(known)}.")
 
 
 SIZES = {

@@ -192,7 +192,7 @@ def recur(
       kernel: recurrent weights; float32, so that their gradient is.
       bias: [K, H] of the candidate's recurrent product (GRU), or None (LSTM).
       mask: real frames, in the same order of time as `gates`.
-      implementation: "fused", "plain", or "auto" = fused, unrolled where that pays.
+      implementation: one of IMPLEMENTATIONS; "auto" is "fused", unrolled where that pays.
 
     Returns:
       The states in the type of `gates`. On padded frames the state is held inside the recurrence; what is returned

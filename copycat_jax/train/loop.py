@@ -56,7 +56,7 @@ class _Run:
         )
         self.compiling, self.loss = 0.0, None
 
-    def to(self, end: int, state: TrainState, batches: Iterator[Batch], stop: StopSignal, resumed: bool) -> TrainState:
+    def to(self, end: int, state: TrainState, batches: Iterator[Batch], stop: StopSignal) -> TrainState:
         """Evaluate, save, next batch, step; until step `end` or a signal."""
         settings, step = self.trainer.train, self.start
         while True:
@@ -230,7 +230,7 @@ def fit(
                 run.say(f"compiled the step for {len(shapes)} shapes in {trainer.compile_ahead(shapes):.1f} s")
                 run.began = time.perf_counter()
             with jax.transfer_guard("disallow"):
-                state = run.to(end, state, following, stop, resumed)
+                state = run.to(end, state, following, stop)
     distributed.barrier("end of training")
     return state
 

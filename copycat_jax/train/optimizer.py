@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from copycat_jax.errors import UserError, nearest
+from copycat_jax.errors import UserError, refuse_unknown
 
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "cosine")
@@ -48,15 +48,10 @@ def optimizer_configs(fields: dict, groups: Sequence[str]) -> dict[str, Optimize
       UserError: an unknown field, optimizer or schedule.
     """
     shared = {k: v for k, v in fields.items() if not isinstance(v, dict)}
-    known = [f.name for f in dataclasses.fields(OptimizerConfig)]
     configs = {}
     for group in groups:
         merged = {**shared, **fields.get(group, {})}
-        for name in merged:
-            if name not in known:
-                raise UserError(
-                    f"unknown field '{name}'", "optimizer", nearest(name, known) or f"Known: {', '.join(known)}."
-                )
+        refuse_unknown(merged, (f.name for f in dataclasses.fields(OptimizerConfig)), "optimizer")
         configs[group] = OptimizerConfig(**merged)
         for value, choices in ((configs[group].name, OPTIMIZERS), (configs[group].schedule, SCHEDULES)):
             if value not in choices:

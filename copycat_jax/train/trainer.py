@@ -17,12 +17,12 @@ import numpy as np
 
 from copycat_jax import console
 from copycat_jax.batch import Batch
-from copycat_jax.errors import UserError, nearest
+from copycat_jax.errors import UserError, refuse_unknown
 from copycat_jax.task import Task
 from copycat_jax.train import sharding
 from copycat_jax.train.checkpoint import restore_params
 from copycat_jax.train.optimizer import make_optimizer, make_schedule, optimizer_configs
-from copycat_jax.train.state import EMA_GROUP, TrainState
+from copycat_jax.train.state import EMA_GROUP, PRNGS, TrainState
 from copycat_jax.train.step import StepConfig, empty_metrics, jit_step, make_eval_step, make_init, make_train_step
 
 AXES = ("B", "BTM", "BT", "BP", "BP", "BP", "BT", "BT", "B", "BE", "BE", "BE")  # of the fields of Batch
@@ -62,15 +62,17 @@ class TrainConfig:
     collapse_kl: float = 0.1
     collapse_after: int = 0
 
+    def __post_init__(self):
+        if self.prng not in PRNGS:
+            raise UserError(f"'{self.prng}'", "train.prng", f"Choose one of {', '.join(PRNGS)}.")
+        for field in ("steps", "eval_batches"):
+            if getattr(self, field) < 1:
+                raise UserError(f"{getattr(self, field)}", f"train.{field}", "Give at least 1.")
+
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "TrainConfig":
         """From the plain dictionary of a configuration; raises UserError for an unknown field."""
-        known = [f.name for f in dataclasses.fields(cls)]
-        for name in fields:
-            if name not in known:
-                raise UserError(
-                    f"unknown field '{name}'", "train", nearest(name, known) or f"Known: {', '.join(known)}."
-                )
+        refuse_unknown(fields, (f.name for f in dataclasses.fields(cls)), "train")
         return cls(**fields)
 
 

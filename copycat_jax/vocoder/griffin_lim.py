@@ -37,7 +37,7 @@ def mel_to_magnitude(mel: Float[Array, "B T M"], spec: MelSpec) -> Float[Array, 
 
 
 @functools.partial(jax.jit, static_argnames=("spec", "iterations"))
-def griffin_lim(mel: Float[Array, "B T M"], spec: MelSpec, iterations: int = 32) -> Float[Array, "B N"]:
+def griffin_lim(mel: Float[Array, "B T M"], spec: MelSpec, iterations: int = 64) -> Float[Array, "B N"]:
     """Finds a waveform whose log-mel is the given one; N = T * hop_samples.
 
     Magnitudes by non-negative least squares from the mel, phases by fast Griffin-Lim with momentum from an initial
