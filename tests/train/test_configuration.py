@@ -36,7 +36,18 @@ def test_values_keep_their_type(text, current, value):
 
 
 @pytest.mark.parametrize(
-    "text, current", [("1.5", 10), ("high", 1.0), ("maybe", True), ("(1, 2, 3)", (0, 5)), ("True", 3), ("4", (0, 5))]
+    "text, current",
+    [
+        ("1.5", 10),
+        ("1e999", 10),
+        ("True", 3),
+        ("high", 1.0),
+        ("maybe", True),
+        ("4", (0, 5)),
+        ("(1, 2, 3)", (0, 5)),
+        ("('a', 1)", (0, 5)),
+        ("(0.5, 1)", (0, 5)),
+    ],
 )
 def test_wrong_types_are_refused(text, current):
     with pytest.raises(UserError, match=r"--set field: .* is not of type"):
