@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import copycat_jax
 from copycat_jax.align.textgrid import read_textgrid, write_textgrid
 from copycat_jax.audio.signal import write_wav
 from copycat_jax.corpus.cache import Cache, FeatureOptions, Limits, check_clipping, process, process_all, read_cached
@@ -196,7 +197,8 @@ def test_after_kill_nine_nothing_cached_is_computed_again(tmp_path):
         os.mkfifo(path)
     command = [sys.executable, "-m", "copycat_jax.cli", "build", f"--source=plain:{plain}", f"--out={out}", "--f0=none"]
     environment = dict(
-        os.environ, PYTHONPATH=os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+        os.environ,
+        PYTHONPATH=os.pathsep.join([str(Path(copycat_jax.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
     )
     build = subprocess.Popen([*command, "--workers=2"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     children_file = Path(f"/proc/{build.pid}/task/{build.pid}/children")

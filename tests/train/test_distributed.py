@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from toy_task import toy_batch, toy_config, toy_task
 
+import copycat_jax
 from copycat_jax.errors import UserError
 from copycat_jax.train import distributed
 from copycat_jax.train.loop import fit
@@ -52,7 +53,7 @@ def launch(run, count, options, env=()):
         os.environ,
         JAX_PLATFORMS="cpu",
         JAX_NUM_CPU_DEVICES=str(8 // count),
-        PYTHONPATH=str(Path(__file__).parents[2]),
+        PYTHONPATH=str(Path(copycat_jax.__file__).parents[1]),
         JAX_COORDINATOR_ADDRESS=f"127.0.0.1:{port}",
         JAX_NUM_PROCESSES=str(count),
     )

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from toy_task import toy_batch, toy_config, toy_task
 
+import copycat_jax
 from copycat_jax.errors import UserError
 from copycat_jax.train.checkpoint import Checkpoints, restore_params
 from copycat_jax.train.loop import fit
@@ -28,7 +29,10 @@ def losses(run, name="loss/model"):
 
 def start(run, devices=8, **options):
     environment = dict(
-        os.environ, JAX_PLATFORMS="cpu", JAX_NUM_CPU_DEVICES=str(devices), PYTHONPATH=str(Path(__file__).parents[2])
+        os.environ,
+        JAX_PLATFORMS="cpu",
+        JAX_NUM_CPU_DEVICES=str(devices),
+        PYTHONPATH=str(Path(copycat_jax.__file__).parents[1]),
     )
     return subprocess.Popen(
         [sys.executable, str(RUNNER), str(run), json.dumps(options)], env=environment, stderr=subprocess.PIPE, text=True
