@@ -14,7 +14,7 @@ Data      The shipped bundle: 3,688 utterances, 4.3 h: eight rendered Kokoro voi
           (5 clips each), Kathleen (CMU ARCTIC prompts without arctic_b04xx and b05xx). Built with --f0 none and
           --exclude 'arctic_b0[45]'; 2 % of the texts held out. Step 2: 660 clips of the nine voices, 3 to 6 s long.
 Hardware  shipped: one H200, 12,000 steps in 379 s (31.6 ms a step, 0.71 M real frames/s) after 79 s of compiling;
-          step 2: 1,200 steps of 26.9 ms after 20 s.
+          step 2: 1,200 steps of 26.9 ms after 20 s (with --xla_gpu_enable_triton_gemm=false).
 Log       Training loss (L1 summed over 80 bins, nats, + 0.1 KL) at steps 100, 1k, 3k, 6k, 9k, 12k:
           102.5, 37.4, 28.9, 25.7, 24.1, 23.8. Step 2: L1 24.6 to 24.7 (23.3 without the adversary), scores of real and
           made windows 0.73 and -0.71 at its end.

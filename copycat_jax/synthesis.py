@@ -28,8 +28,7 @@ from copycat_jax.errors import UserError, nearest
 from copycat_jax.export.bundle import Bundle, Speaker, read_bundle, shipped
 from copycat_jax.export.vocoder import Vocoder, open_vocoder
 from copycat_jax.models import copycat, speaker
-from copycat_jax.nn import gaussian
-from copycat_jax.nn.spectrum import sharpen_mel, stretch_mel
+from copycat_jax.nn.spectrum import sharpen_mel
 from copycat_jax.spec import Alignment, MelSpec
 from copycat_jax.text.phonemes import to_ids
 
@@ -329,14 +328,9 @@ def load(path: str | Path | None = None) -> Synthesizer:
 
 
 def _transfer(params, mel, ratio, phonemes, frames, mask, source, target, rng, *, config, spec: MelSpec) -> jax.Array:
-    """`models.copycat.transfer_mel`, or with `rng` the same from a draw of the posterior; sharpened for the vocoder."""
-    if rng is None:
-        result = copycat.transfer_mel(params, config, mel, ratio, phonemes, frames, mask, source, target, spec)
-        return sharpen_mel(result, SHARPNESS)
-    reference = stretch_mel(mel, ratio, spec)
-    mean, log_variance = copycat.encode(params, config, reference, phonemes, frames, mask, source)
-    latents = gaussian.sample(rng, mean, log_variance) if config.variational else mean
-    return sharpen_mel(copycat.decode(params, config, latents, phonemes, frames, mask, target), SHARPNESS)
+    """`models.copycat.transfer_mel`, sharpened for the vocoder."""
+    result = copycat.transfer_mel(params, config, mel, ratio, phonemes, frames, mask, source, target, spec, rng)
+    return sharpen_mel(result, SHARPNESS)
 
 
 def confidence(score: float) -> float:

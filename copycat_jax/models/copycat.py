@@ -248,8 +248,9 @@ def transfer_mel(
     source_vector: Float[Array, "B E"],
     target_vector: Float[Array, "B E"],
     spec: MelSpec,
+    rng: Array | None = None,
 ) -> Float[Array, "B T M"]:
-    """The source's prosody in the target's voice and register (2.3), from the posterior mean.
+    """The source's prosody in the target's voice and register (2.3), from the posterior mean or a draw of it.
 
     Args:
       params: tree under group "model".
@@ -260,10 +261,12 @@ def transfer_mel(
       source_vector: the source utterance's embedding; the reference encoder's.
       target_vector: the target's centroid; the decoder's.
       spec: the mel convention.
+      rng: key of a draw from the posterior; None takes its mean.
     """
     reference = stretch_mel(mel, ref_ratio, spec)
-    mean, _ = encode(params, config, reference, phonemes, durations, mask, source_vector)
-    return decode(params, config, mean, phonemes, durations, mask, target_vector)
+    mean, log_variance = encode(params, config, reference, phonemes, durations, mask, source_vector)
+    latents = mean if rng is None or not config.variational else gaussian.sample(rng, mean, log_variance)
+    return decode(params, config, latents, phonemes, durations, mask, target_vector)
 
 
 # --- Training.
