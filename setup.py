@@ -59,8 +59,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["copycat_jax", "copycat_jax.*", "prosody_vae", "prosody_vae.*"]),
-    package_data={"copycat_jax": ["pretrained/*", "pretrained/*/*", "text/*.tsv", "py.typed"]},
+    package_data={
+        "copycat_jax": ["pretrained/*", "pretrained/*/*", "text/*.tsv", "py.typed"],
+        "prosody_vae": ["pretrained/*/*", "pretrained/*/*/*", "py.typed"],
+    },
     install_requires=NAMED + IMPLIED + TEXT,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["copycat = copycat_jax.cli:main"]},
+    entry_points={"console_scripts": ["copycat = copycat_jax.cli:main", "prosody = prosody_vae.cli:main"]},
 )

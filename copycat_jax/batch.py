@@ -13,8 +13,8 @@ Array = Any
 class Batch(NamedTuple):
     """One batch of utterances, padded at the end along P and T.
 
-    Padding: mel is 0 (not log-silence), phonemes 0 (`PAD`), durations 0, f0 and energy 0, masks False. The durations of
-    a row sum to its number of real frames. Speaker vectors are zeros where the corpus has none yet.
+    Padding: mel is 0 (not log-silence), phonemes 0 (`PAD`), durations, breaks, f0 and energy 0, masks False. The
+    durations of a row sum to its number of real frames. Speaker vectors are zeros where the corpus has none yet.
     """
 
     index: Array  # int32 [B], position of the utterance in the corpus
@@ -23,6 +23,7 @@ class Batch(NamedTuple):
     phonemes: Array  # int32 [B, P], ids of text.phonemes
     phoneme_mask: Array  # bool [B, P], True = real phoneme
     durations: Array  # int32 [B, P], frames
+    breaks: Array  # int32 [B, P], what follows a phoneme: values of text.phrasing, 0 = inside a word
     f0_hz: Array  # float32 [B, T], 0 = unvoiced (or not tracked)
     energy: Array  # float32 [B, T], log-RMS of the frame
     speaker: Array  # int32 [B]

@@ -24,6 +24,7 @@ def abstract_batch(rows=8, frames=64, phones=8, embedding=128) -> Batch:
         (p, i),
         (p, b),
         (p, i),
+        (p, i),
         (t, f),
         (t, f),
         ((rows,), i),

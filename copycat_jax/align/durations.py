@@ -70,6 +70,18 @@ def merge_silences(phones: Sequence[Interval]) -> list[Interval]:
     return merged
 
 
+def phone_breaks(phones: Sequence[Interval], words: Sequence[Interval], kinds: Sequence[int]) -> list[int]:
+    """What follows each phone: the kind of its word's break where it ends one, else 0 (inside a word; silences too).
+
+    Args:
+      phones: intervals of an alignment.
+      words: its spoken words, on the same clock.
+      kinds: the break behind each word, values of `text.phrasing`.
+    """
+    ends = {round(word.end_s * 1000): kind for word, kind in zip(words, kinds, strict=True)}
+    return [0 if phone.label == SIL else ends.get(round(phone.end_s * 1000), 0) for phone in phones]
+
+
 def crop(phones: Sequence[Interval], start_s: float, stop_s: float) -> list[Interval]:
     """The part of `phones` within [start_s, stop_s), its times counted from `start_s`; phones outside are left out."""
     kept = []

@@ -47,6 +47,7 @@ def full_batch(
         phonemes=rng.integers(3, 72, (rows, phones)).astype(np.int32),
         phoneme_mask=np.ones((rows, phones), bool),
         durations=np.tile(np.diff(edges), (rows, 1)).astype(np.int32),
+        breaks=np.tile(np.arange(phones) % 4 == 3, (rows, 1)).astype(np.int32),
         f0_hz=np.full((rows, frames), 150.0, np.float32),
         energy=np.zeros((rows, frames), np.float32),
         speaker=rng.integers(0, speakers, rows).astype(np.int32),

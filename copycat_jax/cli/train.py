@@ -6,6 +6,7 @@ from typing import Any
 
 from copycat_jax.cli import configuration
 from copycat_jax.cli.configuration import rewrite
+from copycat_jax.data.inputs import Inputs
 
 __all__ = ["add_arguments", "rewrite", "run"]
 
@@ -15,7 +16,9 @@ SYNTHETIC_UTTERANCES, SYNTHETIC_SPEAKERS, EMBEDDING = 48, 4, 128
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `copycat train`."""
     configuration.add_arguments(parser)
-    parser.add_argument("--corpus", metavar="DATA", help="a folder made by `copycat build`")
+    parser.add_argument(
+        "--corpus", metavar="DATA", help="a folder made by `copycat build`, or what the configuration's `inputs` reads"
+    )
     parser.add_argument(
         "--synthetic", action="store_true", help="train on generated, speech-like utterances instead of a corpus"
     )
@@ -49,32 +52,47 @@ def run(arguments: argparse.Namespace) -> int:
 
     from copycat_jax import console
     from copycat_jax.data.pipeline import open_prefetch
+    from copycat_jax.spec import MelSpec
     from copycat_jax.train.loop import fit
 
-    corpus = synthetic_corpus(config) if arguments.synthetic else _open(arguments.corpus, config)
-    config = resolve(config, corpus)
-    batches, held_out, plan = make_inputs(config, corpus, jax.process_index(), jax.process_count())
+    own = config.get("inputs", "")
+    if own and arguments.synthetic:
+        raise UserError("this configuration reads its own kind of data", "--synthetic", "Give --corpus.")
+    make = configuration.load_function(own) if own else corpus_inputs
+    inputs = make(arguments.corpus, config, jax.process_index(), jax.process_count())
+    config = inputs.config
     task = configuration.load_function(config["task"])(dict(config["model"]), config["shapes"])
     if jax.process_index() == 0:
-        console.say(
-            f"{task.name}: {plan.utterances} utterances, {len(corpus.speakers)} speakers, {len(plan.shapes)} shapes, "
-            f"padding efficiency {plan.padding_efficiency:.3f}, {jax.device_count()} x {jax.devices()[0].device_kind}"
-        )
+        devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+        console.say(f"{task.name}: {inputs.summary}, {devices}")
+    spec = MelSpec.from_dict(config["mel_spec"]) if "mel_spec" in config else None
     fit(
         task,
         config,
-        batches,
+        inputs.batches,
         run_dir=arguments.run_dir,
-        fingerprint=corpus.fingerprint,
-        eval_batches=held_out,
-        shapes=plan.shapes,
+        fingerprint=inputs.fingerprint,
+        eval_batches=inputs.held_out,
+        shapes=inputs.shapes or (),
         prefetch=lambda make, first: open_prefetch(make, first, config["train"]["threads"]),
-        render=make_render(task, corpus.spec, held_out or batches),
+        render=make_render(task, spec, inputs.held_out or inputs.batches) if spec else None,
         max_steps=arguments.max_steps,
         force=arguments.force,
         tensorboard=not arguments.no_tensorboard,
     )
     return 0
+
+
+def corpus_inputs(path: str | None, config: dict[str, Any], process: int, processes: int) -> Inputs:
+    """What most tasks train on: a built corpus, or where there is no path a generated one."""
+    corpus = _open(path, config) if path else synthetic_corpus(config)
+    config = resolve(config, corpus)
+    batches, held_out, plan = make_inputs(config, corpus, process, processes)
+    summary = (
+        f"{plan.utterances} utterances, {len(corpus.speakers)} speakers, {len(plan.shapes)} shapes, "
+        f"padding efficiency {plan.padding_efficiency:.3f}"
+    )
+    return Inputs(config, batches, held_out, plan.shapes, corpus.fingerprint, summary)
 
 
 def _open(path: str, config: dict[str, Any]):
@@ -86,6 +104,8 @@ def _open(path: str, config: dict[str, Any]):
         raise UserError(
             "has no speaker vectors", str(path), "Run `copycat embed --bundle SPEAKER --corpus DATA` first."
         )
+    if config["data"].get("needs_f0") and all(s.register_hz is None for s in corpus.info.speakers.values()):
+        raise UserError("was built without F0", str(path), "Build it again with --f0 pyin or --f0 dio.")
     return corpus.loaded() if corpus.mel_gib <= config["data"]["in_memory_gib"] else corpus
 
 

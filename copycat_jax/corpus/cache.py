@@ -27,9 +27,9 @@ from copycat_jax.corpus.readers import Raw
 from copycat_jax.corpus.record import ARRAYS, Utterance
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.spec import HIFIGAN, Alignment, MelSpec
-from copycat_jax.text.phonemes import SIL_ID, to_ids
+from copycat_jax.text.phonemes import SIL, SIL_ID, to_ids
 
-FEATURE_VERSION = 1  # count up whenever the same input would give other features
+FEATURE_VERSION = 2  # count up whenever the same input would give other features
 CLIPPED_SHARE = 1e-3  # of the samples in flat or full-scale runs of three or more
 _ALIGNMENT_SLACK_S = 0.05
 
@@ -187,7 +187,7 @@ def compute_features(raw: Raw, options: FeatureOptions, limits: Limits) -> dict[
     Raises:
       UserError: the recording is bad, or its text does not match it.
     """
-    from copycat_jax.align.durations import crop, frame_durations
+    from copycat_jax.align.durations import crop, frame_durations, phone_breaks
     from copycat_jax.audio.mel import extract_mel
     from copycat_jax.audio.pitch import frame_energy, track_f0
     from copycat_jax.audio.signal import read_audio, resample, trim_bounds
@@ -197,25 +197,39 @@ def compute_features(raw: Raw, options: FeatureOptions, limits: Limits) -> dict[
     check_clipping(samples, str(raw.path))
     start, stop = trim_bounds(samples, rate)
     _check_limits((stop - start) / rate, limits)
-    phones = None
-    if not options.audio_only:
-        phones = crop(_alignment(raw, samples, rate, options).phones, start / rate, stop / rate)
+    alignment = None if options.audio_only else _alignment(raw, samples, rate, options)
     trimmed = resample(samples[start:stop], rate, spec.sample_rate)
     mel = extract_mel(trimmed, spec)
     frames, hop_s = len(mel), spec.hop_samples / spec.sample_rate
-    if phones is None:
-        phonemes, durations = np.array([SIL_ID], np.int32), np.array([frames], np.int32)
+    if alignment is None:
+        phonemes, durations, breaks = np.array([SIL_ID]), np.array([frames]), np.zeros(1)
     else:
-        symbols, durations = frame_durations(phones, frames, hop_s)
-        phonemes = to_ids(symbols)
+        kinds = _word_breaks(raw.text or "", len(alignment.words), options.lexicon)
+        breaks_of = phone_breaks(alignment.phones, alignment.words, kinds)
+        follows = [(p, k) for p, k in zip(alignment.phones, breaks_of, strict=True) if p.label != SIL]
+        symbols, durations = frame_durations(crop(alignment.phones, start / rate, stop / rate), frames, hop_s)
+        phonemes, breaks = to_ids(symbols), np.zeros(len(symbols), np.int32)
+        # Cropping leaves out silence, and what of the phones at the edges counts as such; rounding loses no phone.
+        inside = crop([p._replace(label=str(k)) for p, k in follows], start / rate, stop / rate)
+        breaks[phonemes != SIL_ID] = [int(phone.label) for phone in inside]
     values = {
         "mel": mel,
         "phonemes": phonemes,
         "durations": durations,
+        "breaks": breaks,
         "f0_hz": track_f0(trimmed, spec.sample_rate, frames, hop_s, tracker=options.f0),
         "energy": frame_energy(trimmed, spec),
     }
     return {name: np.asarray(values[name], dtype) for name, dtype in ARRAYS.items()}
+
+
+def _word_breaks(text: str, words: int, lexicon: str) -> list[int]:
+    """What follows each of the alignment's words; only where words end, if the text has another number of them."""
+    from copycat_jax.text.phrasing import SENTENCE, WORD, word_breaks
+
+    own = frozenset(_lexicon(lexicon, os.stat(lexicon).st_mtime_ns).entries) if lexicon else frozenset()
+    kinds = word_breaks(text, own)
+    return kinds if len(kinds) == words else [WORD] * (words - 1) + [SENTENCE] * min(words, 1)
 
 
 def check_clipping(samples: Float[np.ndarray, " N"], where: str) -> None:

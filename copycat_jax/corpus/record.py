@@ -10,6 +10,7 @@ from jaxtyping import Float16, Float32, Int32
 from copycat_jax.errors import UserError
 from copycat_jax.spec import MelSpec
 from copycat_jax.text.phonemes import INVENTORY, PAD_ID
+from copycat_jax.text.phrasing import BREAKS
 
 
 class Utterance(NamedTuple):
@@ -21,6 +22,7 @@ class Utterance(NamedTuple):
     mel: Float16[np.ndarray, "T M"]  # natural log-mel of the corpus's MelSpec
     phonemes: Int32[np.ndarray, " P"]  # ids of text.phonemes
     durations: Int32[np.ndarray, " P"]  # frames, each at least 1
+    breaks: Int32[np.ndarray, " P"]  # what follows the phoneme: values of text.phrasing, 0 = inside a word
     f0_hz: Float32[np.ndarray, " T"]  # 0 = unvoiced, or not tracked
     energy: Float32[np.ndarray, " T"]  # log-RMS of the frame
 
@@ -30,6 +32,7 @@ ARRAYS = {
     "mel": np.dtype(np.float16),
     "phonemes": np.dtype(np.int32),
     "durations": np.dtype(np.int32),
+    "breaks": np.dtype(np.int32),
     "f0_hz": np.dtype(np.float32),
     "energy": np.dtype(np.float32),
 }
@@ -56,6 +59,9 @@ def check_utterance(utterance: Utterance, spec: MelSpec) -> None:
         raise UserError(f"{len(utterance.phonemes)} phonemes with {len(utterance.durations)} durations", where)
     if utterance.durations.min() < 1 or utterance.durations.sum() != frames:
         raise UserError(f"durations sum to {utterance.durations.sum()} for {frames} frames, or one is below 1", where)
+    if len(utterance.breaks) != len(utterance.phonemes) or not np.isin(utterance.breaks, range(BREAKS)).all():
+        found = f"{len(utterance.breaks)} breaks for {len(utterance.phonemes)} phonemes"
+        raise UserError(f"{found}, or an unknown one", where)
     if utterance.phonemes.min() <= PAD_ID or utterance.phonemes.max() >= len(INVENTORY):
         raise UserError("a phoneme id is outside the inventory", where)
     if utterance.f0_hz.min() < 0:

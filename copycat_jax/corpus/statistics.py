@@ -20,7 +20,7 @@ from copycat_jax.corpus.record import Utterance, content_hash, text_hash
 from copycat_jax.errors import UserError
 from copycat_jax.spec import MelSpec
 
-FORMAT = 1
+FORMAT = 2
 CORPUS_FILE, LENGTHS_FILE, VECTORS_FILE = "corpus.json", "lengths.npz", "speaker_vectors.safetensors"
 
 

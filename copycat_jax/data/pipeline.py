@@ -220,7 +220,7 @@ def assemble(corpus: Corpus, join: VectorJoin, batch: BatchIndices, seed: int, s
     rows, spec = len(batch.indices), corpus.spec
     mel = np.zeros((rows, batch.frames, spec.mel_bins), np.float32)
     f0_hz, energy = np.zeros((2, rows, batch.frames), np.float32)
-    phonemes, durations = np.zeros((2, rows, batch.phones), np.int32)
+    phonemes, durations, breaks = np.zeros((3, rows, batch.phones), np.int32)
     frames, phones = corpus.lengths[batch.indices], corpus.phones[batch.indices]
     for row, index in enumerate(batch.indices):
         utterance = corpus.utterance(index)
@@ -229,6 +229,7 @@ def assemble(corpus: Corpus, join: VectorJoin, batch: BatchIndices, seed: int, s
         energy[row, : frames[row]] = utterance.energy
         phonemes[row, : phones[row]] = utterance.phonemes
         durations[row, : phones[row]] = utterance.durations
+        breaks[row, : phones[row]] = utterance.breaks
     own, other, centroid = join(batch.indices, seed, step)
     return Batch(
         index=batch.indices.astype(np.int32),
@@ -237,6 +238,7 @@ def assemble(corpus: Corpus, join: VectorJoin, batch: BatchIndices, seed: int, s
         phonemes=phonemes,
         phoneme_mask=np.arange(batch.phones) < phones[:, None],
         durations=durations,
+        breaks=breaks,
         f0_hz=f0_hz,
         energy=energy,
         speaker=corpus.speaker[batch.indices],

@@ -5,16 +5,18 @@ and vowel in short words, silence; vowels are harmonics under three formants, co
 murmur too); the melody declines with an accent on stressed syllables. Durations, F0 and phonemes are known exactly.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int32
 
 from copycat_jax.batch import Batch
 from copycat_jax.corpus.record import Utterance
 from copycat_jax.spec import HIFIGAN, Alignment, Interval, MelSpec
 from copycat_jax.text.phonemes import CONSONANTS, SIL, VOWELS, base, is_vowel, to_ids, to_symbols
+from copycat_jax.text.phrasing import SENTENCE, WORD
 
 # First three formants of a man's vowels, Hz: monophthongs after Peterson and Barney (1952), diphthongs by their onset.
 _FORMANTS = {
@@ -88,7 +90,7 @@ def write_plain_corpus(
         edges = np.concatenate([[0], np.cumsum(utterance.durations)]) * (spec.hop_samples / spec.sample_rate)
         spans = zip(edges[:-1].tolist(), edges[1:].tolist(), to_symbols(utterance.phonemes), strict=True)
         phones = tuple(Interval(*span) for span in spans)
-        words = tuple(phone for phone in phones if phone.label != SIL)
+        words = _words(phones, utterance.breaks)
         write_wav(folder / "audio" / f"{utterance.id}.wav", samples, spec.sample_rate)
         write_textgrid(folder / "alignments" / f"{utterance.id}.TextGrid", Alignment(phones, words, float("nan")))
         lines.append(f"{utterance.id}|{utterance.speaker}|{utterance.text}")
@@ -129,6 +131,7 @@ def synthetic_batch(
         phonemes=padded([to_ids(score.symbols) for score, _ in made], phones, np.int32),
         phoneme_mask=padded([np.ones(len(score.symbols), bool) for score, _ in made], phones, bool),
         durations=padded([score.durations for score, _ in made], phones, np.int32),
+        breaks=padded([word_ends(score.symbols) for score, _ in made], phones, np.int32),
         f0_hz=padded([score.f0_hz for score, _ in made], frames, np.float32),
         energy=padded([mel.mean(axis=1) for _, mel in made], frames, np.float32),
         speaker=speaker,
@@ -158,6 +161,27 @@ def make_score(rng: np.random.Generator, voice: Voice, phones: int, frames: int)
     f0_hz = voice.register_hz * 2.0 ** (voice.range_semitones * (centre - 0.2) / 12.0)
     voiced = np.repeat([is_vowel(s) or s in _VOICED for s in symbols], durations)
     return Score(symbols, durations, np.where(voiced, f0_hz, 0.0))
+
+
+def _words(phones: Sequence[Interval], breaks: Int32[np.ndarray, " P"]) -> tuple[Interval, ...]:
+    """The words that end where `breaks` says, from the first phone of each that is not silence."""
+    words, start = [], None
+    for phone, kind in zip(phones, breaks.tolist(), strict=True):
+        if phone.label != SIL and start is None:
+            start = phone.start_s
+        if kind and start is not None:
+            words.append(Interval(start, phone.end_s, "word"))
+            start = None
+    return tuple(words)
+
+
+def word_ends(symbols: Sequence[str]) -> Int32[np.ndarray, " P"]:
+    """Breaks of a made-up text (values of `text.phrasing`): words of four phonemes, the last one ends a sentence."""
+    spoken = np.flatnonzero([symbol != SIL for symbol in symbols])
+    breaks = np.zeros(len(symbols), np.int32)
+    breaks[spoken[3::4]] = WORD
+    breaks[spoken[-1:]] = SENTENCE
+    return breaks
 
 
 def mel_of(score: Score, voice: Voice, spec: MelSpec, rng: np.random.Generator) -> Float32[np.ndarray, "T M"]:
@@ -217,6 +241,7 @@ def _utterance(index: int, spec: MelSpec, seed: int, speakers: int, seconds: tup
         mel=extract_mel(samples, spec).astype(np.float16),
         phonemes=to_ids(score.symbols),
         durations=score.durations,
+        breaks=word_ends(score.symbols),
         f0_hz=score.f0_hz.astype(np.float32),
         energy=frame_energy(samples, spec).astype(np.float32),
     )

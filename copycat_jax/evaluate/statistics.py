@@ -57,6 +57,16 @@ def bootstrap_interval(
     return Interval(float(statistic(values)), float(low), float(high))
 
 
+class PairedT(NamedTuple):
+    """A paired t-test: mean difference, t, degrees of freedom, two-sided p, and p corrected by Holm."""
+
+    difference: float
+    t: float
+    freedom: int
+    p: float
+    p_holm: float
+
+
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """P-values corrected for their number by Holm's step-down rule; a dictionary in the same order."""
     ordered = sorted(p_values, key=lambda name: p_values[name])
@@ -91,3 +101,39 @@ def wilcoxon_holm(pairs: Mapping[str, tuple[Sample, Sample]]) -> dict[str, float
         d = (a - b)[np.isfinite(a) & np.isfinite(b)]
         raw[name] = float(wilcoxon(d).pvalue) if np.any(d != 0) else 1.0
     return holm(raw)
+
+
+def paired_t_holm(pairs: Mapping[str, tuple[Sample, Sample]]) -> dict[str, PairedT]:
+    """Paired t-test of each named pair of samples, two-sided, corrected by Holm.
+
+    Args:
+      pairs: name -> (figures of one system, figures of another) clip by clip; clips with a NaN are left out.
+
+    Returns:
+      One `PairedT` a pair. Where all differences are equal t is 0 with p 1 (no difference) or infinite with p 0; with
+      fewer than two clips both are NaN, and such a pair does not count in Holm's rule.
+
+    Raises:
+      UserError: scipy is missing, or the two samples of a pair differ in length.
+    """
+    try:
+        from scipy.special import stdtr
+    except ImportError:
+        raise UserError("the t-test needs scipy", remedy="pip install 'copycat-jax[eval]'") from None
+    raw = {}
+    for name, (a, b) in pairs.items():
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        if a.shape != b.shape:
+            raise UserError(f"paired samples of {len(a)} and {len(b)} clips", name, "Compare the same clips.")
+        d = (a - b)[np.isfinite(a) & np.isfinite(b)]
+        if len(d) < 2:
+            raw[name] = PairedT(float(d.mean()) if len(d) else np.nan, np.nan, max(len(d) - 1, 0), np.nan, np.nan)
+            continue
+        error, mean = d.std(ddof=1) / np.sqrt(len(d)), float(d.mean())
+        if np.ptp(d) == 0:
+            t = float(np.sign(mean) * np.inf) if mean else 0.0
+        else:
+            t = float(mean / error)
+        raw[name] = PairedT(mean, t, len(d) - 1, float(2 * stdtr(len(d) - 1, -abs(t))), np.nan)
+    corrected = holm({name: test.p for name, test in raw.items() if np.isfinite(test.p)})
+    return {name: test._replace(p_holm=corrected.get(name, np.nan)) for name, test in raw.items()}

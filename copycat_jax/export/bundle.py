@@ -24,7 +24,7 @@ from copycat_jax.text.phonemes import INVENTORY
 SHIPPED = Path(__file__).parents[1] / "pretrained" / "copycat"
 FORMAT = 1
 # Kind of a bundle -> its groups of parameters; each has a file GROUP.safetensors and a section of config.json.
-KINDS = {"copycat": ("copycat", "speaker"), "speaker": ("speaker",)}
+KINDS = {"copycat": ("copycat", "speaker"), "speaker": ("speaker",), "prosody_vae": ("prosody_vae",)}
 PLAIN_FILES = ("config.json", "mel.json", "phonemes.txt", "speakers.json", "MODEL_CARD.md")
 _AGAIN = "Copy or export the bundle again."
 

@@ -28,6 +28,7 @@ class PhonemeEncoder(nn.Module):
       dropout: after each convolution, in training.
       dtype: compute type.
       recurrence: implementation of the recurrence, see `nn.recurrent.recur`.
+      marks: size of a second inventory, of what stands beside each phoneme (a word's end, say); 0 = there is none.
     """
 
     phonemes: int
@@ -37,6 +38,7 @@ class PhonemeEncoder(nn.Module):
     dropout: float = 0.5
     dtype: Any = jnp.float32
     recurrence: str = "auto"
+    marks: int = 0
 
     @nn.compact
     def __call__(
@@ -46,12 +48,19 @@ class PhonemeEncoder(nn.Module):
         mask: Bool[Array, "B T"],
         speaker: Float[Array, "B E"] | None = None,
         deterministic: bool = True,
+        marks: Int[Array, "B P"] | None = None,
     ) -> Float[Array, "B T D"]:
-        """Encodings Y; `speaker`, where given, joins them before the LSTM (Huybrechts et al. 2021, section 2.1)."""
+        """Encodings Y; `speaker`, where given, joins them before the LSTM (Huybrechts et al. 2021, section 2.1).
+
+        `marks`, ids of the second inventory, are embedded and added to the phonemes.
+        """
         frames = mask.shape[1]
         ids = upsample(phonemes, durations, frames)
         table = nn.Embed(self.phonemes, self.width, self.dtype, embedding_init=embedding_limit, name="embedding")
         x = table(ids)
+        if marks is not None:
+            second = nn.Embed(self.marks, self.width, self.dtype, embedding_init=embedding_limit, name="mark_embedding")
+            x = x + second(upsample(marks, durations, frames))
         convolutions = ConvStack(self.width, 3, self.kernel, "layer", self.dropout, self.dtype, name="convolutions")
         x = convolutions(x, mask, deterministic)
         if speaker is not None:

@@ -8,7 +8,7 @@ import concurrent.futures
 import dataclasses
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -25,7 +25,7 @@ from copycat_jax.train.optimizer import make_optimizer, make_schedule, optimizer
 from copycat_jax.train.state import EMA_GROUP, PRNGS, TrainState
 from copycat_jax.train.step import StepConfig, empty_metrics, jit_step, make_eval_step, make_init, make_train_step
 
-AXES = ("B", "BTM", "BT", "BP", "BP", "BP", "BT", "BT", "B", "BE", "BE", "BE")  # of the fields of Batch
+AXES = ("B", "BTM", "BT", "BP", "BP", "BP", "BP", "BT", "BT", "B", "BE", "BE", "BE")  # of the fields of Batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +79,9 @@ class TrainConfig:
 class Trainer:
     """A task on a mesh: its abstract state, shardings and compiled functions. Holds no arrays.
 
+    Batches are NamedTuples of arrays whose first axis is the rows, with a field `mask` of what is real: `Batch`, or the
+    type of a task that is fed something else; buckets can be compiled ahead for `Batch` only.
+
     Args:
       task: the model's pure functions.
       config: the resolved configuration as a plain dictionary with sections optimizer, train, mesh.
@@ -113,12 +116,13 @@ class Trainer:
 
     def _global_shapes(self, batch: Batch) -> Batch:
         processes = jax.process_count()
-        return Batch(*(jax.ShapeDtypeStruct((x.shape[0] * processes, *x.shape[1:]), x.dtype) for x in batch))
+        return _like(batch, (jax.ShapeDtypeStruct((x.shape[0] * processes, *x.shape[1:]), x.dtype) for x in batch))
 
     def init(self) -> TrainState:
         """A fresh state, made in its shardings: nothing is ever whole on one device."""
+        sample = self._abstract_batch
         with jax.set_mesh(self.mesh):
-            zeros = lambda: Batch(*(jnp.zeros(x.shape, x.dtype) for x in self._abstract_batch))  # noqa: E731
+            zeros = lambda: _like(sample, (jnp.zeros(x.shape, x.dtype) for x in sample))  # noqa: E731
             # Runs once: on CPU, optimising it takes five times as long as compiling it plainly [measured].
             options = {"xla_backend_optimization_level": 0} if self.mesh.devices.flat[0].platform == "cpu" else None
             return jax.jit(lambda: self._init(zeros()), out_shardings=self.shardings, compiler_options=options)()
@@ -129,7 +133,7 @@ class Trainer:
 
     def put(self, batch: Batch) -> Batch:
         """This process's rows as its part of the global batch."""
-        rows = batch.mel.shape[0] * jax.process_count()
+        rows = batch[0].shape[0] * jax.process_count()
         if rows % self.mesh.size:
             raise UserError(
                 f"{rows} rows do not divide over {self.mesh.size} devices", "data", "Use a multiple of the devices."
@@ -137,7 +141,7 @@ class Trainer:
         if jax.process_count() == 1:
             return jax.device_put(batch, self._rows)
         with jax.transfer_guard("allow"):  # the helper's own copies count as implicit
-            return Batch(*(jax.make_array_from_process_local_data(self._rows, np.asarray(x)) for x in batch))
+            return _like(batch, (jax.make_array_from_process_local_data(self._rows, np.asarray(x)) for x in batch))
 
     def step_for(self, state: TrainState, metrics: Any, batch: Batch) -> tuple[Any, float]:
         """The compiled step for this batch's shapes, and the seconds its compilation took (0 if it was there)."""
@@ -169,6 +173,11 @@ class Trainer:
         with concurrent.futures.ThreadPoolExecutor(max(1, min(len(shapes), os.cpu_count() or 1))) as pool:
             list(pool.map(compile_one, shapes))
         return time.perf_counter() - began
+
+
+def _like(batch: Any, fields: Iterable[Any]) -> Any:
+    """Other fields in the batch's own type: a `Batch`, or the NamedTuple of a task that is fed something else."""
+    return type(batch)(*fields)
 
 
 def initial_state(trainer: Trainer) -> TrainState:

@@ -25,6 +25,7 @@ def toy_batch(
         phonemes=rng.integers(1, 20, (rows, 4)).astype(np.int32),
         phoneme_mask=np.ones((rows, 4), bool),
         durations=np.full((rows, 4), frames // 4, np.int32),
+        breaks=np.zeros((rows, 4), np.int32),
         f0_hz=np.zeros((rows, frames), np.float32),
         energy=np.zeros((rows, frames), np.float32),
         speaker=np.zeros(rows, np.int32),

@@ -1,0 +1,69 @@
+"""A program made of verbs: `copycat <verb>`, `prosody <verb>`; each verb is one module, imported when it is asked for.
+
+A verb module PACKAGE.VERB (dashes as underscores) has `add_arguments(parser)` and `run(arguments) -> int | None`, its
+docstring is the verb's description, and it imports nothing heavy at its top, so that `<program> <verb> --help` stays
+quick. It may have `rewrite(arguments)`, which turns other spellings of its flags into those of the parser.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from copycat_jax.console import run_command
+from copycat_jax.errors import UserError, nearest
+
+
+class Program(NamedTuple):
+    """What a program is: its name, one line about it, {verb: one-line purpose}, and the package of the verb modules."""
+
+    name: str
+    description: str
+    verbs: Mapping[str, str]
+    package: str
+
+
+def run_program(program: Program, arguments: Sequence[str] | None = None) -> int:
+    """Runs the verb named first in `arguments` (default: the process's own); returns the exit code."""
+    return run_command(program.name, lambda: _dispatch(program, sys.argv[1:] if arguments is None else arguments))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise UserError(message, remedy=f"See `{self.prog} --help`.")
+
+
+def _dispatch(program: Program, arguments: Sequence[str]) -> int | None:
+    parser = _make_parser(program)
+    parsed = parser.parse_args(arguments)
+    if parsed.version:
+        from copycat_jax import __version__
+
+        print(__version__)
+        return 0
+    if parsed.verb is None:
+        parser.print_help()
+        return 0
+    if parsed.verb not in program.verbs:
+        remedy = nearest(parsed.verb, program.verbs) or f"See `{program.name} --help`."
+        raise UserError(f"unknown verb '{parsed.verb}'", remedy=remedy)
+    module = importlib.import_module(f"{program.package}.{parsed.verb.replace('-', '_')}")
+    verb_parser = _Parser(prog=f"{program.name} {parsed.verb}", description=module.__doc__, allow_abbrev=False)
+    module.add_arguments(verb_parser)
+    return module.run(verb_parser.parse_args(getattr(module, "rewrite", list)(parsed.rest)))
+
+
+def _make_parser(program: Program) -> argparse.ArgumentParser:
+    width = max(map(len, program.verbs)) + 2
+    verbs = "\n".join(f"  {name:<{width}}{purpose}" for name, purpose in program.verbs.items())
+    parser = argparse.ArgumentParser(
+        prog=program.name,
+        description=program.description,
+        epilog=f"verbs:\n{verbs}\n\n`{program.name} <verb> --help` says more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and stop")
+    parser.add_argument("verb", nargs="?", metavar="verb", help="what to do")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
