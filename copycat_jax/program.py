@@ -16,9 +16,10 @@ from copycat_jax.errors import UserError, nearest
 
 
 class Program(NamedTuple):
-    """What a program is: its name, one line about it, {verb: one-line purpose}, and the package of the verb modules."""
+    """What a program is: name, version, one line about it, {verb: its purpose}, and the package of the verb modules."""
 
     name: str
+    version: str
     description: str
     verbs: Mapping[str, str]
     package: str
@@ -38,9 +39,7 @@ def _dispatch(program: Program, arguments: Sequence[str]) -> int | None:
     parser = _make_parser(program)
     parsed = parser.parse_args(arguments)
     if parsed.version:
-        from copycat_jax import __version__
-
-        print(__version__)
+        print(program.version)
         return 0
     if parsed.verb is None:
         parser.print_help()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from copycat_jax import __version__
 from copycat_jax.program import Program, run_program
 
 VERBS = {
@@ -20,6 +21,7 @@ VERBS = {
 
 PROGRAM = Program(
     name="copycat",
+    version=__version__,
     description="Prosody transfer between voices, after CopyCat (Karlapati et al., Interspeech 2020).",
     verbs=VERBS,
     package="copycat_jax.cli",

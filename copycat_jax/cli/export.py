@@ -7,19 +7,16 @@ CopyCat: copycat export --run RUN --speaker SPEAKER --corpus DATA --out BUNDLE -
 import argparse
 import dataclasses
 import json
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from copycat_jax import console
 from copycat_jax.cli.outputs import check_folder
-from copycat_jax.errors import UserError, nearest
-
-if TYPE_CHECKING:
-    from copycat_jax.data.pipeline import Corpus
-    from copycat_jax.export.bundle import Speaker
+from copycat_jax.errors import UserError
 
 KINDS = {"copycat_jax.models.copycat:make_task": "copycat", "copycat_jax.models.speaker:make_task": "speaker"}
+TITLES = {"copycat": "CopyCat: prosody transfer between voices", "speaker": "Speaker classifier for CopyCat"}
+USE = "copycat transfer SOURCE --text ... --voice NAME --out OUT.wav --bundle THIS_FOLDER"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs `copycat export`."""
     from copycat_jax.export.bundle import check_replaceable, write_bundle
+    from copycat_jax.export.voices import make_card, make_speaker, read_registers, read_text
     from copycat_jax.spec import MelSpec
 
     check_folder(Path(arguments.out).absolute().parent)
     check_replaceable(arguments.out)
-    preface = _read_text(arguments.card) if arguments.card else ""
+    preface = read_text(arguments.card) if arguments.card else ""
     kind, params, fields, config, step = _restore(arguments.run, not arguments.no_ema, arguments.step)
     spec = MelSpec.from_dict(config["mel_spec"])
     groups, sections, speakers = {kind: params}, {kind: fields}, {}
@@ -67,74 +65,13 @@ def run(arguments: argparse.Namespace) -> None:
             remedy = "Give the one that `copycat embed` was given."
             raise UserError("its speaker vectors were made by another classifier", arguments.corpus, remedy)
         names = arguments.voices.split(",") if arguments.voices else list(corpus.speakers)
-        registers = _read_registers(arguments.registers) if arguments.registers else {}
+        registers = read_registers(arguments.registers) if arguments.registers else {}
         speakers = {name: make_speaker(corpus, name, registers) for name in names}
-    card = preface + make_card(kind, groups, config, step, speakers)
+    card = preface + make_card(TITLES[kind], groups, config, step, speakers, USE)
     path = write_bundle(arguments.out, kind, groups, sections, spec, speakers, card)
     size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
     voices = f", {len(speakers)} voices" if speakers else ""
     console.say(f"{path}: kind {kind}, step {step}, {size:.1f} MB{voices}")
-
-
-def make_speaker(corpus: "Corpus", name: str, registers: dict[str, float]) -> "Speaker":
-    """A voice from a corpus: the mean of its utterances' vectors, its register and spread.
-
-    Raises:
-      UserError: no such speaker, a corpus without speaker vectors, or a voice without a known register.
-    """
-    import numpy as np
-
-    from copycat_jax.export.bundle import Speaker
-
-    if name not in corpus.info.speakers:
-        remedy = f"{nearest(name, corpus.speakers)} Known: {', '.join(corpus.speakers[:20])}."
-        raise UserError(f"unknown speaker '{name}'", "--voices", remedy)
-    if corpus.speaker_vectors is None:
-        raise UserError("the corpus has no speaker vectors", "--corpus", "Run `copycat embed` on it.")
-    own, statistics = corpus.speaker == corpus.speakers.index(name), corpus.info.speakers[name]
-    register = registers.get(name, statistics.register_hz)
-    if register is None:
-        remedy = "Build the corpus with F0, or give --registers."
-        raise UserError(f"the register of '{name}' is not known", "--corpus", remedy)
-    return Speaker(
-        centroid=tuple(corpus.speaker_vectors[np.flatnonzero(own)].mean(axis=0, dtype=np.float64).tolist()),
-        register_hz=register,
-        spread_semitones=statistics.spread_semitones or 0.0,
-        utterances=statistics.utterances,
-        seconds=statistics.seconds,
-    )
-
-
-def make_card(
-    kind: str, groups: dict[str, Any], config: dict[str, Any], step: int, speakers: dict[str, "Speaker"]
-) -> str:
-    """The model card: what it is, what it was made of, how to use it, and what it must not be used for."""
-    from copycat_jax.export.bundle import flatten
-
-    title = {"copycat": "CopyCat: prosody transfer between voices", "speaker": "Speaker classifier for CopyCat"}[kind]
-    lines = [f"# {title}", ""]
-    for name, tree in groups.items():
-        count = sum(leaf.size for leaf in flatten(tree).values())
-        lines.append(f"* `{name}.safetensors`: {count / 1e6:.2f} M parameters, float16")
-    training = config.get("optimizer", {})
-    lines += [
-        f"* trained for {step} steps with {training.get('name', '?')}, learning rate {training.get('lr', '?')}",
-        f"* mel convention `{config['mel_spec']['name']}`; {config['shapes']['speakers']} speakers in training",
-        "* licence: Apache-2.0, as the project",
-        "",
-    ]
-    if speakers:
-        lines += ["| voice | register | spread | recordings |", "|---|---|---|---|"]
-        for name, s in sorted(speakers.items()):
-            recordings = f"{s.utterances}, {s.seconds / 60:.1f} min"
-            lines.append(f"| {name} | {s.register_hz:.0f} Hz | {s.spread_semitones:.1f} semitones | {recordings} |")
-        lines += ["", "Use: `copycat transfer SOURCE --text ... --voice NAME --out OUT.wav --bundle THIS_FOLDER`.", ""]
-    lines += [
-        "English read speech; other languages, singing and several speakers at once lie outside its training.",
-        "What it makes is synthetic speech and marked so in its files. Do not present it as a person's own words.",
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def _restore(
@@ -168,20 +105,3 @@ def _classifier(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str
     if kind != "speaker":
         raise UserError(f"a run of kind '{kind}'", arguments.speaker_run, "Give the classifier's run.")
     return params, fields, ""
-
-
-def _read_text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot be read: {error}", path) from None
-
-
-def _read_registers(path: str) -> dict[str, float]:
-    try:
-        registers = {str(name): float(hertz) for name, hertz in json.loads(_read_text(path)).items()}
-        if not all(0.0 < hertz < math.inf for hertz in registers.values()):
-            raise ValueError
-        return registers
-    except (ValueError, TypeError, AttributeError):
-        raise UserError('not of the form {"voice": Hz}', path, "Write one number per voice.") from None

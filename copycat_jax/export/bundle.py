@@ -9,8 +9,6 @@ code is never read from a file.
 import hashlib
 import json
 import math
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copycat_jax.errors import UserError
+from copycat_jax.export import folder as folders
 from copycat_jax.spec import MelSpec
 from copycat_jax.text.phonemes import INVENTORY
 
@@ -115,34 +114,15 @@ def write_bundle(
     for group in groups:
         files[f"{group}.safetensors"] = _encode(params[group], group)
     files["manifest.json"] = _json({name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)})
-    try:
-        folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name}."))
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", str(path), "Choose another place.") from None
-    try:
+    with folders.replacing(path) as folder:
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        folder.chmod(0o755)
-        if path.exists():
-            path.rename(replaced := Path(f"{folder}.replaced"))
-            folder.rename(path)
-            shutil.rmtree(replaced)
-        else:
-            folder.rename(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return path
 
 
 def check_replaceable(path: str | Path) -> None:
     """Raises UserError unless `path` is free, an empty folder, or a bundle that may be replaced."""
-    path = Path(path)
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"there is no folder {path.absolute().parent}", str(path), "Make it first.")
-    if not path.exists():
-        return
-    if not path.is_dir() or (any(path.iterdir()) and not (path / "manifest.json").is_file()):
-        raise UserError("exists and is not a bundle", str(path), "Choose another place.")
+    folders.check_replaceable(path, ("manifest.json", "config.json"), "bundle")
 
 
 def shipped() -> Path:

@@ -85,7 +85,7 @@ class _Run:
         compiled, seconds = self.trainer.step_for(state, self.metrics, batch)
         if seconds:
             self.compiling += seconds
-            rows, frames, _ = batch.mel.shape
+            rows, frames = batch.mask.shape
             self.say(f"compiled the step for {rows} x {frames} frames in {seconds:.1f} s")
         state, self.metrics = compiled(state, self.metrics, batch)
         return state

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from copycat_jax import __version__
 from copycat_jax.program import Program, run_program
 
 VERBS = {
@@ -16,6 +17,7 @@ VERBS = {
 }
 PROGRAM = Program(
     name="prosody",
+    version=__version__,
     description="Prosody chosen by linguistic similarity, after Tyagi et al., Interspeech 2020.",
     verbs=VERBS,
     package="prosody_vae.cli",

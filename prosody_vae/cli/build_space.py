@@ -1,0 +1,132 @@
+"""Encodes a corpus once: the table of prosody embeddings to choose from, with the linguistic vectors of its texts.
+
+  prosody build-space --bundle BUNDLE --corpus DATA --out SPACE
+
+On several hosts, start it on all of them as `copycat train` is started; one writes.
+"""
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from copycat_jax import console
+from copycat_jax.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from copycat_jax.data.pipeline import Corpus
+    from prosody_vae.linguistics.syntax import Parser
+    from prosody_vae.space_builder import Encoder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of `prosody build-space`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--bundle", required=True, metavar="BUNDLE", help="the model, from `prosody export`")
+    parser.add_argument("--corpus", required=True, metavar="DATA", help="a folder made by `copycat build`")
+    parser.add_argument("--out", required=True, metavar="SPACE", help="the space to write; an older one is replaced")
+    parser.add_argument(
+        "--encoder", metavar="DIR|NAME|none", help="sentence encoder (default: the installed one); none = no vectors"
+    )
+    parser.add_argument(
+        "--parser",
+        metavar="NAME|none",
+        help="constituency parser: auto (default: the first installed one), its name, or none = no distances",
+    )
+    parser.add_argument("--trees", metavar="FILE", help="recorded trees {text: tree}, instead of a parser")
+    parser.add_argument("--speakers", metavar="A,B", help="only these speakers of the corpus")
+    parser.add_argument("--match", metavar="REGEX", help="only ids in which this regular expression is found")
+    parser.add_argument("--batch", type=int, default=64, metavar="N", help="utterances at a time (64)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Builds the space and writes it; what is asked for is checked before any work starts."""
+    from copycat_jax.data.pipeline import open_corpus
+    from copycat_jax.export.bundle import read_bundle
+    from copycat_jax.train import distributed
+    from prosody_vae.space import check_space_folder, write_space
+    from prosody_vae.space_builder import KIND, build_space
+
+    if arguments.batch < 1:
+        raise UserError(f"{arguments.batch}", "--batch", "Give a positive number.")
+    distributed.start()  # before anything touches a device
+    check_space_folder(arguments.out)
+    bundle = read_bundle(arguments.bundle, KIND)
+    corpus = open_corpus(arguments.corpus, with_vectors=False)
+    indices = choose(corpus, arguments.speakers, arguments.match)
+    space = build_space(
+        bundle,
+        corpus,
+        encoder=_encoder(arguments.encoder),
+        parser=_parser(arguments.parser, arguments.trees),
+        indices=indices,
+        batch=arguments.batch,
+    )
+
+    import jax
+
+    if jax.process_index() == 0:
+        path = write_space(arguments.out, space)
+        size = sum(file.stat().st_size for file in path.iterdir() if file.is_file()) / 1e6
+        encoder, parser = space.info.encoder or "no encoder", space.info.parser or "no parser"
+        speakers = len(set(space.speakers))
+        console.say(f"{path}: {len(space)} utterances of {speakers} speakers, {size:.1f} MB, {encoder}, {parser}")
+    distributed.barrier("space written")
+
+
+def choose(corpus: "Corpus", speakers: str | None, match: str | None) -> "np.ndarray":
+    """Positions of the utterances asked for; raises UserError for an unknown speaker, a bad pattern, or if none is."""
+    import numpy as np
+
+    chosen = np.ones(len(corpus), bool)
+    if speakers is not None:
+        names = [name.strip() for name in speakers.split(",") if name.strip()]
+        for name in names:
+            if name not in corpus.speakers:
+                remedy = nearest(name, corpus.speakers) or f"Known: {', '.join(corpus.speakers[:20])}."
+                raise UserError(f"unknown speaker '{name}'", "--speakers", remedy)
+        chosen &= np.isin(corpus.speaker, [corpus.speakers.index(name) for name in names])
+    if match is not None:
+        try:
+            pattern = re.compile(match)
+        except re.error as error:
+            raise UserError(f"'{match}' is no regular expression ({error})", "--match") from None
+        chosen &= np.array([bool(pattern.search(name)) for name in corpus.ids.tolist()], bool)
+    if not chosen.any():
+        raise UserError(f"none of {len(corpus)} utterances is left", "--speakers, --match", "Choose fewer conditions.")
+    return np.flatnonzero(chosen)
+
+
+def _encoder(name: str | None) -> "Encoder | None":
+    if name == "none":
+        return None
+    from prosody_vae.linguistics.bert import find_encoder
+
+    try:
+        return find_encoder(name)
+    except UserError as error:
+        raise _or_none(error, "--encoder") from None
+
+
+def _parser(name: str | None, trees: str | None) -> "Parser | None":
+    from prosody_vae.linguistics.syntax import open_parser, recorded_parser
+
+    if trees is not None:
+        if name is not None:
+            raise UserError("both --parser and --trees", remedy="Give one of them.")
+        if not Path(trees).is_file():
+            raise UserError("no such file", f"--trees {trees}", "Give a file of recorded trees.")
+        return recorded_parser(trees)
+    if name == "none":
+        return None
+    try:
+        return open_parser("auto" if name is None else name)
+    except UserError as error:
+        raise _or_none(error, "--parser") from None
+
+
+def _or_none(error: UserError, flag: str) -> UserError:
+    """The same error; its remedy also names the way to do without."""
+    return UserError(error.what, error.where, f"{error.remedy.rstrip('.')}. Or go without: {flag} none.".lstrip(". "))

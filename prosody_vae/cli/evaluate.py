@@ -1,0 +1,203 @@
+"""Measures the ways of choosing against the truth: what is chosen for test sentences, and what the model then says.
+
+  prosody evaluate --space SPACE --test DATA --test-labels TEST.jsonl --bank-labels BANK.jsonl --bundle BUNDLE \\
+      --out figures.json --pictures .
+
+Labels are JSON lines or a table with a header: id, category (wh, orq, yn, compound, list, complex, neutral), style, and
+any feature measured better elsewhere. Without labels correlations, regret and the gate remain. Ways that lack what they
+need (a parser, an encoder, a learned selector) are left out and named.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from copycat_jax import console
+from copycat_jax.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from copycat_jax.corpus.record import Utterance
+    from copycat_jax.export.bundle import Bundle
+    from prosody_vae.evaluate.systems import Chosen
+    from prosody_vae.selection.selector import Selector
+    from prosody_vae.space import ProsodySpace
+
+SHOWN = ("syntactic", "bert", "both", "learned", "best")  # rows of the picture of what was chosen
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of `prosody evaluate`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--space", metavar="DIR", help="the bank; the space that ships by default")
+    parser.add_argument("--test", required=True, metavar="DATA", help="test recordings, a folder of `copycat build`")
+    parser.add_argument("--bundle", metavar="BUNDLE", help="also measure what this model says (the space's own bundle)")
+    parser.add_argument("--bank-labels", metavar="FILE", help="labels of the bank's utterances")
+    parser.add_argument("--test-labels", metavar="FILE", help="labels of the test utterances")
+    parser.add_argument("--bank-ids", metavar="REGEX", help="only these entries of the space")
+    parser.add_argument("--test-ids", metavar="REGEX", help="only these utterances of the test corpus")
+    parser.add_argument("--systems", metavar="A,B", help="only these ways of choosing (default: all)")
+    parser.add_argument("--takes", action="store_true", help="add the ceiling: another take of the same sentence")
+    parser.add_argument("--encoder", metavar="DIR", help="sentence encoder: a folder, or a hub name")
+    parser.add_argument("--parser", metavar="NAME", help="constituency parser; the first one installed by default")
+    parser.add_argument("--trees", metavar="FILE", help="recorded trees {sentence: tree}, instead of a parser")
+    parser.add_argument("--length-rule", default="zero-pad", metavar="RULE", help="as for `prosody select`")
+    parser.add_argument("--combine", default="mean", metavar="HOW", help="as for `prosody select`")
+    parser.add_argument("--draws", type=int, default=1000, help="bootstrap samples and random orders (1000)")
+    parser.add_argument("--out", required=True, metavar="FILE.json", help="all figures, per sentence and per table")
+    parser.add_argument("--pictures", metavar="DIR", help="draw hits.png and chosen.png here")
+
+
+def run(arguments: argparse.Namespace) -> int | None:
+    """Chooses, speaks, measures, prints the tables, and writes the JSON file."""
+    _check(arguments)
+    import numpy as np
+
+    from copycat_jax.data.pipeline import open_corpus
+    from copycat_jax.export.bundle import read_bundle
+    from prosody_vae.evaluate import comparison, systems
+    from prosody_vae.evaluate.labels import check_labels, read_labels
+    from prosody_vae.space import open_space, shipped_space
+
+    bank_labels = read_labels(arguments.bank_labels) if arguments.bank_labels else {}
+    test_labels = read_labels(arguments.test_labels) if arguments.test_labels else {}
+    folder = shipped_space() if arguments.space is None else Path(arguments.space)
+    space = open_space(folder)
+    bundle = None if arguments.bundle is None else read_bundle(arguments.bundle, "prosody_vae")
+    if bundle is not None:
+        space.check_bundle(bundle)
+    corpus = open_corpus(arguments.test, with_vectors=False)
+    places = comparison.matching(corpus.ids.tolist(), arguments.test_ids, "--test-ids")
+    utterances = [corpus.utterance(i) for i in places]
+    if bank_labels:
+        check_labels(bank_labels, space.ids, arguments.bank_labels)
+    if test_labels:
+        check_labels(test_labels, [u.id for u in utterances], arguments.test_labels)
+    voices = None if bundle is None else _voices(bundle, utterances)
+    kept = comparison.matching(space.ids, arguments.bank_ids, "--bank-ids")
+    space_kept = space.subset(kept)
+    unseen = comparison.unseen(space_kept, [u.text for u in utterances])
+    if len(unseen) < len(space_kept):
+        console.say(f"{len(space_kept) - len(unseen)} entries say a test sentence and are left out of the bank")
+    space = space_kept.subset(unseen)
+
+    bank = comparison.make_bank(space, bank_labels)
+    test = comparison.make_test(utterances, corpus.spec.frame_rate_hz, test_labels)
+    asked, skipped = _selectors(arguments, space, folder)
+    chosen, lacking = systems.choose(asked, test.texts)
+    for name, why in (skipped := skipped | lacking).items():
+        console.warn(f"no {name}: {why}")
+    own = None
+    if bundle is not None:
+        from prosody_vae.space_builder import build_space
+
+        own = np.asarray(build_space(bundle, corpus, indices=places).mean)
+    chosen |= systems.references(bank, test, space.mean, own)
+    said = None
+    if bundle is not None and voices is not None:
+        from prosody_vae.evaluate.speech import phones_of
+
+        said = comparison.say_all(bundle, phones_of(utterances), chosen, voices)
+    report = comparison.compare(bank, test, chosen, said, arguments.takes, arguments.draws)
+    report = _facts(arguments, space, bank, test) | {"skipped": skipped} | report
+    console.say(comparison.render(report))
+    _write(report, Path(arguments.out))
+    if arguments.pictures:
+        _draw(report, chosen, bank, test, Path(arguments.pictures))
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from prosody_vae.evaluate.systems import LEARNED_MEAN, SYSTEMS
+
+    out = Path(arguments.out).absolute()
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise UserError("cannot write there", f"--out {arguments.out}", "Name a file in a folder that you may write.")
+    if arguments.pictures and not os.access(arguments.pictures, os.W_OK):
+        raise UserError("no folder to write into", f"--pictures {arguments.pictures}", "Make it first.")
+    if arguments.draws < 1:
+        raise UserError(f"{arguments.draws}", "--draws", "Give a positive number.")
+    known = (*SYSTEMS, LEARNED_MEAN)
+    for name in arguments.systems.split(",") if arguments.systems else ():
+        if name.strip() not in known:
+            remedy = nearest(name, known) or f"Known: {', '.join(known)}."
+            raise UserError(f"unknown way of choosing '{name}'", "--systems", remedy)
+
+
+def _selectors(
+    arguments: argparse.Namespace, space: "ProsodySpace", folder: Path
+) -> tuple[dict[str, "Selector"], dict[str, str]]:
+    """Who is asked by each name, and why some are not asked."""
+    from prosody_vae.evaluate.systems import LEARNED_MEAN, SYSTEMS
+    from prosody_vae.linguistics.bert import open_encoder
+    from prosody_vae.linguistics.syntax import open_parser, recorded_parser
+    from prosody_vae.selection.learned import open_learned
+    from prosody_vae.selection.selector import Selector
+
+    encoder = open_encoder(arguments.encoder) if arguments.encoder else None
+    parser = open_parser(arguments.parser) if arguments.parser and not arguments.trees else None
+    if arguments.trees:
+        parser = recorded_parser(arguments.trees, arguments.parser or space.info.parser)
+    learned, skipped = None, {}
+    try:
+        learned = open_learned(folder)
+    except UserError as error:
+        skipped = dict.fromkeys(("learned", LEARNED_MEAN), str(error))
+    names = [n.strip() for n in arguments.systems.split(",")] if arguments.systems else [*SYSTEMS, LEARNED_MEAN]
+    skipped = {name: why for name, why in skipped.items() if name in names}
+    options: dict[str, Any] = {"rule": arguments.length_rule, "combine": arguments.combine}
+    plain = Selector(space, encoder, parser, learned, **options)
+    asked = {name: plain for name in ("centroid", *names) if name not in skipped}
+    if LEARNED_MEAN in asked:
+        asked[LEARNED_MEAN] = Selector(space, encoder, parser, learned, predicted_mean=True, **options)
+    return asked, skipped
+
+
+def _voices(bundle: "Bundle", utterances: "list[Utterance]"):
+    """The speaker vector of every test utterance, float32 [q, E]."""
+    import numpy as np
+
+    for name in dict.fromkeys(u.speaker for u in utterances):
+        if name not in bundle.speakers:
+            remedy = f"It speaks as: {', '.join(bundle.speakers)}. Without --bundle only the choices are measured."
+            raise UserError(f"the model does not know speaker '{name}'", "--test", remedy)
+    return np.array([bundle.speakers[u.speaker].centroid for u in utterances], np.float32)
+
+
+def _facts(arguments: argparse.Namespace, space: "ProsodySpace", bank: Any, test: Any) -> dict[str, Any]:
+    from prosody_vae.evaluate import measures
+
+    scale = dict(zip(measures.PROSODY, measures.scale_of(bank.prosody).tolist(), strict=True))
+    return {
+        "bank": {"entries": len(bank.ids), "encoder": space.info.encoder, "parser": space.info.parser, "scale": scale},
+        "test": {"recordings": len(test.ids), "sentences": len(set(test.clusters))},
+        "definitions": measures.__doc__,
+        "dead_zone_st": measures.DEAD_ZONE_ST,
+        "length_rule": arguments.length_rule,
+        "combine": arguments.combine,
+    }
+
+
+def _write(report: dict[str, Any], path: Path) -> None:
+    from prosody_vae.evaluate.tables import plain
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(plain(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    temporary.replace(path)
+    console.say(f"wrote {path}")
+
+
+def _draw(report: dict[str, Any], chosen: "dict[str, Chosen]", bank: Any, test: Any, folder: Path) -> None:
+    from prosody_vae.evaluate.systems import in_order
+    from prosody_vae.evaluate.tables import SHORT, label
+    from prosody_vae.picture import chosen_figure, interval_figure, write_png
+
+    choice = report["choice"]["figures"]
+    measure = "hit" if any(test.styles) else "regret"
+    rows = {label(s): choice[s][measure] for s in in_order(list(choice))}
+    title = "How often the planted style is chosen" if measure == "hit" else "Regret of the choice"
+    write_png(folder / "hits.png", interval_figure(rows, title))
+    picks = {label(s): bank.prosody[chosen[s].picks] for s in SHOWN if s in chosen}
+    write_png(folder / "chosen.png", chosen_figure(picks, test.prosody, test.categories, list(SHORT.values())))
+    console.say(f"wrote {folder / 'hits.png'} and {folder / 'chosen.png'}")

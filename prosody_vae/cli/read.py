@@ -1,0 +1,56 @@
+"""Reads a text aloud: the prosody of every sentence chosen from the space, one wav, and a JSON that says why.
+
+The bundle's voice speaks (--bundle; the one that ships by default); the space must have been built with that bundle.
+A killed run goes on with the chapter it was in when the same command is given again.
+"""
+
+import argparse
+
+from copycat_jax import console
+from prosody_vae.cli.select import add_choosing, selector_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of `prosody read`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("document", help="what to read: a text (.txt) or Markdown (.md) file in UTF-8")
+    parser.add_argument("--out", required=True, metavar="OUT.wav", help="where to write; OUT.json is put beside it")
+    add_choosing(parser, "syntactic")
+    parser.add_argument(
+        "--lsw", type=float, default=0.9, metavar="W", help="weight of language against continuity (default 0.9)"
+    )
+    parser.add_argument("--exact", action="store_true", help="the best path over each paragraph, not the greedy one")
+    parser.add_argument("--scaled", action="store_true", help="acoustic distances in units of the space's mean one")
+    parser.add_argument("--rate", type=float, default=1.0, help="times faster than the voice speaks (default 1)")
+    parser.add_argument("--speaker", metavar="NAME", help="a voice of the bundle; the space's own by default")
+    parser.add_argument(
+        "--vocoder", default="griffin_lim", metavar="NAME", help="griffin_lim (default), hifigan or a checkpoint"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs `prosody read`."""
+    from prosody_vae.linguistics.document import read_document
+    from prosody_vae.parts import check_wav
+    from prosody_vae.reading import ReadAloud
+
+    out, document = check_wav(arguments.out), read_document(arguments.document)  # what is quickly refused comes first
+    reader = ReadAloud(
+        arguments.bundle,
+        by=arguments.by,
+        selector=selector_of(arguments),
+        lsw=arguments.lsw,
+        exact=arguments.exact,
+        scaled=arguments.scaled,
+        rate=arguments.rate,
+        speaker=arguments.speaker,
+        vocoder=arguments.vocoder,
+    )
+    result = reader.read(document, out)
+    if result.resumed:
+        console.say(f"{result.resumed} chapters were found finished")
+    if result.skipped:
+        console.warn(f"{result.skipped} sentences without a word were left out")
+    minutes, seconds = divmod(round(result.seconds), 60)
+    console.say(f"{result.path}: {result.sentences} sentences, {minutes} min {seconds:02d} s, by {arguments.by}")
+    console.say(f"{result.about}: what was chosen for each sentence, and why")

@@ -1,0 +1,144 @@
+"""Chooses, among the recordings of a prosody space, those whose prosody fits a sentence, and says why.
+
+  prosody select "Who ate the rest of my pizza?" --by both --top 5
+
+Every way of choosing but "centroid", "random" and "length" compares the sentence with the recordings' sentences: by the
+shape of its constituency tree ("syntactic"), its meaning ("bert"), or the mean of the two ("both").
+"""
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from copycat_jax import console
+
+if TYPE_CHECKING:
+    from prosody_vae.selection.selector import Choice, Selector
+
+BY = ("centroid", "syntactic", "bert", "both", "shrunk", "learned", "random", "length")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of `prosody select`."""
+    parser.add_argument("text", metavar="TEXT", help="one sentence")
+    add_choosing(parser, "both")
+    parser.add_argument("--top", type=int, default=5, metavar="K", help="how many recordings to list (5)")
+    parser.add_argument("--lock", metavar="ID", help="speak like this recording, whatever is most similar")
+    parser.add_argument("--exclude", metavar="ID,...", default="", help="recordings never to choose")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def add_choosing(parser: argparse.ArgumentParser, by: str) -> None:
+    """Declares what every verb that chooses takes: the space, the way, and what analyses the sentences."""
+    parser.add_argument("--space", metavar="DIR", help="the prosody space; the one that ships by default")
+    parser.add_argument("--bundle", metavar="DIR", help="check that the space was built with this bundle")
+    parser.add_argument("--by", default=by, metavar="WAY", help=f"one of {', '.join(BY)} ({by})")
+    parser.add_argument(
+        "--length-rule",
+        default="zero-pad",
+        metavar="RULE",
+        help="how distance vectors of different length are compared: zero-pad (default), truncate, resample",
+    )
+    parser.add_argument(
+        "--combine", default="mean", metavar="HOW", help="both: mean (default, the paper's) or z (of z-scores)"
+    )
+    parser.add_argument("--encoder", metavar="DIR", help="sentence encoder: a folder, or a hub name")
+    parser.add_argument("--parser", metavar="NAME", help="constituency parser; the first one installed by default")
+    parser.add_argument("--trees", metavar="FILE", help="JSON of recorded trees {sentence: tree}, instead of a parser")
+
+
+def selector_of(arguments: argparse.Namespace) -> "Selector":
+    """The selector that the arguments of `add_choosing` ask for."""
+    from prosody_vae.selection.opening import open_selector
+
+    return open_selector(
+        arguments.space,
+        arguments.by,
+        bundle=arguments.bundle,
+        encoder=arguments.encoder,
+        parser=arguments.parser,
+        trees=arguments.trees,
+        rule=arguments.length_rule,
+        combine=arguments.combine,
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs `prosody select`."""
+    selector = selector_of(arguments)
+    exclude = [name.strip() for name in arguments.exclude.split(",") if name.strip()]
+    lock = None if arguments.lock is None else {0: arguments.lock}
+    choice = selector.select([arguments.text], arguments.by, arguments.top, lock, exclude)[0]
+    facts = _facts(selector, choice, arguments)
+    if arguments.json:
+        console.say(json.dumps({**choice.to_dict(), **facts}, indent=1))
+        return
+    for line in _table(choice):
+        console.say(line)
+    console.say(
+        f"centroid: the mean of {facts['space_entries']} recordings; the embedding chosen lies "
+        f"{facts['from_centroid']:.2f} from it ({facts['from_centroid_mean']:.2f} in the mean over the recordings)"
+    )
+    if "shrink" in facts:
+        shrink = facts["shrink"]
+        console.say(
+            f"shrunk: {shrink['k']} nearest by {shrink['by']}, temperature {shrink['temperature']:g}, weight "
+            f"{shrink['weight']:.2f} (fitted on sentences held out of the space)"
+        )
+    if "variance_shares" in facts:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in facts["variance_shares"].items())
+        console.say(f"variance of the plain mean over the recordings: {shares}")
+
+
+def _facts(selector: "Selector", choice: "Choice", arguments: argparse.Namespace) -> dict[str, Any]:
+    """What surrounds the choice: the space, the centroid, the settings of the score."""
+    import numpy as np
+
+    space = selector.space
+    means = np.asarray(space.mean, np.float32)
+    centroid = np.asarray(space.centroid(), np.float32)
+    facts: dict[str, Any] = {
+        "space_entries": len(space),
+        "encoder": space.info.encoder,
+        "parser": space.info.parser,
+        "length_rule": arguments.length_rule,
+        "combine": arguments.combine,
+        "from_centroid": float(np.linalg.norm(choice.embedding - centroid)),
+        "from_centroid_mean": float(np.linalg.norm(means - centroid, axis=1).mean()),
+    }
+    if choice.by == "shrunk":
+        facts["shrink"] = selector.shrink._asdict()
+    if choice.by == "both":
+        from prosody_vae.selection.score import variance_shares
+
+        parts = {name: selector.similarity([choice.text], name) for name in ("syntactic", "bert")}
+        facts["variance_shares"] = variance_shares(parts)
+    return facts
+
+
+def _table(choice: "Choice") -> list[str]:
+    """The choice's entries as lines: every score, the recording, what it says."""
+    lines = [f"'{choice.text}' by {choice.by}"]
+    if not choice.entries:
+        return lines
+    names = list(dict.fromkeys(name for entry in choice.entries for name in entry.scores))
+    width = max(len("recording"), *(len(entry.id) for entry in choice.entries))
+    lines.append(f"   {'score':>9}" + "".join(f" {n:>9}" for n in names) + f"  {'recording':<{width}}  its sentence")
+    for place, entry in enumerate(choice.entries, 1):
+        mark = "*" if choice.locked and place == 1 else " "
+        scores = "".join(f" {_number(entry.scores.get(name))}" for name in names)
+        lines.append(f"{place:>2}{mark}{_number(entry.score)}{scores}  {entry.id:<{width}}  {_short(entry.text, 60)}")
+    if choice.locked:
+        lines.append("* locked")
+    return lines
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return f"{'':>9}"
+    return f"{value:>9.4f}" if abs(value) < 100 else f"{value:>9.2f}"
+
+
+def _short(text: str, width: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"

@@ -1,0 +1,195 @@
+"""What the model says with an embedding, phone by phone, against what the speaker said: the gate, and features.
+
+The *gate* asks whether an embedding says anything about held-out speech at all: with the encoder's own embedding of a
+test recording the predicted durations and F0 of its phones must come closer to the recording's than with the centroid.
+The recording's own phones are used, so that nothing but prosody differs.
+
+Features of what is said are those of a step-wise F0 curve (one value a phone), compared with the recording's. What the
+steps alone lose is the same for every system and shown beside them (`stepwise_features`).
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from copycat_jax import console
+from copycat_jax.corpus.record import Utterance
+from copycat_jax.evaluate.statistics import bootstrap_interval
+from copycat_jax.export.bundle import Bundle
+from copycat_jax.text.phonemes import SIL_ID
+from prosody_vae import model
+from prosody_vae.features import summarise
+from prosody_vae.pauses import drop_pauses
+from prosody_vae.plan import Plan, curve, whole_frames
+from prosody_vae.synthesis import KIND
+
+ERRORS = {
+    "f0_rmse_st": "RMSE of F0, st per phone",
+    "f0_correlation": "F0 correlation over phones",
+    "duration_error": "mean |ln duration ratio| per phone",
+    "rate_error": "|ln ratio| of the total duration",
+}
+GATE_SHARE = 0.02  # of the centroid's error that must be gained: an untrained model differs by 1e-5, and surely so
+MIN_PHONES = 5  # voiced ones, below which F0 errors of a sentence are not given
+_BUCKET = 32
+
+
+class Phones(NamedTuple):
+    """A recording phone by phone: the tokens of `prosody_vae.pauses`, and what was measured on each."""
+
+    phonemes: Int[np.ndarray, " P"]
+    breaks: Int[np.ndarray, " P"]
+    durations: Int[np.ndarray, " P"]
+    pauses: Int[np.ndarray, " P"]
+    log_f0: Float[np.ndarray, " P"]  # mean natural log Hz over the phone's voiced frames, NaN without any
+    energy: Float[np.ndarray, " P"]
+
+
+def phones_of(utterances: Sequence[Utterance]) -> list[Phones]:
+    """The phones of recordings, their pauses as attributes."""
+    size = max(len(u.phonemes) for u in utterances)
+
+    def padded(name: str) -> np.ndarray:
+        rows = np.zeros((len(utterances), size), np.int32)
+        for row, utterance in zip(rows, utterances, strict=True):
+            row[: len(utterance.phonemes)] = getattr(utterance, name)
+        return rows
+
+    mask = np.arange(size)[None, :] < np.array([[len(u.phonemes)] for u in utterances])
+    tokens = drop_pauses(*(padded(n) for n in ("phonemes", "durations", "breaks")), mask)  # type: ignore[arg-type]
+    tokens = [np.asarray(values) for values in tokens]
+    out = []
+    for row, utterance in enumerate(utterances):
+        count = int(tokens[-1][row].sum())
+        phonemes, durations, pauses, breaks = (values[row, :count] for values in tokens[:-1])
+        starts = np.cumsum(durations + pauses) - (durations + pauses)
+        log_f0, energy = np.full(count, np.nan), np.zeros(count)
+        for i, (start, length) in enumerate(zip(starts, durations, strict=True)):
+            f0 = utterance.f0_hz[start : start + length]
+            if phonemes[i] != SIL_ID and (f0 > 0).any():
+                log_f0[i] = np.log(f0[f0 > 0]).mean()
+            energy[i] = utterance.energy[start : start + length].mean() if length else 0.0
+        out.append(Phones(phonemes, breaks, durations, pauses, log_f0, energy))
+    return out
+
+
+def stepwise_features(phones: Phones, frame_rate_hz: float) -> dict[str, float]:
+    """`features.summarise` of a recording whose F0 and energy are one value a phone, as the model predicts them."""
+    log_f0 = np.where(np.isfinite(phones.log_f0), phones.log_f0, -np.inf)  # 0 Hz: unvoiced
+    plan = Plan(phones.phonemes, phones.breaks, phones.durations, phones.pauses, log_f0, phones.energy)
+    return summarise(*curve(plan), frame_rate_hz)
+
+
+def predict_phones(
+    bundle: Bundle,
+    phones: Sequence[Phones],
+    embeddings: Float[np.ndarray, "q Z"],
+    speakers: Float[np.ndarray, "q E"],
+    batch: int = 32,
+    label: str = "predicting",
+) -> list[model.Prosody]:
+    """What is predicted for each recording's own phones ([P] each) under the embedding of its row."""
+    config = model.VaeConfig.from_dict(bundle.config[KIND] | {"compute_dtype": "float32"})
+    predict = _predictor(config)
+    order = sorted(range(len(phones)), key=lambda i: len(phones[i].phonemes))
+    out: dict[int, model.Prosody] = {}
+    starts = range(0, len(order), batch)
+    for start in console.progress(starts, label, total=len(starts), unit="batch"):
+        places = order[start : start + batch]
+        longest = len(phones[places[-1]].phonemes)
+        size = -(-longest // _BUCKET) * _BUCKET
+        ids, breaks = np.zeros((2, batch, size), np.int32)
+        mask = np.zeros((batch, size), bool)
+        mask[:, 0] = True  # rows that fill the batch up have one token, never none
+        for row, i in enumerate(places):
+            count = len(phones[i].phonemes)
+            ids[row, :count], breaks[row, :count], mask[row, :count] = phones[i].phonemes, phones[i].breaks, True
+        rows = [places[min(r, len(places) - 1)] for r in range(batch)]
+        z, voice = embeddings[rows].astype(np.float32), speakers[rows].astype(np.float32)
+        prosody = [np.asarray(v, np.float64) for v in predict(bundle.params[KIND], ids, breaks, mask, z, voice)]
+        for row, i in enumerate(places):
+            out[i] = model.Prosody(*(values[row, : len(phones[i].phonemes)] for values in prosody))
+    return [out[i] for i in range(len(phones))]
+
+
+@functools.cache
+def _predictor(config: model.VaeConfig) -> Callable[..., model.Prosody]:
+    """Compiled once for all systems."""
+    return jax.jit(lambda params, *inputs: model.predict(params, config, *inputs))
+
+
+def said_features(phones: Phones, prosody: model.Prosody, frame_rate_hz: float) -> dict[str, float]:
+    """`features.summarise` of what is said: predicted phones and pauses, silence at the edges left as it was.
+
+    A pause is made where its probability exceeds one half, as in synthesis.
+    """
+    durations = whole_frames(np.asarray(prosody.frames))
+    if phones.phonemes[0] == SIL_ID:
+        durations[0] = phones.durations[0]
+    lengths = np.maximum(np.floor(np.asarray(prosody.pause_frames) + 0.5), 1)
+    pauses = np.where(np.asarray(prosody.pause_probability) > 0.5, lengths, 0).astype(np.int32)
+    pauses[-1] = phones.pauses[-1]
+    log_f0, energy = np.asarray(prosody.log_f0), np.asarray(prosody.energy)
+    plan = Plan(phones.phonemes, phones.breaks, durations, pauses, log_f0, energy)
+    return summarise(*curve(plan), frame_rate_hz)
+
+
+def phone_errors(truth: Phones, frames: Float[np.ndarray, " P"], log_f0: Float[np.ndarray, " P"]) -> dict[str, float]:
+    """The figures of `ERRORS` for one sentence; silences do not count, F0 only where the recording is voiced."""
+    spoken = truth.phonemes != SIL_ID
+    voiced = spoken & np.isfinite(truth.log_f0)
+    nan = float("nan")
+    errors = dict.fromkeys(ERRORS, nan)
+    if spoken.any():
+        ratio = np.log(np.maximum(frames[spoken], 1e-3) / np.maximum(truth.durations[spoken], 1))
+        errors["duration_error"] = float(np.abs(ratio).mean())
+        errors["rate_error"] = float(abs(np.log(frames[spoken].sum() / truth.durations[spoken].sum())))
+    if voiced.sum() >= MIN_PHONES:
+        a, b = log_f0[voiced] * 12 / np.log(2), truth.log_f0[voiced] * 12 / np.log(2)
+        errors["f0_rmse_st"] = float(np.sqrt(np.mean((a - b) ** 2)))
+        if a.std() > 1e-6 and b.std() > 1e-6:
+            errors["f0_correlation"] = float(np.corrcoef(a, b)[0, 1])
+    return errors
+
+
+def gate(
+    errors: Mapping[str, Sequence[Mapping[str, float]]], clusters: Sequence[str], draws: int = 1000
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Errors of every system with intervals, and of each its paired difference to the centroid's.
+
+    Args:
+      errors: system ("own", "centroid", ...) -> `phone_errors` of each sentence, in one order.
+      clusters: sentences; takes of one are drawn together.
+      draws: bootstrap samples.
+
+    Returns:
+      {system: {error: {value, low, high, difference, difference_low, difference_high}}}.
+    """
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    columns = {s: {n: np.array([row[n] for row in rows], np.float64) for n in ERRORS} for s, rows in errors.items()}
+    for system, found in columns.items():
+        table[system] = {}
+        for name in ERRORS:
+            figure = bootstrap_interval(found[name], clusters=clusters, draws=draws)._asdict()
+            gap = bootstrap_interval(found[name] - columns["centroid"][name], clusters=clusters, draws=draws)
+            figure |= {"difference": gap.value, "difference_low": gap.low, "difference_high": gap.high}
+            table[system][name] = figure
+    return table
+
+
+def gate_passed(table: Mapping[str, Mapping[str, Mapping[str, float]]], system: str = "own") -> dict[str, bool]:
+    """Whether a system beats the centroid on F0 and on duration.
+
+    The interval of the paired difference must lie beyond `GATE_SHARE` of the centroid's error (of a correlation: beyond
+    that share of 1).
+    """
+    errors, centroid = table[system], table["centroid"]
+    passed = {
+        name: bool(errors[name]["difference_high"] < -GATE_SHARE * centroid[name]["value"])
+        for name in ("f0_rmse_st", "duration_error", "rate_error")
+    }
+    return passed | {"f0_correlation": bool(errors["f0_correlation"]["difference_low"] > GATE_SHARE)}

@@ -1,0 +1,256 @@
+"""Written text as sentences and words: what a voice reads, in the units in which it reads.
+
+Words are the units of trees and distance vectors; sentences are the units of selection; paragraphs those of the
+long-form rule; chapters those of an audiobook.
+"""
+
+import re
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+from copycat_jax.errors import UserError
+
+MAX_WORDS = 400
+
+
+class Paragraph(NamedTuple):
+    """A paragraph of a document.
+
+    Attributes:
+      sentences: each with at least one word.
+    """
+
+    sentences: tuple[str, ...]
+
+
+class Chapter(NamedTuple):
+    """A chapter of a document.
+
+    Attributes:
+      title: its heading; empty where the text has none.
+      paragraphs: in order.
+    """
+
+    title: str
+    paragraphs: tuple[Paragraph, ...]
+
+
+class Document(NamedTuple):
+    """A text to be read aloud.
+
+    Attributes:
+      title: of the whole; empty where it has none.
+      chapters: at least one.
+    """
+
+    title: str
+    chapters: tuple[Chapter, ...]
+
+
+_LETTER = r"[^\W_][\u0300-\u036f]*"
+# Joined inside a word: apostrophes, hyphens, "&" of AT&T, "/" of and/or, "@" and "_" of addresses; full stops of 3.5,
+# U.S., e.g., example.com and Ph.D. (not of "end.Next"); commas and colons of 1,000 and 10:30.
+_JOINT = r"(?:['’‘\-\u2010\u2011&@_/]|(?<=\d)[,:](?=\d)|\.(?=[a-z0-9])|(?<=\b[^\W_])\.|(?<=\bPh)\.(?=D))"
+_WORD = re.compile(rf"(?:{_LETTER})+(?:{_JOINT}(?:{_LETTER})+)*")
+_SPOKEN_NAMES = ("LATIN ", "VULGAR FRACTION ", "SUPERSCRIPT ", "DIGIT ")
+
+
+def words_of_sentence(text: str) -> list[str]:
+    """The written words of a text without punctuation: the tokens of its distance vector.
+
+    A word is a run of Latin letters (of any language, accents included) and digits. Hyphens and apostrophes inside it
+    are kept (well-known, don't, o'clock), those at its edges dropped ('tis, dogs'); a dash ends it. Numbers are words,
+    with their decimals, thousands and clock times (3.5, 1,000, 10:30); so are U.S, e.g, AT&T, and/or, example.com.
+
+    Dropped, because the voice cannot say them: emoji, other scripts (Greek, Cyrillic, Chinese), and symbols, "&", "%"
+    and "$" standing alone among them, as a constituency tree loses them with its punctuation.
+    """
+    return _WORD.findall("".join(map(_latin, unicodedata.normalize("NFC", text))))
+
+
+def _latin(character: str) -> str:
+    """The character, or a space for a letter or number of another script."""
+    if character == "ʼ":  # an apostrophe that Unicode calls a letter
+        return "'"
+    if character.isascii() or not (character.isalnum() or unicodedata.category(character)[0] == "S"):
+        return character
+    return character if unicodedata.name(character, "").startswith(_SPOKEN_NAMES) else " "
+
+
+def check_sentence(text: str) -> None:
+    """Refuses what cannot be one spoken sentence.
+
+    A number is a sentence ("1984."), as it is spoken in words.
+
+    Raises:
+      UserError: empty, no letters or digits that a voice could say, or more than 400 words.
+    """
+    shown = " ".join(text.split())
+    shown = shown if len(shown) <= 50 else shown[:47] + "..."
+    if not shown:
+        raise UserError("empty text", "sentence", "Give a sentence.")
+    words = words_of_sentence(text)
+    if not words:
+        raise UserError(
+            f"no letters in '{shown}'", "sentence", "Give words in Latin letters; emoji and other scripts are not read."
+        )
+    if len(words) > MAX_WORDS:
+        raise UserError(
+            f"{len(words)} words in one sentence, of which {MAX_WORDS} are allowed",
+            f"sentence '{shown}'",
+            "Divide it with full stops.",
+        )
+
+
+def _table(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# Never the end of a sentence before another word; before a number only; the end where a frequent first word follows.
+_TITLES = _table(
+    "mr mrs ms messrs mme mlle dr drs prof gen col capt cpt lt sgt maj cpl adm cmdr rev hon gov sen rep pres supt st mt "
+    "ft vs e.g i.e cf viz approx ca esp incl"
+)
+_NUMBERED = _table(
+    "no nos c s v vol vols fig figs p pp ch chap sec art eq ex jan feb mar apr jun jul aug sep sept oct nov dec"
+)
+_OPEN = _table(
+    "etc jr sr co inc ltd corp bros dept assn ave blvd rd hwy esq al a.m p.m b.c a.d b.c.e c.e u.s u.k u.n u.s.a d.c "
+    "ph.d m.d b.a m.a ed eds tel est"
+)
+_FIRST_WORDS = _table(
+    "the a an he she it they we i you this that these those there his her its their our my your but and or so yet "
+    "in on at by for from to with as of when where while after before since because although though if once until "
+    "then now here what who why how which not no yes is was are were did do does have has had can could will would "
+    "should may might must one some many most all both each every another other such even only also however "
+    "meanwhile moreover nevertheless later still perhaps"
+)
+_STOP = re.compile(r"(?:\.(?:\s?\.){2,}|[.!?…]+)[\"'”’»)\]*_]*(?=\s|$)")
+_OPENING = "\"'“‘«([*_-–— "
+
+
+def split_sentences(text: str) -> list[str]:
+    """Splits a paragraph into sentences; nothing but white space is lost, and runs of it become one space.
+
+    A sentence ends at a full stop, question mark, exclamation mark or ellipsis, with its closing quotes and brackets,
+    where what follows does not start in lower case ('"Why?" he asked.' is one). Semicolons and colons end none.
+    A full stop ends none after a title (Mr., Dr., St., e.g.), the number of a list, or "No." and a month's abbreviation
+    before a number; after initials (J. Smith, U.S.), etc., Jr., a.m. and the like it does if a word follows that often
+    begins a sentence (The, He, But). Decimals and times are inside a word. Parts without a word stay with the sentence
+    before them.
+    """
+    text = " ".join(text.split())
+    sentences: list[str] = []
+    start = 0
+    for match in _STOP.finditer(text):
+        if match.start() < start or not _ends(text, start, match):
+            continue
+        sentences.append(text[start : match.end()].strip())
+        start = match.end()
+    if text[start:].strip():
+        sentences.append(text[start:].strip())
+    joined: list[str] = []
+    for sentence in sentences:
+        if joined and not words_of_sentence(sentence):
+            joined[-1] += " " + sentence
+        else:
+            joined.append(sentence)
+    return joined
+
+
+def _ends(text: str, start: int, match: re.Match[str]) -> bool:
+    """Whether the stop that `match` found ends the sentence that began at `start`."""
+    after = text[match.end() : match.end() + 80].lstrip(_OPENING)
+    if not after:
+        return True
+    if after[0].islower() or after[0] in ".!?…,;:)":
+        return False
+    if match[0][0] != "." or ".." in match[0].replace(" ", ""):
+        return True
+    before = text[start : match.start()].rsplit(" ", 1)[-1].lstrip("\"'“‘«([*_-–—")
+    word = re.split(r"[-–—/]", before)[-1]
+    lower = word.lower()
+    following = (words_of_sentence(after) or [""])[0].lower()
+    if lower in _TITLES and match[0] == ".":
+        return False
+    if lower in _NUMBERED and (after[0].isdigit() or re.match(r"[IVXLC]+\b", after)) and match[0] == ".":
+        return False
+    if re.fullmatch(r"\d+|[a-zA-Z]", word) and not text[start : match.start() - len(before)].strip():
+        return False  # 1. or A. before the item of a list
+    is_initials = re.fullmatch(r"[A-Z](?:\.[A-Z])*", word) is not None and match[0] == "."
+    if lower in _OPEN or is_initials:
+        return following.split("'")[0] in _FIRST_WORDS and not re.match(r"[A-Z]\.", after)  # Mrs. R. A. Reid
+    return True
+
+
+def read_document(path: str | Path) -> Document:
+    """Reads a text file in UTF-8: Markdown (.md, .markdown) or plain text.
+
+    Plain text: a blank line ends a paragraph, single newlines join. A paragraph of one to three short lines that starts
+    with "CHAPTER IV", "Part 2", "Prologue" or the like, or a line "# Title", is a heading; a short line without a full
+    stop at the very start is the title. What precedes and follows a Project Gutenberg text's own marks is dropped.
+    Markdown: see `linguistics.markdown`.
+
+    Raises:
+      UserError: no such file, not UTF-8 text, nothing to read in it, or a sentence of more than 400 words.
+    """
+    from prosody_vae.linguistics.markdown import blocks_of_markdown, blocks_of_text
+
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UserError("no such file", str(path), "Give a text or Markdown file.") from None
+    except IsADirectoryError:
+        raise UserError("is a folder", str(path), "Give a text or Markdown file.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"not UTF-8 text (byte {error.start})", str(path), "Save it as UTF-8 text.") from None
+    blocks = blocks_of_markdown(text) if path.suffix.lower() in (".md", ".markdown") else blocks_of_text(text)
+    document = _document(blocks, str(path))
+    if not any(chapter.paragraphs for chapter in document.chapters):
+        raise UserError("nothing to read: no words in Latin letters", str(path), "Give a text with sentences.")
+    return document
+
+
+class Block(NamedTuple):
+    """A heading or a paragraph of running text.
+
+    Attributes:
+      level: of a heading, 0 for the title of the whole, 1 for the largest; None for a paragraph.
+      text: without line breaks or marks.
+    """
+
+    level: int | None
+    text: str
+
+
+def _document(blocks: list[Block], where: str) -> Document:
+    """Headings to titles and chapters, paragraphs to sentences.
+
+    The first block is the title where it is a heading that no other equals in level and none exceeds. The largest
+    headings that remain start chapters; smaller ones are paragraphs of one sentence. A chapter of nothing but its
+    heading ("Part One") lends that to the next.
+    """
+    blocks = [block for block in blocks if words_of_sentence(block.text)]
+    title = ""
+    if blocks and blocks[0].level is not None:
+        levels = [block.level for block in blocks[1:] if block.level is not None]
+        if blocks[0].level == 0 or (levels and min(levels) > blocks[0].level):
+            title = blocks.pop(0).text
+    top = min((block.level for block in blocks if block.level is not None), default=None)
+    chapters: list[tuple[list[str], list[Paragraph]]] = [([], [])]
+    for block in blocks:
+        if block.level is not None and block.level == top:
+            if chapters[-1][1]:
+                chapters.append(([], []))
+            chapters[-1][0].append(block.text)
+            continue
+        sentences = tuple(split_sentences(block.text)) if block.level is None else (block.text,)
+        for sentence in sentences:
+            try:
+                check_sentence(sentence)
+            except UserError as error:
+                raise UserError(error.what, f"{where}: {error.where}", error.remedy) from None
+        chapters[-1][1].append(Paragraph(sentences))
+    return Document(title, tuple(Chapter(": ".join(titles), tuple(paragraphs)) for titles, paragraphs in chapters))
