@@ -19,12 +19,12 @@ from ml_collections import ConfigDict
 from prosody_vae.model import SIZES
 
 VARIANTS = ("tiny", "shipped", "base", "large")
-STEPS = {"tiny": 40, "shipped": 12_000, "base": 40_000, "large": 80_000}
+STEPS = {"tiny": 40, "shipped": 9_000, "base": 40_000, "large": 80_000}
 
 
 def get_config(variant: str = "shipped") -> ConfigDict:
     tiny, steps = variant == "tiny", STEPS[variant]
-    size = dataclasses.replace(SIZES[variant], kl_anneal_steps=(0, steps // 10))
+    size = dataclasses.replace(SIZES[variant], kl_anneal_steps=(0, 2 * steps // 15))
     return ConfigDict(
         {
             "task": "prosody_vae.model:make_task",
@@ -33,7 +33,7 @@ def get_config(variant: str = "shipped") -> ConfigDict:
                 "batch_size": 8 if tiny else 0,  # rows; 0 = fill batch_frames instead
                 "batch_frames": 25_600,  # padded frames of a batch
                 "rows_multiple": 8,  # rows of a batch are a multiple: any of 1, 2, 4, 8 devices sees the same batches
-                "buckets": 2 if tiny else 5,
+                "buckets": 2,
                 "multiple_of": 8,
                 "min_seconds": 0.3,
                 "max_seconds": 1.0 if tiny else 12.0,
@@ -65,7 +65,7 @@ def get_config(variant: str = "shipped") -> ConfigDict:
                 "eval_every": 20 if tiny else 1000,
                 "eval_batches": 1 if tiny else 8,
                 "save_every": 20 if tiny else 1000,
-                "render_every": 0 if tiny else 4000,
+                "render_every": 0 if tiny else 3000,
                 "keep": 3,
                 "threads": 2 if tiny else 8,
                 "init_from": "",

@@ -53,14 +53,14 @@ class VaeConfig:
     variance: bool = True
     pitch: tuple[float, float] = (5.1, 0.35)
     energy: tuple[float, float] = (-4.0, 1.5)
-    kl_weight: float = 0.2
+    kl_weight: float = 0.5
     free_nats: float = 24.0
     kl_anneal_steps: tuple[int, int] = (0, 1000)
-    duration_weight: float = 10.0
-    pause_weight: float = 5.0
+    duration_weight: float = 20.0
+    pause_weight: float = 10.0
     pause_length_weight: float = 5.0
-    pitch_weight: float = 5.0
-    energy_weight: float = 5.0
+    pitch_weight: float = 20.0
+    energy_weight: float = 10.0
     compute_dtype: str = "bfloat16"
     recurrence: str = "auto"
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -60,7 +61,9 @@ class PhonemeEncoder(nn.Module):
         x = table(ids)
         if marks is not None:
             second = nn.Embed(self.marks, self.width, self.dtype, embedding_init=embedding_limit, name="mark_embedding")
-            x = x + second(upsample(marks, durations, frames))
+            # A product, not a lookup: the gradient of looking thousands of frames up in a few rows is slow on a GPU.
+            chosen = jax.nn.one_hot(upsample(marks, durations, frames), self.marks, dtype=self.dtype)
+            x = x + chosen @ second.embedding.astype(self.dtype)
         convolutions = ConvStack(self.width, 3, self.kernel, "layer", self.dropout, self.dtype, name="convolutions")
         x = convolutions(x, mask, deterministic)
         if speaker is not None:

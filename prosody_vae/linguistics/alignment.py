@@ -11,6 +11,11 @@ from collections.abc import Sequence
 from copycat_jax.errors import UserError
 from prosody_vae.linguistics.trees import Tree, rebuild, word_nodes
 
+_PHRASES = frozenset((
+    *("S", "SBAR", "SBARQ", "SINV", "SQ", "NP", "VP", "PP", "ADJP", "ADVP", "QP", "PRT", "PRN", "NX", "INTJ", "FRAG"),
+    *("WHNP", "WHPP", "WHADVP", "WHADJP", "UCP", "CONJP", "LST", "NAC", "RRC", "X"),
+))  # fmt: skip
+
 
 def align_tree(tree: Tree, words: Sequence[str]) -> Tree:
     """The tree over exactly `words`, in their order and spelling.
@@ -49,15 +54,16 @@ def align_tree(tree: Tree, words: Sequence[str]) -> Tree:
     def place(node: Tree) -> list[Tree]:
         here = standing.get(next(seen), [])
         own = [i for i in here if matched[i]]
-        placed: list[Tree] = []
-        for i in here:
-            if not matched[i]:
-                placed.append(Tree("", (), words[i]))
-            elif len(own) == 1:
-                placed.append(Tree(node.label, (), words[i]))
-            elif i == own[0]:
-                placed.append(Tree(node.label, tuple(Tree("", (), words[j]) for j in range(i, own[-1] + 1))))
-        return placed
+        if not here:
+            return []
+        placed = [Tree("", (), words[i]) for i in here if i < own[0]]
+        after = [Tree("", (), words[i]) for i in here if i > own[-1]]
+        held = [words[i] for i in here if own[0] <= i <= own[-1]]
+        if len(held) > 1:
+            return [*placed, Tree(node.label, tuple(Tree("", (), word) for word in held)), *after]
+        if node.label in _PHRASES and (placed or after):  # (NP dogs) is a constituent, (NN dogs) is not
+            return [Tree(node.label, (*placed, Tree("", (), held[0]), *after))]
+        return [*placed, Tree(node.label, (), held[0]), *after]
 
     aligned = rebuild(tree, place, lambda label, children: [Tree(label, tuple(children))] if children else [])
     return aligned[0] if len(aligned) == 1 else Tree("S", tuple(aligned))

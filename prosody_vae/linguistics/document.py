@@ -93,7 +93,9 @@ def check_sentence(text: str) -> None:
     words = words_of_sentence(text)
     if not words:
         raise UserError(
-            f"no letters in '{shown}'", "sentence", "Give words in Latin letters; emoji and other scripts are not read."
+            f"no letters in '{shown}'",
+            "sentence",
+            "Give words in Latin letters; emoji and other scripts are dropped.",
         )
     if len(words) > MAX_WORDS:
         raise UserError(
@@ -107,10 +109,10 @@ def _table(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# Never the end of a sentence before another word; before a number only; the end where a frequent first word follows.
+# No end of a sentence before a word; none before a number; one only where a frequent first word follows.
 _TITLES = _table(
-    "mr mrs ms messrs mme mlle dr drs prof gen col capt cpt lt sgt maj cpl adm cmdr rev hon gov sen rep pres supt st mt "
-    "ft vs e.g i.e cf viz approx ca esp incl"
+    "mr mrs ms messrs mme mlle dr drs prof gen col capt cpt lt sgt maj cpl adm cmdr rev hon gov sen rep pres supt st "
+    "mt ft vs e.g i.e cf viz approx ca esp incl"
 )
 _NUMBERED = _table(
     "no nos c s v vol vols fig figs p pp ch chap sec art eq ex jan feb mar apr jun jul aug sep sept oct nov dec"
@@ -137,8 +139,8 @@ def split_sentences(text: str) -> list[str]:
     where what follows does not start in lower case ('"Why?" he asked.' is one). Semicolons and colons end none.
     A full stop ends none after a title (Mr., Dr., St., e.g.), the number of a list, or "No." and a month's abbreviation
     before a number; after initials (J. Smith, U.S.), etc., Jr., a.m. and the like it does if a word follows that often
-    begins a sentence (The, He, But). Decimals and times are inside a word. Parts without a word stay with the sentence
-    before them.
+    begins a sentence (The, He, But). Decimals and times are inside a word. A part without a word stays with the
+    sentence before it, the first with the one after.
     """
     text = " ".join(text.split())
     sentences: list[str] = []
@@ -152,7 +154,7 @@ def split_sentences(text: str) -> list[str]:
         sentences.append(text[start:].strip())
     joined: list[str] = []
     for sentence in sentences:
-        if joined and not words_of_sentence(sentence):
+        if joined and not (words_of_sentence(sentence) and words_of_sentence(joined[-1])):
             joined[-1] += " " + sentence
         else:
             joined.append(sentence)
@@ -174,7 +176,8 @@ def _ends(text: str, start: int, match: re.Match[str]) -> bool:
     following = (words_of_sentence(after) or [""])[0].lower()
     if lower in _TITLES and match[0] == ".":
         return False
-    if lower in _NUMBERED and (after[0].isdigit() or re.match(r"[IVXLC]+\b", after)) and match[0] == ".":
+    number = r"\d" if lower == "no" else r"\d|[IVXLC]+\b"  # "No. I see."
+    if lower in _NUMBERED and re.match(number, after) and match[0] == ".":
         return False
     if re.fullmatch(r"\d+|[a-zA-Z]", word) and not text[start : match.start() - len(before)].strip():
         return False  # 1. or A. before the item of a list

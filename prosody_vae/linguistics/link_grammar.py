@@ -5,9 +5,10 @@ first: several run side by side, a sentence that it cannot finish ends one proce
 package for this Python. Both use the same library and the same limits, and give the same trees.
 
 What is done with a hard sentence, in order: all words linked; as few words as possible left unlinked; after
-`SECONDS`, link-grammar's panic mode (short links only); then, and at once for more than `WORDS` words, the sentence is
-cut in two at the phrase mark nearest its middle (semicolon, colon and dash before comma, any space where there is
-none), and the trees of the parts are joined under one S. A part of at most three words that cannot be parsed is flat.
+`SECONDS`, link-grammar's panic mode (short links only); then, or where it prints only a part of the sentence, and at
+once for more than `WORDS` words, the sentence is cut in two at the phrase mark nearest its middle (semicolon, colon and
+dash before comma, any space where there is none), and the trees of the parts are joined under one S. A part of at most
+three words that cannot be parsed is flat.
 """
 
 import contextlib
@@ -19,11 +20,12 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from copycat_jax.errors import UserError
 from prosody_vae.linguistics.alignment import align_tree
 from prosody_vae.linguistics.document import words_of_sentence
-from prosody_vae.linguistics.trees import Tree, parse_brackets, rebuild
+from prosody_vae.linguistics.trees import Tree, leaves, parse_brackets, rebuild
 
 WORDS = 50
 SECONDS = 5
@@ -99,15 +101,36 @@ def parse_text(sentence: str, constituents: Callable[[str], str | None]) -> Tree
             finished.append(Tree("S", (left, right)))
             continue
         words = words_of_sentence(part)
-        printed = constituents(_prepared(part)) if len(words) <= WORDS else None
-        halves = _cut(part) if printed is None and len(words) > 3 else None
-        if printed is not None:
-            finished.append(align_tree(read_constituents(printed), words))
+        tree = _whole(part, words, constituents) if len(words) <= WORDS else None
+        halves = _cut(part) if tree is None and len(words) > 3 else None
+        if tree is not None:
+            finished.append(align_tree(tree, words))
         elif halves is None:
             finished.append(Tree("S", tuple(Tree("", (), word) for word in words)))
         else:
             waiting += [2, halves[1], halves[0]]
     return finished[0]
+
+
+def _whole(text: str, words: Sequence[str], constituents: Callable[[str], str | None]) -> Tree | None:
+    """The tree of one text, None where it cannot be had.
+
+    Of about one text in three hundred link-grammar prints the first clause only, often where quotation marks do not
+    pair. Such a text is tried without them, and given up (that is, cut) where a fifth of its letters is still missing.
+    """
+    line = _prepared(text)
+    for attempt in dict.fromkeys((line, _prepared(line.replace('"', " ")))):
+        printed = constituents(attempt)
+        if printed is None:
+            return None
+        tree = read_constituents(printed)
+        if _letters(leaves(tree)) >= 0.8 * _letters(words):
+            return tree
+    return None
+
+
+def _letters(words: Iterable[str]) -> int:
+    return sum(c.isalnum() for word in words for c in word)
 
 
 def read_constituents(printed: str) -> Tree:
@@ -125,10 +148,15 @@ def read_constituents(printed: str) -> Tree:
 
 
 def _prepared(text: str) -> str:
-    """One line that link-parser reads as a sentence: plain quotes, no emoji, no sign at its start that is a command."""
+    """One line that link-parser reads as a sentence: plain quotes, no emoji, no sign at its start that is a command.
+
+    A fragment gets a full stop: without one, the trees that link-grammar prints lack all after the first clause.
+    """
     text = text.translate(_MARKS)
     text = "".join(c if c.isascii() or c.isalpha() or c in "–—" else " " for c in text)
-    return " ".join(re.sub(r"^[\W_]+", "", text).split())
+    text = " ".join(re.sub(r"^[\W_]+", "", text).split())
+    open_end = re.search(r"[^.!?\"')\]]$", text)
+    return re.sub(r"[\s,;:–—-]+$", "", text) + "." if open_end else text
 
 
 def _cut(text: str) -> tuple[str, str] | None:
@@ -185,7 +213,11 @@ class _Program(_Session):
             [self.program, "en", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        self._ask(self.process, f"!panic_timeout={PANIC_SECONDS}")
+        if self._ask(self.process, f"!panic_timeout={PANIC_SECONDS}") is None:
+            self.close()
+            raise UserError(
+                "does not start", self.program, "Install link-grammar-dictionaries-en, or name another parser."
+            )
         return self.process
 
     def _ask(self, process: "subprocess.Popen[bytes]", line: str) -> str | None:

@@ -42,7 +42,7 @@ def blocks_of_markdown(text: str) -> list[Block]:
             fence = "" if opened and opened[1].startswith(fence) and not line.strip(" `~") else fence
         elif opened:
             close()
-            fence = opened[1]
+            fence, listed = opened[1], listed and line[0].isspace()
         elif not line.strip():
             close()
         elif lines and re.fullmatch(r" {0,3}(?:=+|-+)\s*", line):

@@ -10,6 +10,7 @@ Every parser's tree comes back over the written words of its sentence, see `alig
 """
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -32,12 +33,12 @@ PARSERS = ("stanza", "benepar", "link-grammar")
 HINTS = {
     "stanza": "pip install stanza && python -c \"import stanza; stanza.download('en')\"",
     "benepar": "pip install benepar && python -c \"import benepar; benepar.download('benepar_en3')\"",
-    "link-grammar": "sudo apt install link-grammar link-grammar-dictionaries-en   (macOS: brew install link-grammar)",
+    "link-grammar": "sudo apt install link-grammar link-grammar-dictionaries-en # macOS: brew install link-grammar",
 }
 """The line that installs each parser with its English model."""
 
 _BLOCK = 200  # sentences between two writes of the store
-_RULES = 1  # of alignment and of the adapters; raised when they change, so that what older ones stored is parsed again
+_RULES = 2  # of alignment and of the adapters; raised when they change, so that what older ones stored is parsed again
 
 
 class Parser(Protocol):
@@ -287,7 +288,7 @@ class _Benepar:
         self.parser: Any = benepar.Parser("benepar_en3")
         self.tokens = TreebankWordTokenizer()
         self.sentence = benepar.InputSentence
-        self.label = f"benepar {getattr(benepar, '__version__', '')} benepar_en3".replace("  ", " ")
+        self.label = f"benepar {importlib.metadata.version('benepar')} benepar_en3"
 
     def parse_each(self, sentences: Sequence[str]) -> Iterator[Tree]:
         for sentence in sentences:

@@ -53,7 +53,7 @@ def test_words_hold_letters_and_are_their_own_words(text):
     "sentences",
     [
         ["Mr. Smith met Dr. Jones.", "They left."],
-        ["He lives in the U.S. Government house.", "She left the U.S. The rest stayed."][:1] + ["Yes."],
+        ["He lives in the U.S. Government house.", "Yes."],
         ["She left the U.S.", "The rest stayed."],
         ["Bring apples, e.g. Gala, i.e. red ones, etc. and pears.", "Go."],
         ["J. R. R. Tolkien wrote it.", "And I.", "He said so."],
@@ -83,7 +83,7 @@ def test_splitting_loses_nothing(text):
     sentences = split_sentences(text)
     assert " ".join(sentences).replace(" ", "") == "".join(text.split())
     assert all(sentence == " ".join(sentence.split()) and sentence for sentence in sentences)
-    assert all(words_of_sentence(sentence) for sentence in sentences) or len(sentences) == 1 or not sentences[1:2]
+    assert all(words_of_sentence(sentence) for sentence in sentences) or len(sentences) == 1
 
 
 MARKDOWN = """---
@@ -151,8 +151,10 @@ def test_markdown(tmp_path):
 def test_plain_text(tmp_path):
     path = tmp_path / "book.txt"
     path.write_text(
-        "*** START OF THE PROJECT GUTENBERG EBOOK X ***\r\nThe Storm\r\n\r\nPART ONE\r\n\r\nCHAPTER I\r\n\r\nA Wind\r\n\r\n"
-        "It was a dark\r\nand stormy night. It\r\nrained.\r\n\r\n\r\nNobody came.\r\n\r\nCHAPTER II.\r\nThe Calm\r\n\r\n"
+        "*** START OF THE PROJECT GUTENBERG EBOOK X ***\r\nThe Storm\r\n\r\n"
+        "PART ONE\r\n\r\nCHAPTER I\r\n\r\nA Wind\r\n\r\n"
+        "It was a dark\r\nand stormy night. It\r\nrained.\r\n\r\n\r\nNobody came.\r\n\r\n"
+        "CHAPTER II.\r\nThe Calm\r\n\r\n"
         "Chapter and verse were quoted by the old man in the pulpit.\r\n\r\n# Three\r\n\r\n* * *\r\n\r\nSun.\r\n"
         "*** END OF THE PROJECT GUTENBERG EBOOK X ***\r\nLicence.\r\n"
     )
