@@ -36,19 +36,11 @@ from copycat_jax.nn import gaussian
 from copycat_jax.nn.initial import initialise, kernel_limit
 from copycat_jax.nn.masks import zero_padding
 from copycat_jax.nn.regulate import over_time
+from copycat_jax.nn.scale import from_network, to_length, to_network
 from copycat_jax.task import Task, Term, Terms
 from copycat_jax.text.phrasing import BREAKS
 from prosody_vae.config import SIZES, VaeConfig
-from prosody_vae.modules import (
-    LOG_FRAMES,
-    Layout,
-    ProsodyPredictor,
-    from_network,
-    scaled,
-    to_length,
-    to_network,
-    unscaled,
-)
+from prosody_vae.modules import LOG_FRAMES, Layout, ProsodyPredictor, scaled, unscaled
 from prosody_vae.objective import Targets, latent_terms, prosody_terms, targets_of
 from prosody_vae.pauses import Timeline, Tokens, make_timeline
 

@@ -18,16 +18,6 @@ from prosody_vae.pauses import Timeline
 LOG_FRAMES = (1.9, 0.6)
 
 
-def to_network(mel: Float[Array, "B T M"], mask: Bool[Array, "B T"]) -> Float[Array, "B T M"]:
-    """Natural log-mel to the network's units, near -3 to 3; zeros on padding."""
-    return zero_padding((mel.astype(jnp.float32) + 5.0) / 2.0, mask)
-
-
-def from_network(mel: Float[Array, "B T M"], mask: Bool[Array, "B T"]) -> Float[Array, "B T M"]:
-    """The network's units to natural log-mel; zeros on padding."""
-    return zero_padding(mel * 2.0 - 5.0, mask)
-
-
 def scaled(values: Float[Array, "*S"], by: tuple[float, float]) -> Float[Array, "*S"]:
     """`values` less a centre, over a scale: near 1."""
     return (values - by[0]) / by[1]
@@ -36,12 +26,6 @@ def scaled(values: Float[Array, "*S"], by: tuple[float, float]) -> Float[Array, 
 def unscaled(values: Float[Array, "*S"], by: tuple[float, float]) -> Float[Array, "*S"]:
     """Inverts `scaled`."""
     return values * by[1] + by[0]
-
-
-def to_length(vector: Float[Array, "B E"]) -> Float[Array, "B E"]:
-    """Scales a speaker vector to length sqrt(E), so that how far a centroid has shrunk does not matter."""
-    square = jnp.square(vector.astype(jnp.float32)).mean(-1, keepdims=True)
-    return vector * jax.lax.rsqrt(jnp.maximum(square, 1e-12))
 
 
 class ProsodyPredictor(nn.Module):
@@ -129,5 +113,5 @@ class Layout(nn.Module):
         frames = frames + jnp.where(timeline.paused[..., None], silence[None], jnp.zeros((), self.dtype))
         log_length = scaled(jnp.log(jnp.maximum(timeline.length, 1).astype(jnp.float32)), LOG_FRAMES)
         place = jnp.stack([timeline.fraction, log_length, timeline.paused.astype(jnp.float32)], -1)
-        placed = nn.Dense(width, False, dtype=self.dtype, kernel_init=kernel_limit, name="place")(place.astype(self.dtype))
-        return zero_padding(frames + placed, timeline.mask)
+        placed = nn.Dense(width, False, dtype=self.dtype, kernel_init=kernel_limit, name="place")
+        return zero_padding(frames + placed(place.astype(self.dtype)), timeline.mask)

@@ -15,6 +15,7 @@ spaces only if asked for.
 """
 
 import dataclasses
+import functools
 import json
 import mmap
 import operator
@@ -208,11 +209,16 @@ class ProsodySpace:
 
     def find(self, ids: Sequence[str]) -> Int32[np.ndarray, " k"]:
         """Rows of the utterances with these ids; raises UserError for an unknown one."""
-        where = {name: i for i, name in enumerate(self.ids)}
+        rows = self._rows_by_id
         for name in ids:
-            if name not in where:
-                raise UserError(f"unknown utterance '{name}'", self.path or "prosody space", nearest(name, where))
-        return np.array([where[name] for name in ids], np.int32)
+            if name not in rows:
+                remedy = nearest(name, rows) or f"An id reads like '{next(iter(rows), '')}'."
+                raise UserError(f"unknown utterance '{name}'", self.path or "prosody space", remedy)
+        return np.array([rows[name] for name in ids], np.int32)
+
+    @functools.cached_property
+    def _rows_by_id(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.ids)}
 
     def centroid(self, speaker: str | None = None) -> Float32[np.ndarray, " Z"]:
         """The mean of all entries' means, or of one speaker's; raises UserError for an unknown speaker."""
@@ -349,14 +355,14 @@ def check_space_folder(path: str | Path) -> None:
     check_replaceable(path, MARKS, "prosody space")
 
 
-def check_rows(mean: Float32[np.ndarray, "n Z"], ids: Sequence[str], where: str) -> None:
-    """Raises UserError, naming the first utterance, where a mean is not finite."""
-    for start in range(0, len(mean), _BLOCK):
-        bad = ~np.isfinite(mean[start : start + _BLOCK]).all(axis=1)
+def check_rows(rows: Float[np.ndarray, "n D"], ids: Sequence[str], where: str, noun: str = "embedding") -> None:
+    """Raises UserError, naming the first utterance, where a row is not finite."""
+    for start in range(0, len(rows), _BLOCK):
+        bad = ~np.isfinite(rows[start : start + _BLOCK]).all(axis=1)
         if bad.any():
             first = start + int(np.argmax(bad))
-            what = f"the embedding of '{ids[first]}' (row {first}) is not finite"
-            raise UserError(what, where, "Build the space again; see that the bundle and the recording are sound.")
+            what = f"the {noun} of '{ids[first]}' (row {first}) is not finite"
+            raise UserError(what, where, "Build the space again; see that what it is built from is sound.")
 
 
 def _check_files(path: Path, hashes: bool | None) -> None:

@@ -30,6 +30,7 @@ from copycat_jax.nn.initial import initialise
 from copycat_jax.nn.masks import zero_padding
 from copycat_jax.nn.recurrent import IMPLEMENTATIONS
 from copycat_jax.nn.regulate import kept_frames, temporal_bottleneck
+from copycat_jax.nn.scale import from_network, to_length, to_network
 from copycat_jax.nn.spectrum import stretch_mel
 from copycat_jax.spec import MelSpec
 from copycat_jax.task import Task, Term, Terms
@@ -116,22 +117,6 @@ SIZES = {
     "base": CopyCatConfig(),
     "large": CopyCatConfig(width=768, states=384),
 }
-
-
-def to_network(mel: Float[Array, "B T M"], mask: Bool[Array, "B T"]) -> Float[Array, "B T M"]:
-    """Natural log-mel to the network's units; zeros on padding."""
-    return zero_padding((mel.astype(jnp.float32) + 5.0) / 2.0, mask)
-
-
-def from_network(mel: Float[Array, "B T M"], mask: Bool[Array, "B T"]) -> Float[Array, "B T M"]:
-    """The network's units to natural log-mel; zeros on padding."""
-    return zero_padding(mel * 2.0 - 5.0, mask)
-
-
-def to_length(vector: Float[Array, "B E"]) -> Float[Array, "B E"]:
-    """Scales a speaker vector to length sqrt(E): a centroid, shorter than what it averages, speaks as loudly."""
-    square = jnp.square(vector.astype(jnp.float32)).mean(-1, keepdims=True)
-    return vector * jax.lax.rsqrt(jnp.maximum(square, 1e-12))
 
 
 class CopyCat(nn.Module):

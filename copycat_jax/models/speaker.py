@@ -19,8 +19,9 @@ from copycat_jax.errors import UserError, refuse_unknown
 from copycat_jax.models.channel import ChannelConfig, random_channel
 from copycat_jax.modules.speaker_encoder import SpeakerEncoder
 from copycat_jax.nn.initial import initialise, kernel_limit
-from copycat_jax.nn.masks import lengths_of, zero_padding
+from copycat_jax.nn.masks import lengths_of
 from copycat_jax.nn.recurrent import IMPLEMENTATIONS
+from copycat_jax.nn.scale import to_network
 from copycat_jax.task import Task, Term, Terms
 
 Params = Any
@@ -124,7 +125,7 @@ class SpeakerClassifier(nn.Module):
         self, mel: Float[Array, "B T M"], mask: Bool[Array, "B T"], deterministic: bool = True
     ) -> Float[Array, "B E"]:
         """The bottleneck of a log-mel, not normalised."""
-        x = zero_padding((mel.astype(jnp.float32) + 5.0) / 2.0, mask)
+        x = to_network(mel, mask)
         if self.config.cepstra:
             x = lifter(x, self.config.cepstra)
         return self.encoder(x, mask, deterministic)

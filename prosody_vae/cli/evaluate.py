@@ -114,8 +114,9 @@ def _check(arguments: argparse.Namespace) -> None:
     out = Path(arguments.out).absolute()
     if out.is_dir() or not os.access(out.parent, os.W_OK):
         raise UserError("cannot write there", f"--out {arguments.out}", "Name a file in a folder that you may write.")
-    if arguments.pictures and not os.access(arguments.pictures, os.W_OK):
-        raise UserError("no folder to write into", f"--pictures {arguments.pictures}", "Make it first.")
+    pictures = Path(arguments.pictures or ".").absolute()
+    if not os.access(pictures if pictures.exists() else pictures.parent, os.W_OK) or pictures.is_file():
+        raise UserError("no folder to write into", f"--pictures {arguments.pictures}", "Name another one.")
     if arguments.draws < 1:
         raise UserError(f"{arguments.draws}", "--draws", "Give a positive number.")
     known = (*SYSTEMS, LEARNED_MEAN)
@@ -193,6 +194,7 @@ def _draw(report: dict[str, Any], chosen: "dict[str, Chosen]", bank: Any, test: 
     from prosody_vae.evaluate.tables import SHORT, label
     from prosody_vae.picture import chosen_figure, interval_figure, write_png
 
+    folder.mkdir(exist_ok=True)
     choice = report["choice"]["figures"]
     measure = "hit" if any(test.styles) else "regret"
     rows = {label(s): choice[s][measure] for s in in_order(list(choice))}

@@ -65,11 +65,14 @@ def selector_of(arguments: argparse.Namespace) -> "Selector":
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `prosody select`."""
+    from prosody_vae.linguistics.document import warn_of_dropped
+
     selector = selector_of(arguments)
     exclude = [name.strip() for name in arguments.exclude.split(",") if name.strip()]
     lock = None if arguments.lock is None else {0: arguments.lock}
     choice = selector.select([arguments.text], arguments.by, arguments.top, lock, exclude)[0]
     facts = _facts(selector, choice, arguments)
+    warn_of_dropped(arguments.text)
     if arguments.json:
         console.say(json.dumps({**choice.to_dict(), **facts}, indent=1))
         return

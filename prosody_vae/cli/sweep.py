@@ -40,16 +40,24 @@ def run(arguments: argparse.Namespace) -> None:
         check_lsw(lsw)
     if arguments.candidates < 1:
         raise UserError(f"{arguments.candidates} candidates", "candidates", "Give at least 1.")
-    for name in (arguments.out, arguments.json):
+    for name, suffix in ((arguments.out, ".png"), (arguments.json, ".json")):
+        if name is not None and (Path(name).suffix.lower() != suffix or Path(name).is_dir()):
+            raise UserError(f"not the name of a {suffix[1:].upper()} file", name, f"Give one that ends in {suffix}.")
         if name is not None and not Path(name).absolute().parent.is_dir():
             raise UserError("its folder does not exist", name, "Make it, or write elsewhere.")
     document = read_document(arguments.book)
     paragraphs = [p.sentences for chapter in document.chapters for p in chapter.paragraphs if p.sentences]
+    if max(map(len, paragraphs)) < 2:
+        remedy = "Give a text with longer paragraphs; a blank line ends one."
+        raise UserError("no paragraph of two sentences, so nothing follows anything", arguments.book, remedy)
     selector = selector_of(arguments)
     plane = selector.plane
     scale = plane.scale if arguments.scaled else 1.0
     rows = sweep(
-        (selector.similarity(p, arguments.by) for p in console.progress(paragraphs, "paragraphs", unit="par")),
+        (
+            selector.similarity(p, arguments.by, weighed=True)
+            for p in console.progress(paragraphs, "paragraphs", unit="par")
+        ),
         plane.positions,
         sorted(set(arguments.lsw), reverse=True),
         arguments.candidates,
@@ -95,7 +103,7 @@ def _print(facts: dict) -> None:
             for name in ("greedy", "exact")
         ]
         console.say(f"{row['lsw']:>5.2f}  {lines[0]}  {lines[1]}")
-    for name in ("greedy", "exact"):
+    for name in ("greedy", "exact") if len(facts["rows"]) > 1 else ():
         monotone = "yes" if facts["shape"][f"{name}_monotone"] else "no"
         early = facts["shape"][f"{name}_early"]
         console.say(

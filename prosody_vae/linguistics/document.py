@@ -9,6 +9,7 @@ import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
+from copycat_jax import console
 from copycat_jax.errors import UserError
 
 MAX_WORDS = 400
@@ -76,6 +77,21 @@ def _latin(character: str) -> str:
     if character.isascii() or not (character.isalnum() or unicodedata.category(character)[0] == "S"):
         return character
     return character if unicodedata.name(character, "").startswith(_SPOKEN_NAMES) else " "
+
+
+def warn_of_dropped(text: str, where: str = "") -> None:
+    """Warns, in one line on standard error, of the letters of other scripts and the emoji that a text holds."""
+    normal = unicodedata.normalize("NFC", text)
+    runs = list(dict.fromkeys("".join(c if _is_foreign(c) else " " for c in normal).split()))
+    if runs:
+        shown = ", ".join(f"'{run[:12]}'" for run in runs[:5]) + (f" and {len(runs) - 5} more" if len(runs) > 5 else "")
+        place = f"{where}: " if where else ""
+        console.warn(f"{place}{shown} will not be spoken and is in no tree: only Latin letters and digits are words")
+
+
+def _is_foreign(character: str) -> bool:
+    category = unicodedata.category(character)
+    return _latin(character) == " " != character and (category[0] in "LN" or (category == "So" and character != "°"))
 
 
 def check_sentence(text: str) -> None:
@@ -193,7 +209,7 @@ def read_document(path: str | Path) -> Document:
     Plain text: a blank line ends a paragraph, single newlines join. A paragraph of one to three short lines that starts
     with "CHAPTER IV", "Part 2", "Prologue" or the like, or a line "# Title", is a heading; a short line without a full
     stop at the very start is the title. What precedes and follows a Project Gutenberg text's own marks is dropped.
-    Markdown: see `linguistics.markdown`.
+    Markdown: see `linguistics.markdown`. Letters of other scripts and emoji are dropped, and a warning says so.
 
     Raises:
       UserError: no such file, not UTF-8 text, nothing to read in it, or a sentence of more than 400 words.
@@ -213,6 +229,7 @@ def read_document(path: str | Path) -> Document:
     document = _document(blocks, str(path))
     if not any(chapter.paragraphs for chapter in document.chapters):
         raise UserError("nothing to read: no words in Latin letters", str(path), "Give a text with sentences.")
+    warn_of_dropped(text, str(path))
     return document
 
 

@@ -234,7 +234,11 @@ class _Recorded:
             written = self.trees.get(" ".join(sentence.split()))
             if written is None:
                 raise UserError(f"no tree for '{sentence}'", self.where, "Add one, or name a parser.")
-            yield align_tree(parse_brackets(written), words_of_sentence(sentence))
+            try:
+                tree = parse_brackets(written)
+            except UserError as error:
+                raise UserError(f"{error.what} (tree of '{sentence}')", self.where, error.remedy) from None
+            yield align_tree(tree, words_of_sentence(sentence))
 
 
 class _RightBranching:

@@ -21,6 +21,7 @@ from copycat_jax.errors import UserError
 from prosody_vae.selection import score
 from prosody_vae.selection.index import Index, check_k, make_index
 from prosody_vae.selection.queries import Queries
+from prosody_vae.space import check_rows
 
 if TYPE_CHECKING:
     from prosody_vae.selection.learned import Learned
@@ -143,7 +144,9 @@ class Bank:
 
         def make() -> np.ndarray:
             if name == "bert":
-                return score.unit(np.asarray(self.space.sentence_vectors))
+                vectors = np.asarray(self.space.sentence_vectors, np.float32)
+                check_rows(vectors, self.space.ids, self.space.path or "prosody space", "sentence vector")
+                return score.unit(vectors)
             if name == "syntactic":
                 return score.syntactic_rows(self._distances, score.widest(self._distances), self.rule)
             assert name == "learned" and self.learned is not None

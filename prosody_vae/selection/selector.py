@@ -155,8 +155,13 @@ class Selector:
         scores, picks = self.bank.top(queries, base, min(count, len(self.space) - len(barred)), barred)
         return self._choices(queries, by, base, scores, picks, top, locked)
 
-    def similarity(self, texts: Sequence[str], by: str = "both") -> Float[np.ndarray, "q n"]:
+    def similarity(self, texts: Sequence[str], by: str = "both", weighed: bool = False) -> Float[np.ndarray, "q n"]:
         """The score of every sentence with every entry, as `select` ranks them; "shrunk" as the score it builds on.
+
+        Args:
+          texts: the sentences.
+          by: one of `BY` but the centroid.
+          weighed: as `paragraph` weighs it against the acoustic distance, see there.
 
         Raises:
           UserError: as `select`; the centroid compares nothing.
@@ -165,7 +170,8 @@ class Selector:
         base = self._base(by)
         if base is None:
             raise UserError("the centroid compares no sentences", "by", f"Choose among {', '.join(BY[1:])}.")
-        return self.bank.scores(self._read(texts, base), base)
+        scores = self.bank.scores(self._read(texts, base), base)
+        return self._weighed(scores, base) if weighed else scores
 
     def paragraph(
         self,
@@ -181,8 +187,8 @@ class Selector:
     ) -> list[Choice]:
         """Chooses for the sentences of a paragraph in order, similarity against acoustic continuity (`path`).
 
-        Log-likelihoods ("learned") are no similarities in 0 to 1: here each sentence's are mapped linearly, its best
-        entry to 1 and the bank's mean to 0.
+        Log-likelihoods ("learned") and means of z-scores are no similarities in 0 to 1: here each sentence's are mapped
+        linearly, its best entry to 1 and the bank's mean to 0.
 
         Args:
           texts: the paragraph's sentences.
@@ -208,8 +214,7 @@ class Selector:
         check_k(top, len(self.space) - len(barred))
         queries = self._read(texts, base)
         scores = self.bank.scores(queries, base)
-        similarity = _to_unit(scores) if base == "learned" else scores
-        similarity = np.array(similarity, np.float32)
+        similarity = np.array(self._weighed(scores, base), np.float32)
         similarity[:, barred] = -np.inf
         free = np.array(similarity)
         for i, row in locked.items():
@@ -254,6 +259,7 @@ class Selector:
         """How "shrunk" shrinks: as given, or fitted on evenly spread entries of the space held out of the bank."""
         if self._shrink is None:
             by = self._shrink_base()
+            self.bank.needs(by)
             entries = len(self.space)
             held_out = np.unique(np.linspace(0, entries - 1, min(HELD_OUT, max(1, entries // 10))).astype(np.int64))
             self._shrink = fit_shrink(self.space, lambda rows: self.bank.scores(self._recorded(rows), by), held_out, by)
@@ -264,6 +270,11 @@ class Selector:
         if by == "centroid":
             return None
         return self.shrink.by if by == "shrunk" else by
+
+    def _weighed(self, scores: Float[np.ndarray, "q n"], base: str) -> Float[np.ndarray, "q n"]:
+        """Scores as numbers that can be weighed against a distance."""
+        is_cosine = base != "learned" and not (base == "both" and self.bank.combine == "z")
+        return scores if is_cosine else _to_unit(scores)
 
     def _shrink_base(self) -> str:
         space = self.space

@@ -9,12 +9,13 @@ import pytest
 from copycat_jax.data.synthetic import Score, Voice, make_score, mel_of, synthetic_batch
 from copycat_jax.errors import UserError
 from copycat_jax.nn.masks import length_mask
+from copycat_jax.nn.scale import from_network, to_network
 from copycat_jax.spec import HIFIGAN
 from copycat_jax.task import total
 from copycat_jax.text.phonemes import to_ids
 from prosody_vae import model
 from prosody_vae.model import SIZES, VaeConfig, VaeTts, make_task
-from prosody_vae.modules import from_network, to_network, unscaled
+from prosody_vae.modules import unscaled
 from prosody_vae.objective import latent_terms, targets_of
 
 TINY = dataclasses.asdict(SIZES["tiny"])
