@@ -10,14 +10,15 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from copycat_jax.errors import UserError
 from copycat_jax.text.phonemes import SIL_ID, to_ids
-from prosody_vae.page import Card, Group, render_page
+from prosody_vae.page import Card, Group, render_page, shown
+from prosody_vae.parts import write_json, write_text
 
 if TYPE_CHECKING:
     from copycat_jax.spec import MelSpec
@@ -120,7 +121,7 @@ def record_demo(
     out.mkdir(parents=True, exist_ok=True)
     trees = [to_brackets(tree) for tree in parser.parse(list(sentences))]
     rows = {text: {"tree": tree, "parser": parser.label} for text, tree in zip(sentences, trees, strict=True)}
-    (out / "recorded.json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    write_json(out / "recorded.json", rows)
     vectors = np.ascontiguousarray(encoder.encode(list(sentences)), np.float32)
     about = {"encoder": encoder.label, "fingerprint": encoder.fingerprint}
     save_file({"vectors": vectors}, out / "recorded.safetensors", about)
@@ -210,12 +211,12 @@ def write_demo(
             cards.append(_card(take, stem, spec))
         text = row[0].choice.text
         groups.append(Group(text, trees.get(text, ""), cards))
-    (out / "index.html").write_text(render_page(groups, about, encoder), "utf-8")
+    write_text(out / "index.html", render_page(groups, about, encoder))
     return paths
 
 
 def measured(take: Take, spec: "MelSpec") -> dict[str, float]:
-    """`features.summarise` of a take's sound, under its own phonemes."""
+    """`features.summarise` of a take's sound, whose phonemes lie where they were planned."""
     from copycat_jax.audio.pitch import frame_energy
     from prosody_vae.features import summarise
     from prosody_vae.plan import interleave
@@ -226,12 +227,12 @@ def measured(take: Take, spec: "MelSpec") -> dict[str, float]:
 
 
 def _card(take: Take, stem: str, spec: "MelSpec") -> Card:
-    values: dict[str, Any] = measured(take, spec)
-    shown = {
-        "length": (values["seconds"], "{:.2f} s"),
-        "mean F0": (values["f0_mean_hz"], "{:.0f} Hz"),
-        "F0 spread": (values["f0_spread_st"], "{:.1f} semitones"),
-        "final rise": (values["final_rise_st"], "{:+.1f} semitones"),
+    values = measured(take, spec)
+    features = {
+        "length": shown(values["seconds"], ".2f", "s"),
+        "mean F0": shown(values["f0_mean_hz"], ".0f", "Hz"),
+        "F0 spread": shown(values["f0_spread_st"], ".1f", "semitones"),
+        "final rise": shown(values["final_rise_st"], "+.1f", "semitones"),
     }
     entry = take.choice.entries[0] if take.choice.entries else None
     return Card(
@@ -239,7 +240,7 @@ def _card(take: Take, stem: str, spec: "MelSpec") -> Card:
         wav=f"{stem}.wav",
         picture=f"{stem}.png",
         seconds=take.speech.seconds,
-        features={name: form.format(value) for name, (value, form) in shown.items() if np.isfinite(value)},
+        features=features,
         chosen=entry.text if entry else "",
         source=entry.id if entry else "",
         scores=entry.scores if entry else {},

@@ -1,5 +1,6 @@
 """The demo's page: one HTML file that needs nothing but the sounds and pictures beside it; light and dark."""
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
@@ -28,7 +29,7 @@ class Group(NamedTuple):
 
 NAMES = {  # of a way of choosing, and what it is; sentence vectors go by the name of what made them
     "centroid": ("Centroid", "One embedding for everything: the mean of all recordings. The baseline."),
-    "syntactic": ("Syntactic", "The recording whose constituency tree has the most similar distance vector."),
+    "syntactic": ("Syntactic", "The recording whose syntactic distances are most similar."),
     "bert": ("{encoder}", "The recording whose sentence vector is closest."),
     "both": ("{encoder} + syntactic", "The mean of the two similarities."),
 }
@@ -60,12 +61,19 @@ img { display: block; width: 100%; margin: .5rem 0; }
 blockquote { margin: .5rem 0 .2rem; padding-left: .75rem; border-left: 3px solid var(--accent);
   font-family: Georgia, serif; }
 .source { margin: 0; }
-dl { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; margin: .5rem 0 0; font-size: .85rem; }
-dl div { display: flex; gap: .35rem; white-space: nowrap; }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(12rem, 1fr)); gap: .2rem 1rem; margin: .5rem 0 0;
+  font-size: .85rem; }
+dl div { display: flex; gap: .4rem; }
+dt { white-space: nowrap; }
 dt { color: var(--soft); }
 dd { margin: 0; font-variant-numeric: tabular-nums; }
 footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: 1rem; }
 """
+
+
+def shown(value: float, form: str, unit: str = "") -> str:
+    """A number as print has it: its unit behind it, a minus for a hyphen, and words for NaN."""
+    return f"{value:{form}} {unit}".strip().replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "not tracked"
 
 
 def render_page(groups: Sequence[Group], about: Mapping[str, str], encoder: str) -> str:
@@ -110,10 +118,11 @@ def _section(group: Group, encoder: str) -> str:
 
 
 def _card(card: Card, encoder: str) -> str:
-    name, meaning = NAMES.get(card.by, (card.by, ""))
+    name, meaning = (text.replace("{encoder}", encoder) for text in NAMES.get(card.by, (card.by, "")))
     chosen = '<p class="source">No recording is chosen.</p>'
     if card.chosen:
-        scores = ", ".join(f"{key} {value:.3f}" for key, value in card.scores.items())
+        named = {encoder if key == "bert" else key: value for key, value in card.scores.items()}
+        scores = ", ".join(f"{key} {shown(value, '.3f')}" for key, value in named.items())
         chosen = (
             f"<blockquote>{escape(card.chosen)}</blockquote>"
             f'<p class="source">{escape(card.source)}{" &middot; " if scores else ""}{escape(scores)}</p>'
@@ -122,7 +131,7 @@ def _card(card: Card, encoder: str) -> str:
         f"<div><dt>{escape(key)}</dt><dd>{escape(value)}</dd></div>" for key, value in card.features.items()
     )
     return f"""<article>
-<h3>{escape(name.replace("{encoder}", encoder))}</h3>
+<h3>{escape(name)}</h3>
 <p class="what">{escape(meaning)}</p>
 <audio controls preload="metadata" src="{escape(card.wav)}"></audio>
 <img src="{escape(card.picture)}" alt="spectrogram and F0, {card.seconds:.1f} seconds" loading="lazy">

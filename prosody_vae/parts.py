@@ -123,7 +123,8 @@ def check_wav(path: str | Path) -> Path:
     """The path of a wav file that is to be written; raises UserError for another ending, a folder, or no parent."""
     path = Path(path)
     if path.suffix.lower() != ".wav":
-        raise UserError("the name does not end in .wav", str(path), f"Name it {path.with_suffix('.wav').name}.")
+        better = path.with_suffix(".wav").name if path.name else "book.wav"  # "." and ".." have no name
+        raise UserError("the name does not end in .wav", str(path), f"Name it {better}.")
     if path.is_dir():
         raise UserError("is a folder", str(path), "Give a file in it.")
     if not path.absolute().parent.is_dir():
@@ -132,12 +133,17 @@ def check_wav(path: str | Path) -> Path:
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Writes JSON under a temporary name, then renames it; raises UserError where it cannot be written."""
+    """Writes JSON as `write_text` writes a text; what JSON has no word for, NaN, raises ValueError."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a text under a temporary name, then renames it; raises UserError where it cannot be written."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with _disk(path):
-            temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+            temporary.write_text(text, "utf-8")
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

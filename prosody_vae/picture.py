@@ -95,7 +95,7 @@ def speech_figure(
     melody.yaxis.set_major_formatter(StrMethodFormatter("{x:g} Hz"))
     melody.yaxis.set_minor_locator(NullLocator())
     for axis in (sound, melody):
-        axis.tick_params(colors=FAINT, labelsize=8, length=2.5)
+        axis.tick_params(colors=FAINT, labelsize=10, length=2.5)
         for side in axis.spines.values():
             side.set_visible(False)
     sound.xaxis.set_major_formatter(StrMethodFormatter("{x:g} s"))

@@ -14,11 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from copycat_jax.errors import UserError
 from copycat_jax.text.lexicon import Lexicon, words_of
 from copycat_jax.text.phonemes import SIL_ID, to_ids
 from copycat_jax.text.phrasing import SENTENCE, WORD, word_breaks
 
 LONGEST_PHONEMES = 150
+RATE_RANGE = (0.25, 4.0)  # times the model's own speed
 CUT_S = 0.12  # the least pause where a long sentence is cut
 EDGE_S = 0.1  # the most silence before the first and after the last word: as in the trimmed training recordings
 _VOICELESS = to_ids(("SIL", "SPN", "CH", "F", "HH", "K", "P", "S", "SH", "T", "TH"))
@@ -54,6 +56,13 @@ class Curve(NamedTuple):
     energy: np.ndarray  # float32 [T]
     phonemes: np.ndarray  # int32 [Q], SIL where the plan pauses
     durations: np.ndarray  # int32 [Q], their sum is T
+
+
+def check_rate(rate: float) -> None:
+    """Raises UserError for a rate of speech that nobody could follow, or none."""
+    low, high = RATE_RANGE
+    if not low <= rate <= high:  # also true of NaN
+        raise UserError(f"a rate of {rate:g}", remedy=f"Give one between {low} and {high}; 1 is the voice's own.")
 
 
 def cut(text: str, lexicon: Lexicon | None = None, longest: int = LONGEST_PHONEMES) -> list[Piece]:

@@ -34,7 +34,7 @@ from prosody_vae.linguistics.document import (
     words_of_sentence,
 )
 from prosody_vae.parts import Part, Parts, Writer, check_wav, write_json
-from prosody_vae.plan import EDGE_S
+from prosody_vae.plan import EDGE_S, check_rate
 from prosody_vae.selection.opening import open_selector
 from prosody_vae.selection.path import check_lsw
 from prosody_vae.selection.selector import Selector
@@ -85,7 +85,7 @@ class ReadAloud:
       selector: a Selector, or anything with `paragraph`, in place of one over `space`.
 
     Raises:
-      UserError: unusable or unmatched bundle and space, unknown choice or speaker, missing parser or encoder.
+      UserError: unusable or unmatched bundle and space, unknown choice or speaker, a bad weight or rate.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class ReadAloud:
         selector: "Selector | Any" = None,
     ):
         check_lsw(lsw)
+        check_rate(rate)
         if voice is None:
             from prosody_vae.synthesis import open_voice
 
@@ -132,8 +133,10 @@ class ReadAloud:
     def say(self, text: str) -> Said:
         """Reads a short text, one paragraph, into memory; raises UserError where it holds nothing to speak."""
         sentences = split_sentences(text)
-        if not any(map(_speakable, sentences)):
-            check_sentence("".join(c for c in text if c.isalnum()))
+        spoken = [sentence for sentence in sentences if _speakable(sentence)]
+        for sentence in spoken or [text]:
+            check_sentence(sentence)
+        if not spoken:
             raise UserError(f"nothing in the text '{text[:40]}' can be spoken", remedy="Give words, not symbols.")
         memory = _Memory(self.voice.sample_rate)
         about = list(self._paragraph(sentences, memory, 0.0))
@@ -143,7 +146,8 @@ class ReadAloud:
         """Reads a document (a text or Markdown file, or one read already) into the wav file `out`.
 
         Raises:
-          UserError: an unreadable or empty document, a sentence beyond all bounds, a place that cannot be written.
+          UserError: an unreadable or empty document, a sentence beyond all bounds, a missing parser or encoder, a place
+            that cannot be written.
         """
         where = str(document) if not isinstance(document, Document) else document.title
         document = document if isinstance(document, Document) else read_document(document)

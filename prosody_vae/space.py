@@ -7,7 +7,7 @@ A space is a folder of plain files:
   the syntactic distance vectors one after another: `distance_values` int16 [sum] and `distance_offsets` int64 [n + 1].
 * `entries.jsonl`: a line per row, {"id", "speaker", "text"} as the corpus has them, and the bracketed "tree".
 * `space.json`: `SpaceInfo`, and the names of the features.
-* `manifest.json`: size and SHA-256 of each of these. What else lies in the folder (a learned selector) is left alone.
+* `manifest.json`: size and SHA-256 of each of these. What else lies in the folder (a learned selector) is not listed.
 
 Opening maps the arrays and reads a line of text when it is asked for, so that millions of rows cost no memory. Sizes,
 shapes and the finiteness of the means are checked always; hashes where the files together are below 256 MiB, in larger
@@ -55,8 +55,7 @@ class SpaceInfo:
       encoder, encoder_fingerprint: label and fingerprint of the encoder of `sentence_vectors`.
       parser: label of the parser of the distances.
       latent, entries: Z and n.
-      version: of the program that made it.
-      format: of the files.
+      version, format: of the program that made it, and of the files.
     """
 
     bundle: str = ""
@@ -393,8 +392,7 @@ def _map_arrays(path: Path) -> dict[str, np.ndarray]:
     for name, entry in header.items():
         if name != "__metadata__":
             dtype, shape, at = _DTYPES[entry["dtype"]], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0]
-            empty = 0 in shape
-            arrays[name] = np.zeros(shape, dtype) if empty else np.memmap(path, dtype, "r", offset=at, shape=shape)
+            arrays[name] = np.memmap(path, dtype, "r", at, shape) if all(shape) else np.zeros(shape, dtype)
     return arrays
 
 

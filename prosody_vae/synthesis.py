@@ -29,13 +29,12 @@ from copycat_jax.text.lexicon import Lexicon
 from copycat_jax.text.phonemes import to_symbols
 from prosody_vae import model
 from prosody_vae.features import summarise
-from prosody_vae.plan import Piece, Plan, curve, cut, join_plans, make_plan
+from prosody_vae.plan import Piece, Plan, check_rate, curve, cut, join_plans, make_plan
 
 SHIPPED = Path(__file__).parent / "pretrained" / "voice"
 KIND = "prosody_vae"
 FADE_S = 0.005
 KNEE = 0.8  # samples above it are bent towards 1 instead of clipped
-RATE_RANGE = (0.25, 4.0)
 SHARPNESS = 0.5  # of the mel before it is vocoded, as in copycat_jax.synthesis
 
 
@@ -177,9 +176,7 @@ class Voice:
 
     def _plans(self, texts, rows: np.ndarray, speaker: np.ndarray, rate: float, lexicon) -> list[list[Plan]]:
         """The pieces of every text with their prosody, predicted in batches of one static shape."""
-        if not RATE_RANGE[0] <= rate <= RATE_RANGE[1]:  # also false for NaN
-            low, high = RATE_RANGE
-            raise UserError(f"a rate of {rate}", remedy=f"Give one between {low} and {high}; 1 is the voice's own.")
+        check_rate(rate)
         pieces = [cut(text, lexicon) for text in texts]
         flat = [(piece, rows[i]) for i, parts in enumerate(pieces) for piece in parts]
         predicted: list = [None] * len(flat)

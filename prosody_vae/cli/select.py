@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     facts = _facts(selector, choice, arguments)
     warn_of_dropped(arguments.text)
     if arguments.json:
-        console.say(json.dumps({**choice.to_dict(), **facts}, indent=1))
+        console.say(json.dumps({**choice.to_dict(), **facts}, indent=1, allow_nan=False))
         return
     for line in _table(choice):
         console.say(line)
@@ -84,9 +84,10 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if "shrink" in facts:
         shrink = facts["shrink"]
+        weighed = "all alike" if shrink["temperature"] is None else f"temperature {shrink['temperature']:g}"
         console.say(
-            f"shrunk: {shrink['k']} nearest by {shrink['by']}, temperature {shrink['temperature']:g}, weight "
-            f"{shrink['weight']:.2f} (fitted on sentences held out of the space)"
+            f"shrunk: {shrink['k']} nearest by {shrink['by']}, {weighed}, weight {shrink['weight']:.2f} "
+            "(fitted on sentences held out of the space)"
         )
     if "variance_shares" in facts:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in facts["variance_shares"].items())
@@ -110,7 +111,9 @@ def _facts(selector: "Selector", choice: "Choice", arguments: argparse.Namespace
         "from_centroid_mean": float(np.linalg.norm(means - centroid, axis=1).mean()),
     }
     if choice.by == "shrunk":
-        facts["shrink"] = selector.shrink._asdict()
+        shrink = selector.shrink
+        endless = np.isinf(shrink.temperature)  # JSON knows no infinity
+        facts["shrink"] = shrink._replace(temperature=None if endless else shrink.temperature)._asdict()
     if choice.by == "both":
         from prosody_vae.selection.score import variance_shares
 

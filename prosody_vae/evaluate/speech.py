@@ -30,8 +30,8 @@ from prosody_vae.synthesis import KIND
 ERRORS = {
     "f0_rmse_st": "RMSE of F0, st per phone",
     "f0_correlation": "F0 correlation over phones",
-    "duration_error": "mean |ln duration ratio| per phone",
-    "rate_error": "|ln ratio| of the total duration",
+    "duration_error": "mean absolute log duration ratio per phone",
+    "rate_error": "absolute log ratio of the total duration",
 }
 GATE_SHARE = 0.02  # of the centroid's error that must be gained: an untrained model differs by 1e-5, and surely so
 MIN_PHONES = 5  # voiced ones, below which F0 errors of a sentence are not given

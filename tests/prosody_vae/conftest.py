@@ -70,6 +70,24 @@ def toy_sentence(rng, low=1, high=10):
     return " ".join(rng.choice(WORDS, rng.integers(low, high))).capitalize() + "."
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compile_once(tmp_path_factory):
+    """Networks that are opened, trained and resumed again and again are compiled once."""
+    import jax
+
+    settings = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
 @pytest.fixture(scope="session")
 def toy():
     """`space`, `encoder`, `parser` of one language, and `texts` that are not in the space."""

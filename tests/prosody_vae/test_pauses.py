@@ -68,12 +68,13 @@ def test_a_timeline_gives_each_frame_to_its_token_in_order(rows):
 
 
 def test_means_are_over_counted_frames_of_the_token_without_its_pause():
-    timeline = make_timeline(jnp.array([[2, 3, 0]]), jnp.array([[2, 0, 0]]), 9)
-    assert membership(timeline, 3).sum() == 7 and membership(timeline, 3)[0, :, 0].sum() == 4
+    timeline = lay(jnp.array([[2, 3, 0]]), jnp.array([[2, 0, 0]]), 9)
+    belongs, means_of = jax.jit(membership, static_argnums=1)(timeline, 3), jax.jit(token_means, static_argnums=3)
+    assert belongs.sum() == 7 and belongs[0, :, 0].sum() == 4
     values = jnp.array([[1.0, 3.0, 50.0, 50.0, 4.0, 6.0, 80.0, jnp.nan, jnp.nan]])
     counted = jnp.array([[True, True, True, True, True, True, False, False, False]])
-    means, known = token_means(values, counted, timeline, 3)
+    means, known = means_of(values, counted, timeline, 3)
     np.testing.assert_array_equal(known, [[True, True, False]])
     np.testing.assert_allclose(means, [[2.0, 5.0, 0.0]])
-    _, none = token_means(values, counted & False, timeline, 3)
+    _, none = means_of(values, counted & False, timeline, 3)
     assert not none.any()

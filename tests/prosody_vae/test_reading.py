@@ -4,9 +4,10 @@ import weakref
 import numpy as np
 import pytest
 import soundfile
-from tiny_voice import tiny_bundle, tiny_space, write_tiny_voice
+from tiny_voice import tiny_bundle, tiny_contents, tiny_space, write_tiny_voice
 
 from copycat_jax.errors import UserError
+from copycat_jax.export.bundle import write_bundle
 from prosody_vae import reading
 from prosody_vae.cli import main
 from prosody_vae.linguistics.document import Chapter, Document, Paragraph
@@ -173,9 +174,11 @@ def test_say_reads_a_paragraph_into_memory():
     assert [row["text"] for row in said.sentences] == ["It rains.", "Does it?"]
     start, end = (round(said.sentences[1][name] * RATE) for name in ("start_s", "end_s"))
     assert (said.samples[start:end] == level("Does it?")).all()
-    for text in ("", "*** \N{GRINNING FACE}"):
-        with pytest.raises(UserError):
+    for text, match in (("", "empty"), ("*** \N{GRINNING FACE}", "no letters"), ("word " * 5000, "400")):
+        with pytest.raises(UserError, match=match):
             reader().say(text)
+    with pytest.raises(UserError, match="rate"):
+        reader(rate=0.0)
 
 
 def test_a_failed_run_leaves_nothing(tmp_path):
@@ -208,6 +211,11 @@ def test_parts_join_to_more_than_one_block(tmp_path, monkeypatch):
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     write_space(folder / "space", tiny_space(tiny_bundle()))
+    write_space(folder / "other_space", tiny_space(tiny_bundle()._replace(fingerprint="0" * 64)))
+    contents = tiny_contents()
+    for part in ("params", "config"):
+        contents[part] = dict.fromkeys(("copycat", "speaker"), contents[part]["prosody_vae"])
+    write_bundle(folder / "other_kind", "copycat", **contents)
     return write_tiny_voice(folder / "voice"), folder / "space"
 
 
@@ -228,13 +236,27 @@ def test_the_command_reads_a_file(trained, tmp_path, capsys):
         ({"document": "none.txt"}, "no such file"),
         ({"document": "empty.txt"}, "nothing to read"),
         ({"document": "long.txt"}, "5000 words in one sentence"),
+        ({"document": "stars.md"}, "nothing to read"),
+        ({"document": "bytes.txt"}, "not UTF-8"),
+        ({"document": "."}, "is a folder"),
         ({"--out": "book.mp3"}, "does not end in .wav"),
+        ({"--out": "."}, "does not end in .wav"),
+        ({"--out": "folder.wav"}, "is a folder"),
         ({"--out": "nowhere/book.wav"}, "no such folder"),
         ({"--space": "nowhere"}, "no such prosody space"),
         ({"--bundle": "nowhere"}, "no such bundle"),
+        ({"--space": "other_space"}, "another bundle"),
+        ({"--bundle": "other_kind"}, "kind 'copycat'"),
         ({"--by": "astrology"}, "unknown way of choosing"),
+        ({"--by": "syntactic"}, "pip install parser-x"),
+        ({"--by": "both"}, "pip install encoder-y"),
+        ({"--by": "bert"}, "pip install encoder-y"),
         ({"--lsw": "1.5"}, "1.5 is not a weight"),
         ({"--rate": "0"}, "a rate of 0"),
+        ({"--rate": "-1"}, "a rate of -1"),
+        ({"--rate": "1e9"}, "a rate of 1e+09"),
+        ({"--rate": "nan"}, "a rate of nan"),
+        ({"--rate": "fast"}, "invalid float"),
         ({"--speaker": "nobody"}, "unknown speaker"),
         ({"--vocoder": "wavenet"}, "no vocoder"),
     ],
@@ -244,13 +266,38 @@ def test_what_is_wrong_is_one_line(trained, tmp_path, capsys, monkeypatch, chang
     (tmp_path / "book.txt").write_text("It rains.", "utf-8")
     (tmp_path / "empty.txt").write_text("\N{GRINNING FACE}\n", "utf-8")
     (tmp_path / "long.txt").write_text("word " * 5000 + ".", "utf-8")
+    (tmp_path / "stars.md").write_text("*** --- !!!\n", "utf-8")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "folder.wav").mkdir()
+    before = {path.name for path in tmp_path.iterdir()}
+    monkeypatch.setattr("prosody_vae.linguistics.syntax.open_parser", absent("parser-x"))
+    monkeypatch.setattr("prosody_vae.linguistics.bert.find_encoder", absent("encoder-y"))
+    for name in ("other_space", "other_kind"):
+        if name in changed.values():
+            (tmp_path / name).symlink_to(trained[0].parent / name)
+            before.add(name)
     given = {"document": "book.txt", "--out": "book.wav", "--by": "centroid"}
     given |= dict(zip(("--bundle", "--space"), map(str, trained), strict=True)) | changed
     document = given.pop("document")
-    assert main(["read", document, *(part for pair in given.items() for part in pair)]) == 2
+    assert main(["read", document, *(f"{name}={value}" for name, value in given.items())]) == 2
     printed = capsys.readouterr()
     assert said in printed.err and printed.err.count("\n") == 1 and printed.out == ""
-    assert not list(tmp_path.glob("book.[wjp]*"))
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_a_reading_of_mixed_scripts_says_what_it_leaves_out(trained, tmp_path, capsys):
+    (tmp_path / "book.txt").write_text("It rains, \u043c\u0438\u0440 \N{GRINNING FACE}.\n", "utf-8")
+    given = ["--bundle", str(trained[0]), "--space", str(trained[1]), "--out", str(tmp_path / "book.wav")]
+    assert main(["read", str(tmp_path / "book.txt"), "--by", "centroid", *given]) == 0
+    assert "\u043c\u0438\u0440" in capsys.readouterr().err
+    assert rows_of(tmp_path / "book.json")[0]["text"].startswith("It rains")
+
+
+def absent(what: str):
+    def refuse(*_, **__):
+        raise UserError(f"no {what} is installed", remedy=f"Run: pip install {what}.")
+
+    return refuse
 
 
 def test_a_space_of_another_bundle_is_refused():

@@ -10,7 +10,7 @@ from prosody_vae import demo
 from prosody_vae.cli import main
 from prosody_vae.demo import DEMO_SENTENCES, open_recorded, record_demo
 from prosody_vae.linguistics.syntax import recorded_parser
-from prosody_vae.page import Card, Group, render_page
+from prosody_vae.page import Card, Group, render_page, shown
 from prosody_vae.space import write_space
 
 TREES = dict(
@@ -105,6 +105,13 @@ def test_the_demo_makes_twelve_wavs_and_a_page_of_them(recorded, trained, tmp_pa
     assert not re.search(r'(src|href)="(https?:)?//', page)
 
 
+def test_numbers_of_a_page_are_printed_as_in_print():
+    assert shown(-1.25, "+.1f", "semitones") == "\N{MINUS SIGN}1.2 semitones"
+    assert (shown(2.0, "+.1f", "st"), shown(0.5, ".3f"), shown(float("nan"), ".1f", "Hz")) == (
+        "+2.0 st", "0.500", "not tracked",
+    )  # fmt: skip
+
+
 def _tone(mel, spec):
     return np.full((len(mel), mel.shape[1] * spec.hop_samples), 0.1, np.float32)
 
@@ -133,6 +140,10 @@ def test_free_text_names_all_that_is_missing(recorded, trained, tmp_path, capsys
         (["--speaker", "nobody"], "unknown speaker"),
         (["--out", "file/out"], "not a folder"),
         (["--space", "nowhere"], "no such prosody space"),
+        (["--bundle", "nowhere"], "no such bundle"),
+        (["--bundle", "."], "bundle"),
+        (["--vocoder", "wavenet"], "no vocoder"),
+        (["word " * 5000], "5000 words in one sentence"),
     ],
 )
 def test_what_is_wrong_is_one_line(recorded, trained, tmp_path, capsys, monkeypatch, arguments, said):

@@ -1,5 +1,6 @@
 """A voice bundle of the `tiny` VAE TTS with random weights: everything of a real one but the sound."""
 
+import copy
 import dataclasses
 import functools
 import json
@@ -15,14 +16,19 @@ from prosody_vae import model
 SPEAKERS = {"reader": 182.6, "guest": 105.1}
 
 
-def tiny_contents(scale: float = 0.1) -> dict:
+def tiny_contents() -> dict:
     """Arguments of write_bundle for a voice of two speakers."""
+    return copy.deepcopy(_contents())
+
+
+@functools.cache
+def _contents() -> dict:
     config = dataclasses.replace(model.SIZES["tiny"], mel_bins=80, embedding=128)
     fields = json.loads(json.dumps(dataclasses.asdict(config)))
     init = model.make_task(fields, {"mel_bins": 80, "embedding": 128}).init
     shaped = jax.eval_shape(lambda key: init(key, None)["model"], jax.random.key(0))
     rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda leaf: scale * rng.standard_normal(leaf.shape, dtype=np.float32), shaped)
+    params = jax.tree.map(lambda leaf: 0.1 * rng.standard_normal(leaf.shape, dtype=np.float32), shaped)
     speakers = {
         name: Speaker(tuple(rng.standard_normal(128).tolist()), register, 3.5, 10, 60.0)
         for name, register in SPEAKERS.items()

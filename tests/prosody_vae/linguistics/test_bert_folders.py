@@ -31,7 +31,7 @@ def test_other_spellings_and_more_tensors_are_the_same_model(tmp_path, encoder):
     tensors["cls.predictions.bias"] = np.zeros(3, np.float32)
     other = open_encoder(write_folder(tmp_path / "other", tensors))
     assert other.fingerprint == encoder.fingerprint
-    np.testing.assert_array_equal(other.encode(SENTENCES), encoder.encode(SENTENCES))
+    np.testing.assert_array_equal(other.encode(SENTENCES[:2]), encoder.encode(SENTENCES[:2]))
 
 
 def test_the_fingerprint_follows_what_makes_the_vectors(tmp_path, folder, encoder):

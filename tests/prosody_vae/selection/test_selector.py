@@ -257,7 +257,14 @@ def test_the_learned_way_takes_the_likeliest_entry_or_the_predicted_mean(toy):
         likelihood = -0.5 * np.square(toy.space.mean - other.embedding).sum(axis=1) - 3 * np.log(2 * np.pi)
         assert choice.entries[0].index == likelihood.argmax()
         np.testing.assert_allclose([e.score for e in choice.entries], np.sort(likelihood)[::-1][:5], rtol=1e-4)
-    assert len(chooser.paragraph(toy.texts, "learned")) == len(toy.texts)
+    # In a paragraph likelihoods are weighed as numbers up to 1, 0 for the mean of the bank.
+    weighed, plain = (chooser.similarity(toy.texts, "learned", w) for w in (True, False))
+    np.testing.assert_allclose(weighed.max(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(weighed.mean(axis=1), 0, atol=1e-4)
+    np.testing.assert_array_equal(weighed.argsort(axis=1)[:, -3:], plain.argsort(axis=1)[:, -3:])
+    found = [choice.entries[0].index for choice in chooser.paragraph(toy.texts, "learned", 0.7)]
+    np.testing.assert_array_equal(found, paths.greedy(weighed, chooser.plane.positions, 0.7))
+    np.testing.assert_array_equal(chooser.similarity(toy.texts, "both", True), chooser.similarity(toy.texts, "both"))
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -332,6 +339,17 @@ def test_prosody_select_prints_a_table_and_json(toy, folder, capsys):
     assert "centroid: the mean of 40" in capsys.readouterr().out
     with pytest.raises(UserError, match="Did you mean 'both'"):
         run(select_verb, "Hello.", *options, "--by", "bot")
+
+
+def test_a_shrunk_choice_is_json_too(toy, folder, tmp_path, capsys, monkeypatch):
+    write_space(tmp_path / "mute", dataclasses.replace(toy.space, sentence_vectors=None))
+    monkeypatch.setattr(Selector, "shrink", shrink.Shrink(4, 0.5, float("inf"), "syntactic"))
+    arguments = (toy.texts[0], "--space", tmp_path / "mute", "--trees", folder / "trees.json", "--by", "shrunk")
+    run(select_verb, *arguments)
+    assert "4 nearest by syntactic, all alike, weight 0.50" in capsys.readouterr().out
+    run(select_verb, *arguments, "--json")
+    record = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert record["shrink"] == {"k": 4, "weight": 0.5, "temperature": None, "by": "syntactic"}
 
 
 def test_prosody_sweep_prints_and_draws_the_curves(toy, folder, tmp_path, capsys):
