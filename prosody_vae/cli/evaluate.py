@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trees", metavar="FILE", help="recorded trees {sentence: tree}, instead of a parser")
     parser.add_argument("--length-rule", default="zero-pad", metavar="RULE", help="as for `prosody select`")
     parser.add_argument("--combine", default="mean", metavar="HOW", help="as for `prosody select`")
+    parser.add_argument("--length-rules", action="store_true", help="also compare the rules for unequal lengths")
     parser.add_argument("--draws", type=int, default=1000, help="bootstrap samples and random orders (1000)")
     parser.add_argument("--out", required=True, metavar="FILE.json", help="all figures, per sentence and per table")
     parser.add_argument("--pictures", metavar="DIR", help="draw hits.png and chosen.png here")
@@ -102,6 +103,8 @@ def run(arguments: argparse.Namespace) -> int | None:
     report = comparison.compare(bank, test, chosen, said, arguments.takes, arguments.draws)
     report = _facts(arguments, space, bank, test) | {"skipped": skipped} | report
     console.say(comparison.render(report))
+    if arguments.length_rules:
+        report["length_rules"] = _length_rules(next(iter(asked.values())), space, bank, test)
     _write(report, Path(arguments.out))
     if arguments.pictures:
         _draw(report, chosen, bank, test, Path(arguments.pictures))
@@ -153,6 +156,19 @@ def _selectors(
     if LEARNED_MEAN in asked:
         asked[LEARNED_MEAN] = Selector(space, encoder, parser, learned, predicted_mean=True, **options)
     return asked, skipped
+
+
+def _length_rules(selector: "Selector", space: "ProsodySpace", bank: Any, test: Any) -> list[dict[str, Any]]:
+    """Prints how the rules for distance vectors of different length choose, and returns the rows."""
+    from prosody_vae.selection.lengths import format_table, length_rule_table
+
+    if space.distances is None or not any(test.categories):
+        remedy = "Build the space with a parser, and give --test-labels and --bank-labels."
+        raise UserError("the rules are compared by distances and categories", "--length-rules", remedy)
+    queries = selector.linguist.read(test.texts, ("syntactic",)).distances or ()
+    rows = length_rule_table(queries, space.distances, test.categories, bank.categories)
+    console.say("\nRules for distance vectors of different length\n\n" + format_table(rows))
+    return [row._asdict() for row in rows]
 
 
 def _voices(bundle: "Bundle", utterances: "list[Utterance]"):
