@@ -48,9 +48,10 @@ def run(arguments: argparse.Namespace) -> None:
     )
     result = reader.read(document, out)
     if result.resumed:
-        console.say(f"{result.resumed} chapters were found finished")
+        console.say(f"chapters found finished: {result.resumed}")
     if result.skipped:
-        console.warn(f"{result.skipped} sentences without a word were left out")
+        console.warn(f"sentences without a word, left out: {result.skipped}")
     minutes, seconds = divmod(round(result.seconds), 60)
-    console.say(f"{result.path}: {result.sentences} sentences, {minutes} min {seconds:02d} s, by {arguments.by}")
+    spoken = f"{result.sentences} sentence{'s' * (result.sentences != 1)}"
+    console.say(f"{result.path}: {spoken}, {minutes} min {seconds:02d} s, by {arguments.by}")
     console.say(f"{result.about}: what was chosen for each sentence, and why")
