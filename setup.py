@@ -42,6 +42,7 @@ EXTRAS = {
 }
 EXTRAS["dev"] = EXTRAS["beam"] + [
     "pytest>=8",
+    "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "beartype>=0.19",
     "ruff>=0.8",

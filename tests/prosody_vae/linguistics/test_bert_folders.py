@@ -124,6 +124,7 @@ def hub_folder(cache: Path) -> Path:
 def bare_machine(tmp_path, monkeypatch):
     """No variable, no package, an empty hub cache; returns the list of calls that could have used the network."""
     hub = pytest.importorskip("huggingface_hub")
+    pytest.importorskip("huggingface_hub.constants")  # loaded lazily, and not by every path here
     monkeypatch.delenv(bert.ENVIRONMENT, raising=False)
     monkeypatch.setattr(bert, "PACKAGE", "a_package_nobody_has")
     monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
