@@ -95,10 +95,7 @@ def wilcoxon_holm(pairs: Mapping[str, tuple[Sample, Sample]]) -> dict[str, float
         raise UserError("the Wilcoxon test needs scipy", remedy="pip install 'copycat-jax[eval]'") from None
     raw = {}
     for name, (a, b) in pairs.items():
-        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-        if a.shape != b.shape:
-            raise UserError(f"paired samples of {len(a)} and {len(b)} clips", name, "Compare the same clips.")
-        d = (a - b)[np.isfinite(a) & np.isfinite(b)]
+        d = _differences(name, a, b)
         raw[name] = float(wilcoxon(d).pvalue) if np.any(d != 0) else 1.0
     return holm(raw)
 
@@ -122,10 +119,7 @@ def paired_t_holm(pairs: Mapping[str, tuple[Sample, Sample]]) -> dict[str, Paire
         raise UserError("the t-test needs scipy", remedy="pip install 'copycat-jax[eval]'") from None
     raw = {}
     for name, (a, b) in pairs.items():
-        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-        if a.shape != b.shape:
-            raise UserError(f"paired samples of {len(a)} and {len(b)} clips", name, "Compare the same clips.")
-        d = (a - b)[np.isfinite(a) & np.isfinite(b)]
+        d = _differences(name, a, b)
         if len(d) < 2:
             raw[name] = PairedT(float(d.mean()) if len(d) else np.nan, np.nan, max(len(d) - 1, 0), np.nan, np.nan)
             continue
@@ -137,3 +131,11 @@ def paired_t_holm(pairs: Mapping[str, tuple[Sample, Sample]]) -> dict[str, Paire
         raw[name] = PairedT(mean, t, len(d) - 1, float(2 * stdtr(len(d) - 1, -abs(t))), np.nan)
     corrected = holm({name: test.p for name, test in raw.items() if np.isfinite(test.p)})
     return {name: test._replace(p_holm=corrected.get(name, np.nan)) for name, test in raw.items()}
+
+
+def _differences(name: str, a: Sample, b: Sample) -> np.ndarray:
+    """What each clip gains, without those where either figure is not known; UserError for samples of other lengths."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.shape != b.shape:
+        raise UserError(f"paired samples of {len(a)} and {len(b)} clips", name, "Compare the same clips.")
+    return (a - b)[np.isfinite(a) & np.isfinite(b)]

@@ -145,9 +145,9 @@ def read_bundle(path: str | Path, kind: str | None = None) -> Bundle:
     path = Path(path)
     where = str(path)
     if not path.is_dir():
-        raise UserError("there is no such bundle", where, "Give the folder that `copycat export` wrote.")
+        raise UserError("there is no such bundle", where, "Give the folder that `export` wrote.")
     if not (path / "manifest.json").is_file():
-        raise UserError("not a bundle (it has no manifest.json)", where, "Give the folder that `copycat export` wrote.")
+        raise UserError("not a bundle (it has no manifest.json)", where, "Give the folder that `export` wrote.")
     manifest_bytes = (path / "manifest.json").read_bytes()
     manifest = _parse(manifest_bytes, where, "manifest.json")
     files = {name: _verified(path, name, digest) for name, digest in manifest.items()}
@@ -185,9 +185,7 @@ def read_speakers(path: str | Path) -> dict[str, Speaker]:
     """The voices of a bundle, verified, without its weights being decoded; raises UserError like `read_bundle`."""
     path = Path(path)
     if not (path / "manifest.json").is_file():
-        raise UserError(
-            "not a bundle (it has no manifest.json)", str(path), "Give the folder that `copycat export` wrote."
-        )
+        raise UserError("not a bundle (it has no manifest.json)", str(path), "Give the folder that `export` wrote.")
     manifest = _parse((path / "manifest.json").read_bytes(), str(path), "manifest.json")
     content = _verified(path, "speakers.json", manifest.get("speakers.json", ""))
     return _speakers(_parse(content, str(path), "speakers.json"), str(path))
