@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -210,7 +210,7 @@ class Voice:
             speakers = np.broadcast_to(speaker, (count, len(speaker)))
             inputs = (phonemes, breaks, *fields, embedding, speakers)
             mel, real = self._render(self._params, *inputs, frames=frames)
-            padded = jnp.where(real[..., None], mel, math.log(self.spec.floor))
+            padded: Any = jnp.where(real[..., None], mel, math.log(self.spec.floor))
             samples, mel = np.asarray(vocode(padded), np.float32), np.asarray(mel)
             for row, (i, plan) in enumerate(zip(places, plans, strict=True)):
                 sound = faded(limit(samples[row, : plan.frames * hop]), self.sample_rate)

@@ -44,7 +44,7 @@ def embedding_limit(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32
     return jnp.full(shape, limit, dtype) if _limits_only.get() else jax.random.uniform(key, shape, dtype, -limit, limit)
 
 
-def initialise(network: nn.Module, key: Array, *arguments: Array) -> dict:
+def initialise(network: nn.Module, key: Array, *arguments: Any) -> dict:
     """The parameters of `network.init(key, *arguments)`, in distribution, from a single draw.
 
     Parameters whose name ends in "kernel" or "embedding" are random, all others are as their initializers make them.

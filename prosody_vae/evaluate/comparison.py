@@ -84,7 +84,8 @@ def say_all(
         rows = [speech.said_features(p, prosody, rate) for p, prosody in zip(phones, predicted, strict=True)]
         said[system] = _stack(rows)
         errors[system] = [
-            speech.phone_errors(p, prosody.frames, prosody.log_f0) for p, prosody in zip(phones, predicted, strict=True)
+            speech.phone_errors(p, np.asarray(prosody.frames), np.asarray(prosody.log_f0))
+            for p, prosody in zip(phones, predicted, strict=True)
         ]
     return Said(said, errors)
 

@@ -10,7 +10,7 @@ steps alone lose is the same for every system and shown beside them (`stepwise_f
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -110,7 +110,9 @@ def predict_phones(
             ids[row, :count], breaks[row, :count], mask[row, :count] = phones[i].phonemes, phones[i].breaks, True
         rows = [places[min(r, len(places) - 1)] for r in range(batch)]
         z, voice = embeddings[rows].astype(np.float32), speakers[rows].astype(np.float32)
-        prosody = [np.asarray(v, np.float64) for v in predict(bundle.params[KIND], ids, breaks, mask, z, voice)]
+        prosody: list[Any] = [
+            np.asarray(v, np.float64) for v in predict(bundle.params[KIND], ids, breaks, mask, z, voice)
+        ]
         for row, i in enumerate(places):
             out[i] = model.Prosody(*(values[row, : len(phones[i].phonemes)] for values in prosody))
     return [out[i] for i in range(len(phones))]

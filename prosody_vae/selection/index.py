@@ -16,6 +16,7 @@ of the same shape, padded to whole tiles. Banks may be kept in float16 or bfloat
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -131,7 +132,7 @@ def make_index(vectors: Float[np.ndarray, "n D"], normalise: bool = True, mesh: 
     dtype = vectors.dtype if vectors.dtype.itemsize == 2 else np.dtype(np.float32)
     padded = -(-len(vectors) // (ROW_TILE * mesh.size)) * ROW_TILE * mesh.size
 
-    def shard(place: tuple[slice, ...]) -> np.ndarray:
+    def shard(place: Any) -> np.ndarray:
         start, stop, _ = place[0].indices(padded)
         rows = np.zeros((stop - start, vectors.shape[1]), dtype)
         for first in range(start, min(stop, len(vectors)), CHUNK_ROWS):
