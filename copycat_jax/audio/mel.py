@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from copycat_jax.errors import UserError
+from copycat_jax.numba_cache import import_librosa
 from copycat_jax.spec import MelSpec
 
 # Frames transformed at a time: bounds the memory that an hour of speech takes.
@@ -15,15 +16,13 @@ _CHUNK = 4096
 @functools.lru_cache
 def mel_filters(spec: MelSpec) -> Float[np.ndarray, "M F"]:
     """The Slaney-normalised triangular filters of a spec, float64 [M, F] with F = fft_samples / 2 + 1."""
-    from librosa.filters import mel
-
-    filters = mel(
+    filters = import_librosa().filters.mel(
         sr=spec.sample_rate,
         n_fft=spec.fft_samples,
         n_mels=spec.mel_bins,
         fmin=spec.fmin_hz,
         fmax=spec.fmax_hz,
-        dtype=np.float64,  # type: ignore[arg-type]
+        dtype=np.float64,
     )
     filters.setflags(write=False)
     return filters

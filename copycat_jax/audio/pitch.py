@@ -1,11 +1,14 @@
 """Fundamental frequency, voicing and energy on the frames of a mel spectrogram; a voice's register and spread."""
 
+import functools
+
 import numpy as np
 from jaxtyping import Bool, Float
 
 from copycat_jax.audio.mel import frame_signal, window
 from copycat_jax.audio.signal import resample
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.numba_cache import filling_numba_cache, import_librosa
 from copycat_jax.spec import MelSpec
 
 TRACKERS = ("pyin", "dio", "none")
@@ -54,14 +57,22 @@ def track_f0(
     return track(np.asarray(samples, np.float32), rate, frames, hop_s, fmin_hz, fmax_hz).astype(np.float32)
 
 
-def _pyin(samples: np.ndarray, rate: int, frames: int, hop_s: float, fmin_hz: float, fmax_hz: float) -> np.ndarray:
-    import librosa
+@functools.cache
+def _compile_pyin() -> None:
+    """What pYIN compiles when it is first used, it compiles here."""
+    librosa = import_librosa()
+    with filling_numba_cache():
+        tone = np.sin(2 * np.pi * 200 / _PYIN_RATE_HZ * np.arange(4 * _PYIN_FRAME)).astype(np.float32)
+        librosa.pyin(tone, fmin=100.0, fmax=400.0, sr=_PYIN_RATE_HZ, frame_length=_PYIN_FRAME, center=False)
 
+
+def _pyin(samples: np.ndarray, rate: int, frames: int, hop_s: float, fmin_hz: float, fmax_hz: float) -> np.ndarray:
+    _compile_pyin()
     hop = max(1, round(_PYIN_RATE_HZ * hop_s))
     signal = resample(samples, rate, hop / hop_s)  # the rate at which a hop is a whole number of samples
     left = _PYIN_FRAME // 2 - hop // 2
     right = max(0, (frames - 1) * hop + _PYIN_FRAME - left - len(signal))
-    f0, voiced_flag, _ = librosa.pyin(
+    f0, voiced_flag, _ = import_librosa().pyin(
         np.pad(signal, (left, right)),
         fmin=fmin_hz,
         fmax=fmax_hz,

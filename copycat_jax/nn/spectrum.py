@@ -6,25 +6,26 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from copycat_jax.numba_cache import import_librosa
 from copycat_jax.spec import MelSpec
 
 
 @functools.lru_cache
 def mel_filters(spec: MelSpec) -> Float[np.ndarray, "F M"]:
     """The Slaney-normalised mel filters of a spec, float32 [F, M] on the host (a constant of the traced program)."""
-    from librosa.filters import mel
-
-    return mel(
-        sr=spec.sample_rate, n_fft=spec.fft_samples, n_mels=spec.mel_bins, fmin=spec.fmin_hz, fmax=spec.fmax_hz
-    ).T
+    return (
+        import_librosa()
+        .filters.mel(
+            sr=spec.sample_rate, n_fft=spec.fft_samples, n_mels=spec.mel_bins, fmin=spec.fmin_hz, fmax=spec.fmax_hz
+        )
+        .T
+    )
 
 
 @functools.lru_cache
 def mel_centres_hz(spec: MelSpec) -> Float[np.ndarray, " M"]:
     """Centre frequencies of the mel filters in Hz, float64 [M]."""
-    from librosa import mel_frequencies
-
-    return mel_frequencies(n_mels=spec.mel_bins + 2, fmin=spec.fmin_hz, fmax=spec.fmax_hz)[1:-1]
+    return import_librosa().mel_frequencies(n_mels=spec.mel_bins + 2, fmin=spec.fmin_hz, fmax=spec.fmax_hz)[1:-1]
 
 
 def window(spec: MelSpec) -> Float[np.ndarray, " fft"]:
