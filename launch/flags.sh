@@ -15,6 +15,9 @@ export XLA_PYTHON_CLIENT_MEM_FRACTION="${XLA_PYTHON_CLIENT_MEM_FRACTION:-0.90}"
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-1}"
 
 # Not set, on purpose:
+#   --xla_gpu_enable_triton_gemm=false --xla_gpu_autotune_level=1   trying out kernels is most of a GPU's compile time. The
+#       five shapes of the prosody voice were not through it after four minutes on an H200; with these two flags two shapes
+#       took 20 s. The price in step time was not measured.
 #   --xla_gpu_deterministic_ops=true   the tests prove bitwise resuming on CPU; on GPUs some kernels add up in any order.
 #       Set it where a run must repeat to the bit there, and expect it to be slower.
 #   --xla_force_host_platform_device_count=N   several simulated CPU devices; JAX_NUM_CPU_DEVICES=N does the same and wins.
