@@ -11,6 +11,7 @@ dash before comma, any space where there is none), and the trees of the parts ar
 three words that cannot be parsed is flat.
 """
 
+import abc
 import contextlib
 import importlib.util
 import os
@@ -170,13 +171,14 @@ def _cut(text: str) -> tuple[str, str] | None:
     return None
 
 
-class _Session:
+class _Session(abc.ABC):
     """One running parser; a context manager."""
 
+    @abc.abstractmethod
     def constituents(self, line: str) -> str | None:
-        raise NotImplementedError
+        """The bracketed tree that the parser prints for one line; None where it finds none."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (not every session has something to end)
         """Ends it."""
 
     def __enter__(self) -> "_Session":
@@ -253,7 +255,7 @@ class _Binding(_Session):
     def __init__(self):
         import linkgrammar
 
-        self.library = linkgrammar
+        self.binding = linkgrammar
         self.dictionary = linkgrammar.Dictionary("en")
 
     def constituents(self, line: str) -> str | None:
@@ -266,9 +268,9 @@ class _Binding(_Session):
              "all_short_connectors": True, "disjunct_cost": 4.0},
         )  # fmt: skip
         for attempt in attempts:
-            choice = self.library.ParseOptions(**options, **attempt)
-            sentence = self.library.Sentence(line, self.dictionary, choice)
-            with contextlib.suppress(self.library.LG_TimerExhausted):
+            choice = self.binding.ParseOptions(**options, **attempt)
+            sentence = self.binding.Sentence(line, self.dictionary, choice)
+            with contextlib.suppress(self.binding.LG_TimerExhausted):
                 linkage = next(iter(sentence.parse()), None)
                 if linkage is not None:
                     return linkage.constituent_tree(3)
