@@ -109,14 +109,6 @@ def voiced(f0: Float[np.ndarray, " T"]) -> Bool[np.ndarray, " T"]:
     return np.asarray(f0) > 0
 
 
-def continuous_log_f0(f0: Float[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
-    """Natural log of F0, straight through unvoiced stretches and held at the edges; zeros if nothing is voiced."""
-    at = np.flatnonzero(voiced(f0))
-    if len(at) == 0:
-        return np.zeros(len(f0), np.float32)
-    return np.interp(np.arange(len(f0)), at, np.log(np.asarray(f0, np.float64)[at])).astype(np.float32)
-
-
 def frame_energy(samples: Float[np.ndarray, " N"], spec: MelSpec) -> Float[np.ndarray, " T"]:
     """Natural log of the root mean square of every windowed frame, clipped below at the spec's floor, float32 [T].
 

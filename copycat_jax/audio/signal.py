@@ -23,8 +23,6 @@ NOISY_RANGE_DB = 26.0
 ABOVE_NOISE_DB = 6.0
 SHORTEST_SPEECH_S = 0.04
 SILENCE_DBFS = -60.0
-# Cuts of `split_at_silences` leave no part shorter than this, unless the limit itself forces it.
-SHORTEST_PART_S = 1.0
 _FULL_SCALE = 32768.0
 
 
@@ -184,42 +182,6 @@ def trim_bounds(samples: Float[np.ndarray, " N"], rate: int, edge_s: float = 0.1
     runs = _speech_runs(samples, rate)
     edge = round(edge_s * rate)
     return max(0, int(runs[0, 0]) - edge), min(len(samples), int(runs[-1, 1]) + edge)
-
-
-def trim(samples: Float[np.ndarray, " N"], rate: int) -> Float[np.ndarray, " n"]:
-    """The recording within its `trim_bounds`."""
-    start, stop = trim_bounds(samples, rate)
-    return samples[start:stop]
-
-
-def split_at_silences(samples: Float[np.ndarray, " N"], rate: int, max_s: float) -> list[tuple[int, int]]:
-    """Cuts a long recording in the middle of its longest silences until no part exceeds `max_s` seconds.
-
-    Where a part has no silence to cut at, it is cut at the quietest moment of its middle half. The parts tile the
-    recording.
-
-    Raises:
-      UserError: the recording holds nothing but silence.
-    """
-    speech = _speech_runs(samples, rate)
-    silences = np.stack([speech[:-1, 1], speech[1:, 0]], axis=1)
-    loudness = _loudness_db(samples, rate)
-    shortest = round(min(SHORTEST_PART_S, max_s / 2) * rate)
-
-    def cut(start: int, stop: int) -> list[tuple[int, int]]:
-        if stop - start <= max_s * rate:
-            return [(start, stop)]
-        middles = silences.mean(axis=1).astype(np.int64)
-        inside = silences[(middles >= start + shortest) & (middles <= stop - shortest)]
-        if len(inside):
-            longest = inside[np.argmax(inside[:, 1] - inside[:, 0])]
-            at = int(longest.mean())
-        else:
-            quarter = (stop - start) // 4
-            at = start + quarter + int(np.argmin(loudness[start + quarter : stop - quarter]))
-        return cut(start, at) + cut(at, stop)
-
-    return cut(0, len(samples))
 
 
 def write_wav(path: str | os.PathLike, samples: Float[np.ndarray, " N"], rate: int, comment: str = COMMENT) -> None:

@@ -204,14 +204,12 @@ def compute_features(raw: Raw, options: FeatureOptions, limits: Limits) -> dict[
     if alignment is None:
         phonemes, durations, breaks = np.array([SIL_ID]), np.array([frames]), np.zeros(1)
     else:
-        kinds = _word_breaks(raw.text or "", len(alignment.words), options.lexicon)
-        breaks_of = phone_breaks(alignment.phones, alignment.words, kinds)
-        follows = [(p, k) for p, k in zip(alignment.phones, breaks_of, strict=True) if p.label != SIL]
-        symbols, durations = frame_durations(crop(alignment.phones, start / rate, stop / rate), frames, hop_s)
+        phones, words = (crop(tier, start / rate, stop / rate) for tier in (alignment.phones, alignment.words))
+        symbols, durations = frame_durations(phones, frames, hop_s)
         phonemes, breaks = to_ids(symbols), np.zeros(len(symbols), np.int32)
-        # Cropping leaves out silence, and what of the phones at the edges counts as such; rounding loses no phone.
-        inside = crop([p._replace(label=str(k)) for p, k in follows], start / rate, stop / rate)
-        breaks[phonemes != SIL_ID] = [int(phone.label) for phone in inside]
+        kinds = phone_breaks(phones, words, _word_breaks(raw.text or "", len(words), options.lexicon))
+        spoken = [kind for phone, kind in zip(phones, kinds, strict=True) if phone.label != SIL]
+        breaks[phonemes != SIL_ID] = spoken  # rounding to frames merges and drops silences, never another phone
     values = {
         "mel": mel,
         "phonemes": phonemes,

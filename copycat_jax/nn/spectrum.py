@@ -13,13 +13,10 @@ from copycat_jax.spec import MelSpec
 @functools.lru_cache
 def mel_filters(spec: MelSpec) -> Float[np.ndarray, "F M"]:
     """The Slaney-normalised mel filters of a spec, float32 [F, M] on the host (a constant of the traced program)."""
-    return (
-        import_librosa()
-        .filters.mel(
-            sr=spec.sample_rate, n_fft=spec.fft_samples, n_mels=spec.mel_bins, fmin=spec.fmin_hz, fmax=spec.fmax_hz
-        )
-        .T
+    filters = import_librosa().filters.mel(
+        sr=spec.sample_rate, n_fft=spec.fft_samples, n_mels=spec.mel_bins, fmin=spec.fmin_hz, fmax=spec.fmax_hz
     )
+    return filters.T
 
 
 @functools.lru_cache

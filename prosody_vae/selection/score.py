@@ -129,13 +129,6 @@ def syntactic_similarities(
     return similarities
 
 
-def syntactic_similarity(
-    query: Float[np.ndarray, " W"], distances: "Distances", rule: str = "zero-pad"
-) -> Float[np.ndarray, " n"]:
-    """`syntactic_similarities` of a single sentence."""
-    return syntactic_similarities([query], distances, rule)[0]
-
-
 def length_similarity(
     words: Int[np.ndarray, " q"], bank_words: Int[np.ndarray, " n"], lots: Float[np.ndarray, "q n"] | None = None
 ) -> Float[np.ndarray, "q n"]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copycat_jax.align.durations import crop, frame_durations
+from copycat_jax.align.durations import crop, frame_durations, phone_breaks
 from copycat_jax.errors import UserError
 from copycat_jax.spec import Interval
 
@@ -34,6 +34,14 @@ def test_durations_sum_to_the_frames_and_none_is_zero(phones, extra):
     assert durations.sum() == frames and (durations > 0).all()
     assert [symbol for symbol in symbols if symbol != "SIL"] == spoken
     assert ("SIL", "SIL") not in list(pairwise(symbols))
+
+
+def test_breaks_stand_at_the_last_phone_of_each_word():
+    phones = tiled([0.1, 0.2, 0.1, 0.05, 0.3], ["SIL", "HH", "AY1", "SIL", "OW1"])
+    words = [Interval(phones[1].start_s, phones[2].end_s, "hi"), Interval(phones[4].start_s, phones[4].end_s, "oh")]
+    assert phone_breaks(phones, words, [2, 3]) == [0, 0, 2, 0, 3]
+    inside = [crop(tier, 0.04, 0.7) for tier in (phones, words)]  # on another clock, and the last word cut short
+    assert phone_breaks(*inside, [2, 3]) == [0, 0, 2, 0, 3]
 
 
 def test_boundaries_are_rounded_not_durations():

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from copycat_jax.audio.pitch import (
-    continuous_log_f0,
     frame_energy,
     register_hz,
     spread_semitones,
@@ -62,13 +61,6 @@ def test_unknown_and_missing_trackers_say_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyworld", None)
     with pytest.raises(UserError, match=r"copycat-jax\[f0\]"):
         track_f0(glide(0.1, 16000), 16000, 5, HOP_S, "dio")
-
-
-def test_continuous_log_f0_passes_through_what_is_voiced():
-    f0 = np.array([0, 100, 0, 0, 200, 0], np.float32)
-    expected = np.log([100, 100, 100, 100, 200, 200]) + np.log(2) * np.array([0, 0, 1 / 3, 2 / 3, 0, 0])
-    np.testing.assert_allclose(continuous_log_f0(f0), expected, atol=1e-5)
-    assert not continuous_log_f0(np.zeros(4)).any()
 
 
 def test_register_is_the_geometric_mean_and_shrugs_off_octave_errors():

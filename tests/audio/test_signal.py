@@ -1,6 +1,5 @@
 """Recordings survive reading and writing; broken ones are refused in one line; trimming hears speech, not silence."""
 
-import itertools
 import re
 
 import numpy as np
@@ -154,7 +153,6 @@ def test_trimming_keeps_the_speech_and_at_most_the_edge():
     clip = np.concatenate([silence(0.7), speech(1.0), silence(0.5)])
     start, stop = signal.trim_bounds(clip, RATE)
     assert 0.6 * RATE <= start <= 0.65 * RATE and 1.75 * RATE <= stop <= 1.8 * RATE
-    assert len(signal.trim(clip, RATE)) == stop - start
     tight = signal.trim_bounds(clip, RATE, edge_s=0.0)
     assert tight == (start + 0.1 * RATE, stop - 0.1 * RATE)
     assert signal.trim_bounds(speech(1.0), RATE)[0] == 0
@@ -180,24 +178,3 @@ def test_quiet_speech_is_not_silence():
     clip = np.concatenate([silence(0.5), speech(1.0), silence(0.5)])
     moved = np.subtract(signal.trim_bounds(clip, RATE), signal.trim_bounds(0.03 * clip, RATE))
     assert np.abs(moved).max() < 0.02 * RATE
-
-
-def test_long_recordings_are_cut_in_their_longest_silences():
-    pauses = [0.3, 0.9, 0.2, 0.7]
-    parts = [speech(2.0)]
-    for pause in pauses:
-        parts += [silence(pause), speech(2.0)]
-    clip = np.concatenate(parts)
-    cuts = signal.split_at_silences(clip, RATE, 5.0)
-    assert cuts[0][0] == 0 and cuts[-1][1] == len(clip)
-    assert all(a[1] == b[0] for a, b in itertools.pairwise(cuts))
-    assert max(stop - start for start, stop in cuts) <= 5.0 * RATE
-    inner = [stop / RATE for _, stop in cuts[:-1]]
-    np.testing.assert_allclose(inner, [2 + 0.3 + 2 + 0.45, 2 + 0.3 + 2 + 0.9 + 2 + 0.2 + 2 + 0.35], atol=0.02)
-    assert signal.split_at_silences(clip, RATE, 60.0) == [(0, len(clip))]
-
-
-def test_speech_without_a_pause_is_still_cut():
-    clip = np.tile(speech(1.0)[4000:12000], 20)
-    cuts = signal.split_at_silences(clip, RATE, 3.0)
-    assert max(stop - start for start, stop in cuts) <= 3.0 * RATE and cuts[-1][1] == len(clip)

@@ -41,6 +41,23 @@ def test_features_are_valid_and_come_back_equal(raws, tmp_path):
         assert cache.frames(again.key) == len(utterance.mel)
 
 
+def test_breaks_are_of_the_text_where_its_words_are_the_alignments(tmp_path):
+    made = write_plain_corpus(tmp_path / "plain", 1, seconds=(1.0, 1.5))[0]
+    (raw,) = read_corpus("plain", tmp_path / "plain")
+    words = int((made.breaks > 0).sum())
+    assert words > 2
+    cache = Cache(tmp_path / "cache")
+    for text, kinds in (
+        (f"b, {'b ' * (words - 2)}b", [2, *[1] * (words - 2), 3]),  # as many words as were aligned
+        ("b, b", [*[1] * (words - 1), 3]),  # not as many: only where words end is known
+    ):
+        key = process(raw._replace(text=text), OPTIONS, LIMITS, cache).key
+        read = read_cached(cache, key, raw.id, raw.speaker, text)
+        np.testing.assert_array_equal(read.phonemes, made.phonemes)
+        np.testing.assert_array_equal(read.breaks > 0, made.breaks > 0)
+        assert read.breaks[read.breaks > 0].tolist() == kinds
+
+
 def test_an_entry_that_the_disk_lost_is_made_again(raws, tmp_path):
     cache = Cache(tmp_path / "cache")
     key = process(raws[0], OPTIONS, LIMITS, cache).key

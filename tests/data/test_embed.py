@@ -1,6 +1,7 @@
 """`copycat embed`: vectors in corpus order whatever the batches, named by corpus and classifier, joined to batches."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from copycat_jax.cli import main
 from copycat_jax.corpus.builder import build_corpus
 from copycat_jax.corpus.cache import FeatureOptions
-from copycat_jax.data.pipeline import make_batches, open_corpus
+from copycat_jax.corpus.statistics import VECTORS_FILE
+from copycat_jax.data.pipeline import make_batches, open_corpus, write_vectors
 from copycat_jax.data.plan import make_plan
 from copycat_jax.data.synthetic import synthetic_batch, write_plain_corpus
 from copycat_jax.export.bundle import read_bundle, write_bundle
@@ -70,3 +72,14 @@ def test_mistakes_are_one_line_and_change_nothing(corpus_path, tmp_path, capsys)
         assert main(["embed", *arguments]) == 2
         assert complaint in capsys.readouterr().err
     assert sorted(path.name for path in corpus_path.iterdir()) == before
+
+
+def test_a_configuration_says_what_its_corpus_lacks(corpus_path, tmp_path, capsys):
+    page = Path(__file__).parents[2] / "configs" / "prosody_vae.py"
+    train = ["train", f"--config={page}:tiny", f"--corpus={corpus_path}", f"--run-dir={tmp_path / 'run'}"]
+    (corpus_path / VECTORS_FILE).unlink(missing_ok=True)
+    assert main(train) == 2 and "has no speaker vectors" in capsys.readouterr().err
+    corpus = open_corpus(corpus_path)
+    write_vectors(corpus_path / VECTORS_FILE, np.ones((len(corpus), SIZE), np.float32), corpus.fingerprint, "made up")
+    assert main(train) == 2 and "was built without F0" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
