@@ -2,8 +2,6 @@
 
 import contextlib
 import io
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from jaxtyping import Float, UInt8
 from copycat_jax.audio.mel import mel_filters
 from copycat_jax.audio.pitch import track_f0
 from copycat_jax.errors import UserError
+from copycat_jax.files import replacing
 from copycat_jax.spec import MelSpec
 from copycat_jax.text.phonemes import SILENCES
 
@@ -122,14 +121,8 @@ def write_png(path: str | Path, figure: "Figure") -> None:
         figure.savefig(content, format="png")
     path = Path(path)
     try:
-        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content.getvalue())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content.getvalue())
     except OSError as error:
         raise UserError(f"cannot be written: {error.strerror}", str(path), "Choose another place.") from None
 

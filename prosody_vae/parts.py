@@ -7,7 +7,6 @@ are done they are copied into one wav under a temporary name, which is then rena
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from jaxtyping import Float, Int16
 
 from copycat_jax.audio.signal import COMMENT
 from copycat_jax.errors import UserError
+from copycat_jax.files import replacing
 
 _BLOCK = 1 << 18  # samples copied at a time
 _RIFF_BYTES = 4_000_000_000  # beyond it a plain wav file cannot say how long it is
@@ -140,13 +140,8 @@ def write_json(path: str | Path, value: object) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Writes a text under a temporary name, then renames it; raises UserError where it cannot be written."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with _disk(path):
-            temporary.write_text(text, "utf-8")
-            os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _disk(path), replacing(path) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
 @contextlib.contextmanager
@@ -154,17 +149,12 @@ def _wav(path: Path, rate: int, kind: str = "WAV") -> Iterator[Writer]:
     """A writer of a 16-bit mono wav that says it is synthetic speech; whole under its name, or not there."""
     import soundfile
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         with _disk(path):
             file = soundfile.SoundFile(temporary, "w", rate, 1, "PCM_16", format=kind)
         with file:
             file.comment = COMMENT  # before the samples, so that it stands before them in the file
             yield Writer(file, path, rate)
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

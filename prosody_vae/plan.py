@@ -17,7 +17,7 @@ from jaxtyping import Float
 from copycat_jax.errors import UserError
 from copycat_jax.text.lexicon import Lexicon, words_of
 from copycat_jax.text.phonemes import SIL_ID, to_ids
-from copycat_jax.text.phrasing import SENTENCE, WORD, word_breaks
+from copycat_jax.text.phrasing import word_breaks
 
 LONGEST_PHONEMES = 150
 RATE_RANGE = (0.25, 4.0)  # times the model's own speed
@@ -72,9 +72,7 @@ def cut(text: str, lexicon: Lexicon | None = None, longest: int = LONGEST_PHONEM
       UserError: the text is empty or holds nothing that can be spoken.
     """
     words = [word.variants[0] for word in words_of(text, lexicon)]
-    breaks = word_breaks(text, frozenset(lexicon.entries) if lexicon else frozenset())
-    if len(breaks) != len(words):  # a word was spelled out
-        breaks = [WORD] * (len(words) - 1) + [SENTENCE]
+    breaks = word_breaks(text, lexicon.entries if lexicon else (), len(words))
     pieces = []
     for start, stop in _spans([len(word) for word in words], breaks, longest):
         phonemes, follows = [SIL_ID], [0]

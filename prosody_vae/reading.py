@@ -15,6 +15,7 @@ A sentence without a word (a row of asterisks, emoji alone) is left out, and the
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -242,9 +243,8 @@ def open_table(space: str | Path | ProsodySpace | None) -> ProsodySpace:
 
 
 def home_speaker(space: ProsodySpace, known: Iterable[str]) -> str | None:
-    """The voice that most of the space was spoken in; None where the bundle does not know it."""
-    names = list(space.speakers)
-    spoken = max(set(names), key=names.count, default="")
+    """The voice that most of the space was spoken in, the first of equals; None where the bundle does not know it."""
+    spoken, _ = Counter(space.speakers).most_common(1)[0]
     return spoken if spoken in known else None
 
 

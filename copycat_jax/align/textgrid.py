@@ -4,7 +4,6 @@ Praat's text formats, long and short, hold the same sequence of free-standing nu
 decoration, so one reader serves both. Ours carry a third tier, "score", with the aligner's mean phone score per frame.
 """
 
-import contextlib
 import math
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from copycat_jax.errors import UserError
+from copycat_jax.files import replacing
 from copycat_jax.spec import Alignment, Interval
 from copycat_jax.text.phonemes import SIL, SPN, is_phone, is_vowel
 
@@ -64,14 +64,11 @@ def write_textgrid(path: str | os.PathLike, alignment: Alignment) -> None:
             quoted = label.replace('"', '""')
             lines += [f"        intervals [{i}]:", f"            xmin = {start:.6f}", f"            xmax = {stop:.6f}"]
             lines.append(f'            text = "{quoted}"')
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise UserError(f"cannot write the TextGrid: {error.strerror}", str(path)) from error
 
 

@@ -1,6 +1,5 @@
 """Recordings in and out: read, check, resample, trim, split, write; the one place that opens sound files."""
 
-import contextlib
 import os
 import struct
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from copycat_jax.errors import UserError
+from copycat_jax.files import replacing
 
 READABLE = "wav, flac, ogg (Vorbis or Opus) or mp3"
 COMMENT = "synthetic speech"
@@ -198,17 +198,12 @@ def write_wav(path: str | os.PathLike, samples: Float[np.ndarray, " N"], rate: i
     samples = np.asarray(samples)
     check_samples(samples, str(path))
     whole = np.clip(np.rint(samples.astype(np.float64) * _FULL_SCALE), -32768, 32767).astype(np.int16)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with soundfile.SoundFile(temporary, "w", rate, 1, "PCM_16", format="WAV") as file:
+        with replacing(path) as temporary, soundfile.SoundFile(temporary, "w", rate, 1, "PCM_16", format="WAV") as file:
             if comment:
                 file.comment = comment  # before the samples, so that it stands before them in the file
             file.write(whole)
-        os.replace(temporary, path)
     except (OSError, soundfile.LibsndfileError) as error:
         reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
         remedy = "Choose a folder that exists and is writable."
         raise UserError(f"cannot be written ({reason})", str(path), remedy) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)

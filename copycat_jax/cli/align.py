@@ -183,16 +183,14 @@ def _lexicon(path: str):
 
 
 def _write_report(path: Path, outcomes: list[Outcome]) -> None:
-    import os
-
     from copycat_jax.errors import UserError
+    from copycat_jax.files import replacing
 
     lines = ["id\tscore\tphones_per_s\tfailed\treason"]
     lines += [f"{o.id}\t{o.score:.3f}\t{o.phones_per_s:.2f}\t{int(o.failed)}\t{o.reason}" for o in outcomes]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"cannot be written: {error.strerror}", str(path), "Give another path with --report."

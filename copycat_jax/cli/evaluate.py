@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     from copycat_jax import console
     from copycat_jax.errors import UserError
     from copycat_jax.evaluate import judges, measure
+    from copycat_jax.files import replacing
 
     asked = [name for name in arguments.measures.split(",") if name]
     if not asked or set(asked) - set(judges.JUDGES):
@@ -73,9 +74,8 @@ def run(arguments: argparse.Namespace) -> int | None:
             by = [key for key in table[0] if key in (*keys, "group", "source_voice", "voice")]
             console.say(measure.format_table(table, by) + "\n")
     if arguments.out:
-        temporary = Path(f"{arguments.out}.{os.getpid()}")
-        temporary.write_text(json.dumps(tables | {"clips": scored, "measures": asked}, indent=1, default=str))
-        temporary.rename(arguments.out)
+        with replacing(arguments.out) as temporary:
+            temporary.write_text(json.dumps(tables | {"clips": scored, "measures": asked}, indent=1, default=str))
         console.say(f"wrote {arguments.out}")
     return 0
 

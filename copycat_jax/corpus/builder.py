@@ -33,6 +33,7 @@ from copycat_jax.corpus.readers import Raw, read_corpus
 from copycat_jax.corpus.record import ARRAYS, TEXTS, Utterance, check_utterance, text_key
 from copycat_jax.corpus.statistics import CORPUS_FILE, CorpusInfo, describe, write_description
 from copycat_jax.errors import UserError
+from copycat_jax.files import replacing
 from copycat_jax.spec import MelSpec
 
 BAD_FILE = "bad.tsv"
@@ -327,8 +328,6 @@ def _alive(pid: int) -> bool:
 
 def _write_bad(path: Path, bad: list[tuple[str, str, str, str]]) -> None:
     rows = [("id", "path", "kind", "reason"), *bad]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(
-        "".join("\t".join(" ".join(field.split()) for field in row) + "\n" for row in rows), encoding="utf-8"
-    )
-    temporary.rename(path)
+    content = "".join("\t".join(" ".join(field.split()) for field in row) + "\n" for row in rows)
+    with replacing(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")

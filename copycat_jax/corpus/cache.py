@@ -26,6 +26,7 @@ from copycat_jax.audio.pitch import TRACKERS
 from copycat_jax.corpus.readers import Raw
 from copycat_jax.corpus.record import ARRAYS, Utterance
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.files import replacing
 from copycat_jax.spec import HIFIGAN, Alignment, MelSpec
 from copycat_jax.text.phonemes import SIL, SIL_ID, to_ids
 
@@ -122,12 +123,8 @@ class Cache:
     @contextlib.contextmanager
     def _replacing(self, path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-        try:
+        with replacing(path) as temporary:
             yield temporary
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def read_cached(cache: Cache, key: str, utterance_id: str, speaker: str, text: str) -> Utterance:
@@ -222,12 +219,11 @@ def compute_features(raw: Raw, options: FeatureOptions, limits: Limits) -> dict[
 
 
 def _word_breaks(text: str, words: int, lexicon: str) -> list[int]:
-    """What follows each of the alignment's words; only where words end, if the text has another number of them."""
-    from copycat_jax.text.phrasing import SENTENCE, WORD, word_breaks
+    """What follows each of the alignment's words."""
+    from copycat_jax.text.phrasing import word_breaks
 
-    own = frozenset(_lexicon(lexicon, os.stat(lexicon).st_mtime_ns).entries) if lexicon else frozenset()
-    kinds = word_breaks(text, own)
-    return kinds if len(kinds) == words else [WORD] * (words - 1) + [SENTENCE] * min(words, 1)
+    own = _lexicon(lexicon, os.stat(lexicon).st_mtime_ns).entries if lexicon else ()
+    return word_breaks(text, own, words)
 
 
 def check_clipping(samples: Float[np.ndarray, " N"], where: str) -> None:

@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ import numpy as np
 from copycat_jax.audio.pitch import register_hz, spread_semitones
 from copycat_jax.corpus.record import Utterance, content_hash, text_hash
 from copycat_jax.errors import UserError
+from copycat_jax.files import replacing
 from copycat_jax.spec import MelSpec
 
 FORMAT = 2
@@ -129,13 +129,10 @@ def describe(
 def write_description(folder: str | Path, info: CorpusInfo, lengths: Lengths) -> None:
     """Writes both files into `folder`, each under a temporary name first; `corpus.json` comes last, as the mark."""
     folder = Path(folder)
-    temporary = folder / f".{LENGTHS_FILE}.{os.getpid()}"
-    with temporary.open("wb") as file:
+    with replacing(folder / LENGTHS_FILE) as temporary, temporary.open("wb") as file:
         np.savez(file, **lengths._asdict())
-    temporary.rename(folder / LENGTHS_FILE)
-    temporary = folder / f".{CORPUS_FILE}.{os.getpid()}"
-    temporary.write_text(json.dumps(info.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.rename(folder / CORPUS_FILE)
+    with replacing(folder / CORPUS_FILE) as temporary:
+        temporary.write_text(json.dumps(info.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_description(folder: str | Path) -> tuple[CorpusInfo, Lengths]:

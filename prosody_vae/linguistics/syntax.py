@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from copycat_jax import console
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.files import replacing
 from prosody_vae.linguistics.alignment import align_tree
 from prosody_vae.linguistics.document import check_sentence, words_of_sentence
 from prosody_vae.linguistics.trees import Tree, parse_brackets, to_brackets
@@ -207,11 +208,10 @@ class _Stored:
             return
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
         path = self.folder / f"{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
-        temporary = path.with_suffix(f".{os.getpid()}.part")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
-            temporary.replace(path)
+            with replacing(path) as temporary:
+                temporary.write_bytes(content)
         except OSError as error:
             console.warn(f"parses are not kept: {error.filename}: {error.strerror}")
             self.folder = None
