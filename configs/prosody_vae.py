@@ -24,7 +24,7 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
-from prosody_vae.model import SIZES
+from prosody_vae.tts.model import SIZES
 
 VARIANTS = ("tiny", "shipped", "base", "large")
 STEPS = {"tiny": 40, "shipped": 9_000, "base": 40_000, "large": 80_000}
@@ -35,7 +35,7 @@ def get_config(variant: str = "shipped") -> ConfigDict:
     size = dataclasses.replace(SIZES[variant], kl_anneal_steps=(0, 2 * steps // 15))
     return ConfigDict(
         {
-            "task": "prosody_vae.model:make_task",
+            "task": "prosody_vae.tts.model:make_task",
             "model": dataclasses.asdict(size),
             "data": {
                 "batch_size": 8 if tiny else 0,  # rows; 0 = fill batch_frames instead

@@ -21,16 +21,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from copycat_jax.align import aligner, durations, textgrid
-from copycat_jax.align.pieces import Piece, cut, join
+from copycat_jax.align.pieces import Segment, cut_segments, join_segments
 from copycat_jax.audio import mel as host_mel
 from copycat_jax.audio import pitch, signal
+from copycat_jax.bundle.bundle import Bundle, Speaker, read_bundle, shipped
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.export.bundle import Bundle, Speaker, read_bundle, shipped
-from copycat_jax.export.vocoder import Vocoder, open_vocoder
 from copycat_jax.models import copycat, speaker
 from copycat_jax.nn.spectrum import sharpen_mel
-from copycat_jax.spec import Alignment, MelSpec
 from copycat_jax.text.phonemes import to_ids
+from copycat_jax.types import Alignment, MelSpec
+from copycat_jax.vocoder.registry import Vocoder, open_vocoder
 
 LONGEST_S = 10.0  # of a piece: what the models were trained on
 RATIO_RANGE = (0.35, 3.0)  # of registers: beyond it an estimate is wrong, not a voice strange
@@ -53,7 +53,7 @@ class Source(NamedTuple):
     f0_hz: np.ndarray  # float32 [T], 0 = unvoiced
     register_hz: float
     vector: np.ndarray  # float32 [E]
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Segment, ...]
 
 
 # Of the model's mel before it is vocoded; on 48 development clips: voicing error 0.138 without, 0.115 with.
@@ -173,7 +173,7 @@ class Synthesizer:
             samples = self._resampled(audio, start, stop)
             mel = host_mel.extract_mel(samples, spec).astype(np.float32)
             symbols, frames = durations.frame_durations(given.phones, len(mel), hop_s)
-        pieces = cut(symbols, frames, given.words, hop_s, LONGEST_S)
+        pieces = cut_segments(symbols, frames, given.words, hop_s, LONGEST_S)
         f0_hz = self._f0(samples, len(mel))
         mels, f0s = [mel[p.start : p.stop] for p in pieces], [f0_hz]
         for reference in references:
@@ -253,7 +253,7 @@ class Synthesizer:
             inputs = (rows(mel), ratios, rows(phonemes), rows(frames), rows(mask), rows(source.vector), centroids)
             result = np.asarray(self._transfer(self._params["copycat"], *inputs, rng), np.float32)
             mels.append(result[:, : piece.stop - piece.start])
-        joined = join(mels, source.pieces, len(source.mel))
+        joined = join_segments(mels, source.pieces, len(source.mel))
         samples = self._vocode(joined, source.pieces, vocode)
         return [
             Transfer(
@@ -272,7 +272,7 @@ class Synthesizer:
             for i, name in enumerate(voices)
         ]
 
-    def _vocode(self, mel: np.ndarray, pieces: Sequence[Piece], vocode: Vocoder) -> np.ndarray:
+    def _vocode(self, mel: np.ndarray, pieces: Sequence[Segment], vocode: Vocoder) -> np.ndarray:
         """Samples [V, T * hop] of mels [V, T, M], piece by piece with a short crossfade inside the pauses."""
         hop, frames = self.spec.hop_samples, mel.shape[1]
         out = np.zeros((len(mel), frames * hop), np.float32)

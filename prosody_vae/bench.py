@@ -221,7 +221,7 @@ def open_peer(name: str, bank: Float[np.ndarray, "n D"], k: int) -> tuple[str, S
     return f"numpy {np.__version__}", search
 
 
-def compare(
+def compare_hits(
     ours: Int[np.ndarray, "q k"],
     theirs: Int[np.ndarray, "q k"],
     bank: Float[np.ndarray, "n D"],
@@ -304,7 +304,7 @@ def measure_topk(
         _, others = search(wanted)
         taken.append(time.perf_counter() - began)
     peer_s = statistics.median(taken)
-    agreement = compare(np.asarray(indices), np.asarray(others), wide, wanted)
+    agreement = compare_hits(np.asarray(indices), np.asarray(others), wide, wanted)
     return record | {
         "peer": label,
         "peer_dtype": "float32",
@@ -319,7 +319,7 @@ def measure_synth(
 ) -> dict[str, Any]:
     """Seconds of audio per second of computing, text to waveform, `batch` sentences at a time, embedding zero."""
     from copycat_jax.bench.throughput import measure_synthesis
-    from prosody_vae.synthesis import open_voice
+    from prosody_vae.tts.voice import open_voice
 
     voice = open_voice(bundle, vocoder)
     texts, embeddings = [text] * batch, np.zeros((batch, voice.latent), np.float32)
@@ -343,8 +343,8 @@ def measure_train(
     rates do not change speed.
     """
     from copycat_jax.bench.throughput import full_batch, measure_step
-    from prosody_vae.config import SIZES
-    from prosody_vae.model import make_task
+    from prosody_vae.tts.config import SIZES
+    from prosody_vae.tts.model import make_task
 
     if size not in SIZES:
         raise UserError(f"'{size}'", "--size", f"Choose one of {', '.join(SIZES)}.")

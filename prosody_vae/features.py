@@ -40,7 +40,7 @@ _WINDOW_S, _END_S, _BODY_S, _LEAST_S = 0.25, 0.1, 0.5, 0.03
 _SILENT_NEPERS = 3.5  # 30 dB
 
 
-def summarise(
+def prosodic_features(
     f0_hz: Float[np.ndarray, " T"],
     energy: Float[np.ndarray, " T"],
     phonemes: Int[np.ndarray, " P"],

@@ -10,7 +10,7 @@ from copycat_jax.align import pieces
 from copycat_jax.audio import signal
 from copycat_jax.cli.demo import CLIP
 from copycat_jax.errors import UserError
-from copycat_jax.spec import Alignment, Interval
+from copycat_jax.types import Alignment, Interval
 
 TEXT = (CLIP / "source.txt").read_text(encoding="utf-8")
 HOP_S = 256 / 22050
@@ -173,7 +173,7 @@ def test_pieces_cover_every_phone_once(seed):
     edges = np.concatenate([[0], np.cumsum(durations)])
     words = [Interval(edges[i] * HOP_S, edges[i + 3] * HOP_S, "w") for i in range(1, count - 4, 3)]
     longest_s = float(rng.uniform(1.5, 6.0))
-    cut = pieces.cut(symbols, durations, words, HOP_S, longest_s)
+    cut = pieces.cut_segments(symbols, durations, words, HOP_S, longest_s)
     covered = np.zeros(edges[-1], int)
     for piece in cut:
         covered[piece.start : piece.stop] += 1
@@ -187,18 +187,18 @@ def test_pieces_cover_every_phone_once(seed):
 def test_gaps_are_bridged_from_edge_to_edge():
     one, two = np.full((1, 3, 2), -1.0, np.float32), np.full((1, 2, 2), -4.0, np.float32)
     none = np.zeros(0, np.int32)
-    joined = pieces.join([one, two], [pieces.Piece(0, 3, 0, none), pieces.Piece(5, 7, 1, none)], 7)
+    joined = pieces.join_segments([one, two], [pieces.Segment(0, 3, 0, none), pieces.Segment(5, 7, 1, none)], 7)
     np.testing.assert_allclose(joined[0, :, 0], [-1, -1, -1, -2, -3, -4, -4], atol=1e-6)
 
 
 def test_load_says_when_nothing_ships(monkeypatch, tmp_path):
-    monkeypatch.setattr("copycat_jax.export.bundle.SHIPPED", tmp_path / "none")
+    monkeypatch.setattr("copycat_jax.bundle.bundle.SHIPPED", tmp_path / "none")
     with pytest.raises(UserError, match="no trained bundle"):
         synthesis.load()
 
 
 def test_the_shipped_bundle_if_there_is_one_is_small_and_reads():
-    from copycat_jax.export.bundle import SHIPPED, read_bundle
+    from copycat_jax.bundle.bundle import SHIPPED, read_bundle
 
     if not SHIPPED.is_dir():
         pytest.skip("this tree carries no trained bundle")

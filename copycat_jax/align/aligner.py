@@ -31,9 +31,9 @@ from jaxtyping import Float
 
 from copycat_jax.audio.signal import check_samples, resample
 from copycat_jax.errors import UserError
-from copycat_jax.spec import Alignment, Interval
 from copycat_jax.text.lexicon import Lexicon, Word, words_of
 from copycat_jax.text.phonemes import SIL, base
+from copycat_jax.types import Alignment, Interval
 
 SAMPLE_RATE = 16000
 FRAME_S = 0.01

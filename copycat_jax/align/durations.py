@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from copycat_jax.errors import UserError
-from copycat_jax.spec import Interval
 from copycat_jax.text.phonemes import SIL
+from copycat_jax.types import Interval
 
 
 def frame_durations(phones: Sequence[Interval], frames: int, hop_s: float) -> tuple[list[str], np.ndarray]:

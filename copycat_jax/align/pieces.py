@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from copycat_jax.spec import Interval
 from copycat_jax.text.phonemes import SIL
+from copycat_jax.types import Interval
 
 EDGE_S = 0.1
 
 
-class Piece(NamedTuple):
+class Segment(NamedTuple):
     """Frames [start, stop) of a recording, and the phones in them: `first` is the index of durations[0]'s phone."""
 
     start: int
@@ -26,9 +26,9 @@ class Piece(NamedTuple):
     durations: np.ndarray  # int32, their sum is stop - start
 
 
-def cut(
+def cut_segments(
     symbols: Sequence[str], durations: np.ndarray, words: Sequence[Interval], hop_s: float, longest_s: float
-) -> tuple[Piece, ...]:
+) -> tuple[Segment, ...]:
     """Cuts a recording into pieces of at most `longest_s` seconds.
 
     A cut falls into the longest pause of the latter half of what may still be taken, failing that into any pause,
@@ -55,7 +55,7 @@ def cut(
     return (*pieces, _piece(edges, start, int(edges[-1])))
 
 
-def join(mels: Sequence[np.ndarray], pieces: Sequence[Piece], frames: int) -> np.ndarray:
+def join_segments(mels: Sequence[np.ndarray], pieces: Sequence[Segment], frames: int) -> np.ndarray:
     """Puts results of pieces [V, stop - start, M] on one time axis, [V, frames, M], and bridges the gaps."""
     joined = np.zeros((mels[0].shape[0], frames, mels[0].shape[2]), np.float32)
     for i, (mel, piece) in enumerate(zip(mels, pieces, strict=True)):
@@ -91,8 +91,8 @@ def _next_cut(
     return last, last  # one phone longer than a piece
 
 
-def _piece(edges: np.ndarray, start: int, stop: int) -> Piece:
+def _piece(edges: np.ndarray, start: int, stop: int) -> Segment:
     first = int(np.searchsorted(edges, start, side="right")) - 1
     after = int(np.searchsorted(edges, stop, side="left"))
     bounds = np.clip(edges[first : after + 1], start, stop)
-    return Piece(start, stop, first, np.diff(bounds).astype(np.int32))
+    return Segment(start, stop, first, np.diff(bounds).astype(np.int32))

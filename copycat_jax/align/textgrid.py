@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing
-from copycat_jax.spec import Alignment, Interval
+from copycat_jax.files import replacing_file
 from copycat_jax.text.phonemes import SIL, SPN, is_phone, is_vowel
+from copycat_jax.types import Alignment, Interval
 
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\Z")
@@ -66,7 +66,7 @@ def write_textgrid(path: str | os.PathLike, alignment: Alignment) -> None:
             lines.append(f'            text = "{quoted}"')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
+        with replacing_file(path) as temporary:
             temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write the TextGrid: {error.strerror}", str(path)) from error

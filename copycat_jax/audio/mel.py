@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from copycat_jax.errors import UserError
 from copycat_jax.numba_cache import import_librosa
-from copycat_jax.spec import MelSpec
+from copycat_jax.types import MelSpec
 
 # Frames transformed at a time: bounds the memory that an hour of speech takes.
 _CHUNK = 4096

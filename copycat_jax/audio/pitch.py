@@ -9,7 +9,7 @@ from copycat_jax.audio.mel import frame_signal, window
 from copycat_jax.audio.signal import resample
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.numba_cache import filling_numba_cache, import_librosa
-from copycat_jax.spec import MelSpec
+from copycat_jax.types import MelSpec
 
 TRACKERS = ("pyin", "dio", "none")
 

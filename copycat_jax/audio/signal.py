@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing
+from copycat_jax.files import replacing_file
 
 READABLE = "wav, flac, ogg (Vorbis or Opus) or mp3"
 COMMENT = "synthetic speech"
@@ -199,7 +199,10 @@ def write_wav(path: str | os.PathLike, samples: Float[np.ndarray, " N"], rate: i
     check_samples(samples, str(path))
     whole = np.clip(np.rint(samples.astype(np.float64) * _FULL_SCALE), -32768, 32767).astype(np.int16)
     try:
-        with replacing(path) as temporary, soundfile.SoundFile(temporary, "w", rate, 1, "PCM_16", format="WAV") as file:
+        with (
+            replacing_file(path) as temporary,
+            soundfile.SoundFile(temporary, "w", rate, 1, "PCM_16", format="WAV") as file,
+        ):
             if comment:
                 file.comment = comment  # before the samples, so that it stands before them in the file
             file.write(whole)

@@ -1,9 +1,9 @@
-"""`copycat <verb>`: one small module per verb; see `copycat_jax.program`."""
+"""`copycat <verb>`: one small module per verb; see `copycat_jax.command_line`."""
 
 from collections.abc import Sequence
 
 from copycat_jax import __version__
-from copycat_jax.program import Program, run_program
+from copycat_jax.command_line import Program, run_program
 
 VERBS = {
     "demo": "hear it: one recording, three voices, a picture",

@@ -13,7 +13,7 @@ LONGEST_PHONE_S = 1.0
 LISTED = 20
 
 
-class Outcome(NamedTuple):
+class AlignOutcome(NamedTuple):
     """What became of one recording: its id, score and rate (NaN where it failed), and what is suspicious, or ""."""
 
     id: str
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     return 0
 
 
-def _align_all(jobs: list[tuple], workers: int) -> list[Outcome]:
+def _align_all(jobs: list[tuple], workers: int) -> list[AlignOutcome]:
     import concurrent.futures
     import multiprocessing
 
@@ -112,7 +112,7 @@ def _align_all(jobs: list[tuple], workers: int) -> list[Outcome]:
     return sorted(outcomes)
 
 
-def align_one(name: str, path: str, text: str | None, target: str, lexicon_path: str) -> Outcome:
+def align_one(name: str, path: str, text: str | None, target: str, lexicon_path: str) -> AlignOutcome:
     """Aligns one recording and writes its TextGrid, unless that is there already; a worker process's task."""
     import math
 
@@ -126,7 +126,7 @@ def align_one(name: str, path: str, text: str | None, target: str, lexicon_path:
             alignment = read_textgrid(target)
             if all(phone.label == "SIL" for phone in alignment.phones):
                 raise UserError("nothing is spoken in it", target)
-            return Outcome(name, alignment.score, phone_rate(alignment), suspicion(alignment), False, True)
+            return AlignOutcome(name, alignment.score, phone_rate(alignment), suspicion(alignment), False, True)
         except UserError:
             pass  # not one of ours, or damaged: made anew
     try:
@@ -134,8 +134,8 @@ def align_one(name: str, path: str, text: str | None, target: str, lexicon_path:
         alignment = align_text(samples, rate, text or _text_beside(Path(path)), _lexicon(lexicon_path))
         write_textgrid(target, alignment)
     except UserError as error:
-        return Outcome(name, math.nan, math.nan, str(error), True, False)
-    return Outcome(name, alignment.score, phone_rate(alignment), suspicion(alignment), False, False)
+        return AlignOutcome(name, math.nan, math.nan, str(error), True, False)
+    return AlignOutcome(name, alignment.score, phone_rate(alignment), suspicion(alignment), False, False)
 
 
 def phone_rate(alignment) -> float:
@@ -182,14 +182,14 @@ def _lexicon(path: str):
     return read_lexicon(path) if path else None
 
 
-def _write_report(path: Path, outcomes: list[Outcome]) -> None:
+def _write_report(path: Path, outcomes: list[AlignOutcome]) -> None:
     from copycat_jax.errors import UserError
-    from copycat_jax.files import replacing
+    from copycat_jax.files import replacing_file
 
     lines = ["id\tscore\tphones_per_s\tfailed\treason"]
     lines += [f"{o.id}\t{o.score:.3f}\t{o.phones_per_s:.2f}\t{int(o.failed)}\t{o.reason}" for o in outcomes]
     try:
-        with replacing(path) as temporary:
+        with replacing_file(path) as temporary:
             temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(

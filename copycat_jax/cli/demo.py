@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     with console.progress_bar("demo", total=5, unit="step") as bar:
         bar.set_postfix_str("loading")
         from copycat_jax.audio.signal import write_wav
-        from copycat_jax.picture import transfer_figure, write_png
+        from copycat_jax.plots import transfer_figure, write_png
         from copycat_jax.synthesis import load
 
         synthesizer = load(arguments.bundle)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
-from copycat_jax.spec import MelSpec
+from copycat_jax.types import MelSpec
 
 
 class Classifier(NamedTuple):
@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int | None:
     """Embeds the corpus and writes the vectors beside its shards."""
     from copycat_jax.cli.outputs import check_folder
-    from copycat_jax.corpus.statistics import VECTORS_FILE
-    from copycat_jax.data.pipeline import open_corpus, write_vectors
+    from copycat_jax.corpus.description import VECTORS_FILE
+    from copycat_jax.data.batches import open_corpus, write_vectors
 
     if arguments.batch < 1:
         raise UserError(f"{arguments.batch}", "--batch", "Give a positive number.")
@@ -54,15 +54,15 @@ def embed_corpus(corpus: Any, classifier: Classifier, batch: int):
     import jax
     import numpy as np
 
-    from copycat_jax.data.pipeline import make_evaluation
-    from copycat_jax.data.plan import make_plan
+    from copycat_jax.data.batches import make_evaluation
+    from copycat_jax.data.plan import make_batch_plan
     from copycat_jax.models.speaker import SpeakerConfig, embed
 
     config = SpeakerConfig.from_dict(classifier.fields)
     apply = jax.jit(lambda params, mel, mask: embed(params, config, mel, mask))
     params = jax.device_put(classifier.params)
     buckets = 1 + min(5, len(corpus) // (8 * batch))  # each is compiled for: few where there is little to embed
-    plan = make_plan(corpus.lengths, corpus.phones, batch_size=batch, buckets=buckets)
+    plan = make_batch_plan(corpus.lengths, corpus.phones, batch_size=batch, buckets=buckets)
     vectors = np.zeros((len(corpus), config.embedding), np.float32)
     for make in console.progress(make_evaluation(corpus, plan), "speaker vectors", unit="batch"):
         rows, counts = make()
@@ -80,7 +80,7 @@ def read_classifier(path: str | Path) -> Classifier:
     """
     path = Path(path)
     if (path / "manifest.json").is_file():
-        from copycat_jax.export.bundle import read_bundle
+        from copycat_jax.bundle.bundle import read_bundle
 
         bundle = read_bundle(path)
         if "speaker" not in bundle.params:

@@ -1,7 +1,7 @@
 """Measures transfers against the truth or the source: melody (swift-f0), voice (GE2E), words (Whisper).
 
 RESULTS is a manifest of JSON lines: result, voice, and as far as they exist source, source_voice, truth, offset_s,
-text, set, system, group, sentence (copycat_jax/evaluate/measure.py says what each means). Judges that are not installed
+text, set, system, group, sentence (copycat_jax/evaluate/report.py says what each means). Judges that are not installed
 are named and left out.
 """
 
@@ -29,16 +29,16 @@ def run(arguments: argparse.Namespace) -> int | None:
 
     from copycat_jax import console
     from copycat_jax.errors import UserError
-    from copycat_jax.evaluate import judges, measure
-    from copycat_jax.files import replacing
+    from copycat_jax.evaluate import judges, report
+    from copycat_jax.files import replacing_file
 
     asked = [name for name in arguments.measures.split(",") if name]
     if not asked or set(asked) - set(judges.JUDGES):
         raise UserError(f"unknown measures '{arguments.measures}'", "--measures", f"Known: {', '.join(judges.JUDGES)}.")
     if arguments.jobs < 1:
         raise UserError(f"{arguments.jobs} processes", "--jobs", "At least 1.")
-    rows = measure.read_rows(arguments.results, ("result", "voice"), arguments.root)
-    voices = measure.read_rows(arguments.voices, ("voice", "path"), arguments.root) if arguments.voices else []
+    rows = report.read_rows(arguments.results, ("result", "voice"), arguments.root)
+    voices = report.read_rows(arguments.voices, ("voice", "path"), arguments.root) if arguments.voices else []
     if arguments.truth:
         _add_truths(rows, Path(arguments.truth))
     if arguments.out and not os.access(Path(arguments.out).resolve().parent, os.W_OK):
@@ -54,27 +54,27 @@ def run(arguments: argparse.Namespace) -> int | None:
         asked = [name for name in asked if name != "voice"]
 
     memory = judges.Memory(arguments.cache)
-    todo = measure.questions(rows, voices, asked)
+    todo = report.questions(rows, voices, asked)
     pending = len({place for judge, path in todo if not (place := memory.place(judge, path)).is_file()})
     for path, failure in console.progress(
         judges.judge_all(todo, memory, arguments.jobs), "judging", total=pending, unit="clip"
     ):
         if failure:
             raise UserError(failure, path)
-    centroids = measure.voice_centroids(voices, memory) if "voice" in asked else {}
-    scored = [measure.score_row(row, memory, centroids, asked) for row in console.progress(rows, "scoring", len(rows))]
+    centroids = report.voice_centroids(voices, memory) if "voice" in asked else {}
+    scored = [report.score_row(row, memory, centroids, asked) for row in console.progress(rows, "scoring", len(rows))]
 
     keys = [key for key in ("system", "set") if any(key in row for row in rows)] or ["set"]
-    tables = {"by_set": measure.summarise(scored, keys, intervals=True)}
+    tables = {"by_set": report.make_table(scored, keys, intervals=True)}
     if any("group" in row for row in rows):
-        tables["by_group"] = measure.summarise(scored, [*keys, "group"])
-    tables["by_pair"] = measure.summarise(scored, [*keys, "source_voice", "voice"])
+        tables["by_group"] = report.make_table(scored, [*keys, "group"])
+    tables["by_pair"] = report.make_table(scored, [*keys, "source_voice", "voice"])
     for name, table in tables.items():
         if name != "by_pair" or arguments.pairs:
             by = [key for key in table[0] if key in (*keys, "group", "source_voice", "voice")]
-            console.say(measure.format_table(table, by) + "\n")
+            console.say(report.format_table(table, by) + "\n")
     if arguments.out:
-        with replacing(arguments.out) as temporary:
+        with replacing_file(arguments.out) as temporary:
             temporary.write_text(json.dumps(tables | {"clips": scored, "measures": asked}, indent=1, default=str))
         console.say(f"wrote {arguments.out}")
     return 0

@@ -42,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `copycat export`."""
-    from copycat_jax.export.bundle import check_replaceable, write_bundle
-    from copycat_jax.export.voices import make_card, make_speaker, read_registers, read_text
-    from copycat_jax.spec import MelSpec
+    from copycat_jax.bundle.bundle import check_replaceable, write_bundle
+    from copycat_jax.bundle.voices import make_card, make_speaker, read_registers, read_text
+    from copycat_jax.types import MelSpec
 
     check_folder(Path(arguments.out).absolute().parent)
     check_replaceable(arguments.out)
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         groups["speaker"], sections["speaker"], hashed = _classifier(arguments)
         if arguments.corpus is None:
             raise UserError("no --corpus", remedy="Give the built corpus with the voices.")
-        from copycat_jax.data.pipeline import open_corpus
+        from copycat_jax.data.batches import open_corpus
 
         corpus = open_corpus(arguments.corpus)
         if corpus.spec != spec:
@@ -97,7 +97,7 @@ def _classifier(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str
     if (arguments.speaker is None) == (arguments.speaker_run is None):
         raise UserError("a CopyCat bundle needs its speaker classifier", remedy="Give --speaker or --speaker-run.")
     if arguments.speaker is not None:
-        from copycat_jax.export.bundle import read_bundle
+        from copycat_jax.bundle.bundle import read_bundle
 
         bundle = read_bundle(arguments.speaker)  # every kind holds a classifier
         return bundle.params["speaker"], bundle.config["speaker"], bundle.fingerprint

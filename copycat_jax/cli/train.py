@@ -51,9 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
     import jax
 
     from copycat_jax import console
-    from copycat_jax.data.pipeline import open_prefetch
-    from copycat_jax.spec import MelSpec
+    from copycat_jax.data.batches import open_prefetch
     from copycat_jax.train.loop import fit
+    from copycat_jax.types import MelSpec
 
     own = config.get("inputs", "")
     if own and arguments.synthetic:
@@ -96,7 +96,7 @@ def corpus_inputs(path: str | None, config: dict[str, Any], process: int, proces
 
 
 def _open(path: str, config: dict[str, Any]):
-    from copycat_jax.data.pipeline import open_corpus
+    from copycat_jax.data.batches import open_corpus
     from copycat_jax.errors import UserError
 
     corpus = open_corpus(path)
@@ -113,9 +113,9 @@ def synthetic_corpus(config: dict[str, Any]):
     """A small generated corpus in memory, each speaker with a vector of its own."""
     import numpy as np
 
-    from copycat_jax.data.pipeline import memory_corpus
+    from copycat_jax.data.batches import memory_corpus
     from copycat_jax.data.synthetic import synthetic_utterances
-    from copycat_jax.spec import HIFIGAN
+    from copycat_jax.types import HIFIGAN
 
     longest = min(3.0, config["data"]["max_seconds"])
     utterances = synthetic_utterances(
@@ -150,8 +150,8 @@ def make_inputs(
     """
     import numpy as np
 
-    from copycat_jax.data.pipeline import make_batches, make_evaluation
-    from copycat_jax.data.plan import held_out, make_plan, rows_of
+    from copycat_jax.data.batches import make_batches, make_evaluation
+    from copycat_jax.data.plan import held_out, make_batch_plan, rows_of
     from copycat_jax.errors import UserError
 
     data, seed = config["data"], config["train"]["seed"]
@@ -171,7 +171,7 @@ def make_inputs(
         "rows_multiple": data["rows_multiple"],
     }
     sizes |= {"batch_size": data["batch_size"]} if data["batch_size"] else {"batch_frames": data["batch_frames"]}
-    plan = make_plan(
+    plan = make_batch_plan(
         corpus.lengths,
         corpus.phones,
         indices=chosen,
@@ -183,7 +183,7 @@ def make_inputs(
     batches = make_batches(corpus, plan, seed, process, processes, embedding=width)
     if not out.any() or not config["train"]["eval_every"]:
         return batches, None, plan
-    evaluation_plan = make_plan(
+    evaluation_plan = make_batch_plan(
         corpus.lengths, corpus.phones, indices=np.flatnonzero(out), **{**sizes, "buckets": min(4, data["buckets"])}
     )
     makers = make_evaluation(corpus, evaluation_plan, pool=chosen, embedding=width)
@@ -204,7 +204,7 @@ def make_render(task: Any, spec: Any, batches: Callable[[int], Any]) -> Callable
         import numpy as np
 
         from copycat_jax.audio.pitch import track_f0
-        from copycat_jax.picture import training_figure
+        from copycat_jax.plots import training_figure
         from copycat_jax.vocoder.griffin_lim import griffin_lim
 
         row = Batch(*(np.asarray(x)[:1] for x in batches(0)))

@@ -79,12 +79,12 @@ def run(arguments: argparse.Namespace) -> int | None:
         result = _convert(synthesizer, prepared, arguments.voice, arguments)
         picture = None
         if plot:
-            from copycat_jax.picture import transfer_figure
+            from copycat_jax.plots import transfer_figure
 
             picture = transfer_figure(result, synthesizer.spec, " ".join((text or "").split()))
         write_result(out, result)
         if plot and picture is not None:
-            from copycat_jax.picture import write_png
+            from copycat_jax.plots import write_png
 
             write_png(plot, picture)
         bar.update()
@@ -101,7 +101,7 @@ def _check_voice(synthesizer: "Synthesizer", name: str, bundle: str | None) -> N
     """Raises UserError unless the bundle speaks as `name`; says so where the bundle that ships does."""
     if name in synthesizer.voices:
         return
-    from copycat_jax.export import bundle as bundles
+    from copycat_jax.bundle import bundle as bundles
 
     if bundle is not None and bundles.SHIPPED.is_dir() and name in bundles.read_speakers(bundles.SHIPPED):
         voices = ", ".join(synthesizer.voices)

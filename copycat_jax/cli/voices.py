@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `copycat voices`."""
-    from copycat_jax.export.bundle import read_speakers, shipped
+    from copycat_jax.bundle.bundle import read_speakers, shipped
 
     speakers = read_speakers(shipped() if arguments.bundle is None else arguments.bundle)
     rows = {

@@ -24,11 +24,11 @@ from jaxtyping import Float
 
 from copycat_jax.audio.pitch import TRACKERS
 from copycat_jax.corpus.readers import Raw
-from copycat_jax.corpus.record import ARRAYS, Utterance
+from copycat_jax.corpus.utterance import ARRAYS, Utterance
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.files import replacing
-from copycat_jax.spec import HIFIGAN, Alignment, MelSpec
+from copycat_jax.files import replacing_file
 from copycat_jax.text.phonemes import SIL, SIL_ID, to_ids
+from copycat_jax.types import HIFIGAN, Alignment, MelSpec
 
 FEATURE_VERSION = 2  # count up whenever the same input would give other features
 CLIPPED_SHARE = 1e-3  # of the samples in flat or full-scale runs of three or more
@@ -65,7 +65,7 @@ class Limits(NamedTuple):
     max_s: float = 10.0
 
 
-class Outcome(NamedTuple):
+class CacheOutcome(NamedTuple):
     """What became of one raw utterance: "computed", "cached", "bad" or "length" (outside the limits)."""
 
     status: str
@@ -123,7 +123,7 @@ class Cache:
     @contextlib.contextmanager
     def _replacing(self, path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
+        with replacing_file(path) as temporary:
             yield temporary
 
 
@@ -153,7 +153,7 @@ def check_options(options: FeatureOptions) -> None:
         read_lexicon(options.lexicon)
 
 
-def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> Outcome:
+def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> CacheOutcome:
     """Makes sure that the features of `raw` are in the cache, or says why they cannot be."""
     key = ""
     try:
@@ -163,17 +163,17 @@ def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> 
         frames = cache.frames(key)
         if frames is not None:
             _check_limits(frames / options.spec.frame_rate_hz, limits)
-            return Outcome("cached", key)
+            return CacheOutcome("cached", key)
         if (reason := cache.reason(key)) is not None:
-            return Outcome("bad", key, reason)
+            return CacheOutcome("bad", key, reason)
         cache.store(key, compute_features(raw, options, limits))
-        return Outcome("computed", key)
+        return CacheOutcome("computed", key)
     except _OutsideLimits as error:
-        return Outcome("length", key, str(error))
+        return CacheOutcome("length", key, str(error))
     except UserError as error:
         if key:
             cache.store_reason(key, str(error))
-        return Outcome("bad", key, str(error))
+        return CacheOutcome("bad", key, str(error))
 
 
 def compute_features(raw: Raw, options: FeatureOptions, limits: Limits) -> dict[str, np.ndarray]:
@@ -245,7 +245,7 @@ def check_clipping(samples: Float[np.ndarray, " N"], where: str) -> None:
 
 def process_all(
     raws: Sequence[Raw], options: FeatureOptions, limits: Limits, cache: Cache, workers: int
-) -> Generator[tuple[Raw, Outcome], None, None]:
+) -> Generator[tuple[Raw, CacheOutcome], None, None]:
     """Runs `process` over `raws`, in order, in `workers` processes (0 or 1: in this one).
 
     Raises:

@@ -92,7 +92,7 @@ class BatchPlan:
         return tuple((bucket.rows, bucket.frames, bucket.phones) for bucket in self.buckets)
 
 
-def make_plan(
+def make_batch_plan(
     lengths: Int[np.ndarray, " n"],
     phones: Int[np.ndarray, " n"],
     *,

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
 from copycat_jax.batch import Batch
-from copycat_jax.corpus.record import Utterance
-from copycat_jax.spec import HIFIGAN, Alignment, Interval, MelSpec
+from copycat_jax.corpus.utterance import Utterance
 from copycat_jax.text.phonemes import CONSONANTS, SIL, VOWELS, base, is_vowel, to_ids, to_symbols
 from copycat_jax.text.phrasing import SENTENCE, WORD
+from copycat_jax.types import HIFIGAN, Alignment, Interval, MelSpec
 
 # First three formants of a man's vowels, Hz: monophthongs after Peterson and Barney (1952), diphthongs by their onset.
 _FORMANTS = {
@@ -30,7 +30,7 @@ _BANDWIDTHS = np.array([90.0, 120.0, 180.0])
 _NOISE_HZ = dict(zip(CONSONANTS, np.linspace(900.0, 6500.0, len(CONSONANTS)), strict=True))
 
 
-class Voice(NamedTuple):
+class SyntheticVoice(NamedTuple):
     """A synthetic speaker: geometric mean of F0, size of the melody, scale of the formants."""
 
     name: str
@@ -47,11 +47,11 @@ class Score(NamedTuple):
     f0_hz: np.ndarray  # float64 [T]
 
 
-def synthetic_voices(count: int) -> list[Voice]:
+def synthetic_voices(count: int) -> list[SyntheticVoice]:
     """`count` voices, low and large to high and small, each unlike the others in register and formants."""
     where = [0.5] if count == 1 else np.linspace(0.0, 1.0, count)
     return [
-        Voice(f"synthetic{i:02d}", 95.0 * 2 ** (1.2 * x), 2.0 + 2.0 * ((i * 7) % 3), 0.95 + 0.25 * x)
+        SyntheticVoice(f"synthetic{i:02d}", 95.0 * 2 ** (1.2 * x), 2.0 + 2.0 * ((i * 7) % 3), 0.95 + 0.25 * x)
         for i, x in enumerate(where)
     ]
 
@@ -141,7 +141,7 @@ def synthetic_batch(
     )
 
 
-def make_score(rng: np.random.Generator, voice: Voice, phones: int, frames: int) -> Score:
+def make_score(rng: np.random.Generator, voice: SyntheticVoice, phones: int, frames: int) -> Score:
     """A random text of `phones` phonemes over `frames` frames with a melody; silence at both ends."""
     symbols = []
     for i in range(phones):
@@ -184,7 +184,7 @@ def word_ends(symbols: Sequence[str]) -> Int32[np.ndarray, " P"]:
     return breaks
 
 
-def mel_of(score: Score, voice: Voice, spec: MelSpec, rng: np.random.Generator) -> Float32[np.ndarray, "T M"]:
+def mel_of(score: Score, voice: SyntheticVoice, spec: MelSpec, rng: np.random.Generator) -> Float32[np.ndarray, "T M"]:
     """A log-mel as the score would have: formants, harmonics where the bins resolve them, noise; no audio is made."""
     top = 2595.0 * np.log10(1.0 + spec.fmax_hz / 700.0)
     bins_hz = 700.0 * (10.0 ** (np.linspace(0.02, 1.0, spec.mel_bins) * top / 2595.0) - 1.0)
@@ -197,7 +197,9 @@ def mel_of(score: Score, voice: Voice, spec: MelSpec, rng: np.random.Generator) 
     return np.maximum(mel, np.log(spec.floor)).astype(np.float32)
 
 
-def render(score: Score, voice: Voice, spec: MelSpec, rng: np.random.Generator) -> Float32[np.ndarray, " N"]:
+def render_score(
+    score: Score, voice: SyntheticVoice, spec: MelSpec, rng: np.random.Generator
+) -> Float32[np.ndarray, " N"]:
     """The score as audio at the spec's rate: N = frames x hop, peak below 0.6."""
     hop, rate = spec.hop_samples, spec.sample_rate
     samples = len(score.f0_hz) * hop
@@ -233,7 +235,7 @@ def _utterance(index: int, spec: MelSpec, seed: int, speakers: int, seconds: tup
     voice = synthetic_voices(speakers)[index % speakers]
     frames = max(8, round(rng.uniform(*seconds) * spec.frame_rate_hz))
     score = make_score(rng, voice, max(1, round(frames / spec.frame_rate_hz * 10)), frames)
-    samples = render(score, voice, spec, rng)
+    samples = render_score(score, voice, spec, rng)
     utterance = Utterance(
         id=f"synthetic-{seed}-{index:05d}",
         speaker=voice.name,
@@ -248,7 +250,9 @@ def _utterance(index: int, spec: MelSpec, seed: int, speakers: int, seconds: tup
     return utterance, samples
 
 
-def _envelope(symbol: str, voice: Voice, frequencies_hz: Float64[np.ndarray, " F"]) -> Float64[np.ndarray, " F"]:
+def _envelope(
+    symbol: str, voice: SyntheticVoice, frequencies_hz: Float64[np.ndarray, " F"]
+) -> Float64[np.ndarray, " F"]:
     """Magnitude of the sound of `symbol` at the frequencies: resonances for a vowel, a hump for a consonant."""
     if symbol == SIL:
         return np.full(len(frequencies_hz), 1e-5)
@@ -261,7 +265,9 @@ def _envelope(symbol: str, voice: Voice, frequencies_hz: Float64[np.ndarray, " F
     return 1e-3 + 0.1 * hump + 0.3 * murmur
 
 
-def _noise(rng: np.random.Generator, symbol: str, voice: Voice, length: int, rate: int) -> Float64[np.ndarray, " N"]:
+def _noise(
+    rng: np.random.Generator, symbol: str, voice: SyntheticVoice, length: int, rate: int
+) -> Float64[np.ndarray, " N"]:
     """Noise of unit RMS shaped like a consonant, faded in and out over 5 ms."""
     spectrum = np.fft.rfft(rng.standard_normal(length))
     hump = (np.fft.rfftfreq(length, 1.0 / rate) - _NOISE_HZ[symbol] * voice.formant_scale) / 900.0

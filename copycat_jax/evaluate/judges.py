@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing
+from copycat_jax.files import replacing_file
 
 INSTALL = {
     "swift_f0": "pip install 'copycat-jax[eval]'",
@@ -132,7 +132,7 @@ def whisper_folder() -> Path:
         cached.mkdir(parents=True, exist_ok=True)
         for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
             (cached / name).write_bytes((parts[0] / name).read_bytes())
-        with replacing(cached / "model.bin") as temporary, temporary.open("wb") as out:
+        with replacing_file(cached / "model.bin") as temporary, temporary.open("wb") as out:
             for folder, suffix in zip(parts, ("part1", "part2"), strict=True):
                 out.write((folder / f"model.bin.{suffix}").read_bytes())
     return cached
@@ -218,7 +218,7 @@ def judge_file(judge: str, path: Path, place: Path) -> None:
         said = [round(float(v), 7) for v in embed_voice(audio.samples, audio.sample_rate)]
     else:
         said = transcribe(audio.samples, audio.sample_rate)
-    with replacing(place) as temporary:
+    with replacing_file(place) as temporary:
         temporary.write_text(json.dumps(said))
 
 

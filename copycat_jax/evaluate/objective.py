@@ -44,7 +44,7 @@ class TransferScores(NamedTuple):
     frames: int
 
 
-# How clips become one figure (see `measure.FIGURES`): means, but medians where a few clips would decide the mean.
+# How clips become one figure (see `report.FIGURES`): means, but medians where a few clips would decide the mean.
 AGGREGATES = {
     "correlation": np.nanmean,
     "gross": np.nanmean,
@@ -174,7 +174,7 @@ def energy_correlation(result: Float[np.ndarray, "N"], reference: Float[np.ndarr
     return _correlation(*levels)
 
 
-def summarise(scores: Sequence[TransferScores]) -> dict[str, float]:
+def summarise_scores(scores: Sequence[TransferScores]) -> dict[str, float]:
     """One figure per metric over clips: means, and medians for register and spread; `clips` and `unscored` count them.
 
     A clip that could not be scored (NaN) is left out of a metric and counted in `unscored`, so that a system cannot

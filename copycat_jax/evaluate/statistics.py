@@ -11,7 +11,7 @@ from copycat_jax.errors import UserError
 Sample: TypeAlias = Float[np.ndarray, "N"]
 
 
-class Interval(NamedTuple):
+class Estimate(NamedTuple):
     """An estimate with the bounds of its confidence interval."""
 
     value: float
@@ -26,7 +26,7 @@ def bootstrap_interval(
     level: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
-) -> Interval:
+) -> Estimate:
     """Percentile bootstrap interval of a statistic; NaN values are left out.
 
     Args:
@@ -45,7 +45,7 @@ def bootstrap_interval(
     names = np.arange(len(values)) if clusters is None else np.asarray(clusters)
     values, names = values[keep], names[keep]
     if not len(values):
-        return Interval(np.nan, np.nan, np.nan)
+        return Estimate(np.nan, np.nan, np.nan)
     parts = [values[names == name] for name in dict.fromkeys(names.tolist())]
     rng = np.random.default_rng(seed)
     if all(len(p) == 1 for p in parts):
@@ -54,7 +54,7 @@ def bootstrap_interval(
         picks = rng.integers(0, len(parts), (draws, len(parts)))
         figures = np.array([statistic(np.concatenate([parts[i] for i in row])) for row in picks])
     low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(statistic(values)), float(low), float(high))
+    return Estimate(float(statistic(values)), float(low), float(high))
 
 
 class PairedT(NamedTuple):

@@ -26,14 +26,14 @@ from copycat_jax.modules.phoneme_encoder import PhonemeEncoder
 from copycat_jax.modules.reference_encoder import ReferenceEncoder
 from copycat_jax.nn import gaussian
 from copycat_jax.nn.conv import NORMS
-from copycat_jax.nn.initial import initialise
+from copycat_jax.nn.initializers import initialise
 from copycat_jax.nn.masks import zero_padding
 from copycat_jax.nn.recurrent import IMPLEMENTATIONS
 from copycat_jax.nn.regulate import kept_frames, temporal_bottleneck
-from copycat_jax.nn.scale import from_network, to_length, to_network
+from copycat_jax.nn.scale import from_network, rms_normalize, to_network
 from copycat_jax.nn.spectrum import stretch_mel
-from copycat_jax.spec import MelSpec
 from copycat_jax.task import Task, Term, Terms
+from copycat_jax.types import MelSpec
 
 Params = Any
 
@@ -126,15 +126,22 @@ class CopyCat(nn.Module):
 
     def setup(self):  # noqa: D102
         c = self.config
-        dtype, rest = jnp.dtype(c.compute_dtype), c.recurrence
+        runtime: dict[str, Any] = {"dtype": jnp.dtype(c.compute_dtype), "recurrence": c.recurrence}
         self.phoneme_encoder = PhonemeEncoder(  # 2.2.1
-            c.phonemes, c.width, c.states, c.kernel, c.phoneme_dropout, dtype, rest
+            phonemes=c.phonemes, width=c.width, states=c.states, kernel=c.kernel, dropout=c.phoneme_dropout, **runtime
         )
-        norm = "instance" if c.instance_norm else "none"
-        self.reference_encoder = ReferenceEncoder(c.latent, c.width, c.kernel, norm, dtype, rest)  # 2.2.2
-        self.decoder = Decoder(c.mel_bins, c.width, c.states, c.kernel, c.decoder_norm, dtype, rest)  # 2.2.3
+        self.reference_encoder = ReferenceEncoder(  # 2.2.2
+            latent=c.latent,
+            width=c.width,
+            kernel=c.kernel,
+            norm="instance" if c.instance_norm else "none",
+            **runtime,
+        )
+        self.decoder = Decoder(  # 2.2.3
+            mel_bins=c.mel_bins, width=c.width, states=c.states, kernel=c.kernel, norm=c.decoder_norm, **runtime
+        )
 
-    def read(
+    def encode_phonemes(
         self,
         phonemes: Int[Array, "B P"],
         durations: Int[Array, "B P"],
@@ -143,10 +150,10 @@ class CopyCat(nn.Module):
         deterministic: bool = True,
     ) -> Float[Array, "B T D"]:
         """2.2.1: phonemes repeated by their durations, then encoded: Y."""
-        joined = to_length(speaker) if self.config.speaker_in_phoneme_encoder else None
+        joined = rms_normalize(speaker) if self.config.speaker_in_phoneme_encoder else None
         return self.phoneme_encoder(phonemes, durations, mask, joined, deterministic)
 
-    def posterior(
+    def encode_reference(
         self,
         mel: Float[Array, "B T M"],
         y: Float[Array, "B T D"],
@@ -154,14 +161,14 @@ class CopyCat(nn.Module):
         mask: Bool[Array, "B T"],
     ) -> tuple[Float[Array, "B T Z"], Float[Array, "B T Z"]]:
         """2.2.2: mean and log-variance of q(Z | X, Y, E_s) at every frame; `mel` in the network's units."""
-        return self.reference_encoder(mel, y, to_length(speaker), mask)
+        return self.reference_encoder(mel, y, rms_normalize(speaker), mask)
 
-    def speak(
+    def decode_mel(
         self, y: Float[Array, "B T D"], z: Float[Array, "B T Z"], speaker: Float[Array, "B E"], mask: Bool[Array, "B T"]
     ) -> Float[Array, "B T M"]:
         """2.2.2 to 2.2.3: temporal bottleneck, then the parallel decoder; mel in the network's units."""
         repeated = temporal_bottleneck(z, mask, self.config.tau)
-        return self.decoder(y, repeated, to_length(speaker), mask)
+        return self.decoder(y, repeated, rms_normalize(speaker), mask)
 
     def __call__(
         self,
@@ -174,14 +181,14 @@ class CopyCat(nn.Module):
         deterministic: bool = True,
     ) -> tuple[Float[Array, "B T M"], Float[Array, "B T Z"], Float[Array, "B T Z"]]:
         """2.4.1: reconstruction from a sample of the posterior (from its mean if deterministic), mean, log-variance."""
-        y = self.read(phonemes, durations, mask, source_vector, deterministic)
-        mean, log_variance = self.posterior(mel, y, source_vector, mask)
+        y = self.encode_phonemes(phonemes, durations, mask, source_vector, deterministic)
+        mean, log_variance = self.encode_reference(mel, y, source_vector, mask)
         z = mean
         if self.config.variational and not deterministic:
             z = gaussian.sample(self.make_rng("sample"), mean, log_variance)
         if self.config.speaker_in_phoneme_encoder:  # Y of the voice that speaks
-            y = self.read(phonemes, durations, mask, target_vector, deterministic)
-        return self.speak(y, z, target_vector, mask), mean, log_variance
+            y = self.encode_phonemes(phonemes, durations, mask, target_vector, deterministic)
+        return self.decode_mel(y, z, target_vector, mask), mean, log_variance
 
 
 # --- Inference: pure functions of the parameters under group "model".
@@ -199,8 +206,8 @@ def encode(
     """Posterior mean and log-variance of a log-mel reference (2.3: source X, source-aligned Y, source E_s)."""
 
     def run(model: CopyCat):
-        y = model.read(phonemes, durations, mask, source_vector)
-        return model.posterior(to_network(mel, mask), y, source_vector, mask)
+        y = model.encode_phonemes(phonemes, durations, mask, source_vector)
+        return model.encode_reference(to_network(mel, mask), y, source_vector, mask)
 
     return nn.apply(run, CopyCat(config))({"params": params})
 
@@ -217,7 +224,9 @@ def decode(
     """Log-mel of latents, before their bottleneck, in the target's voice (2.3: E is the target's centroid)."""
 
     def run(model: CopyCat):
-        return model.speak(model.read(phonemes, durations, mask, target_vector), latents, target_vector, mask)
+        return model.decode_mel(
+            model.encode_phonemes(phonemes, durations, mask, target_vector), latents, target_vector, mask
+        )
 
     return from_network(nn.apply(run, CopyCat(config))({"params": params}), mask)
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from copycat_jax.batch import Batch
-from copycat_jax.nn.initial import kernel_limit
+from copycat_jax.nn.initializers import kernel_limit
 
 
 def spectral_norm(matrix: Float[Array, "I O"], squarings: int = 6) -> Float[Array, ""]:

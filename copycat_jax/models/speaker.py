@@ -16,9 +16,9 @@ from jaxtyping import Array, Bool, Float, Int
 from copycat_jax import losses
 from copycat_jax.batch import Batch
 from copycat_jax.errors import UserError, refuse_unknown
-from copycat_jax.models.channel import ChannelConfig, random_channel
-from copycat_jax.modules.speaker_encoder import SpeakerEncoder
-from copycat_jax.nn.initial import initialise, kernel_limit
+from copycat_jax.modules.utterance_encoder import UtteranceEncoder
+from copycat_jax.nn.augmentation import ChannelConfig, random_channel
+from copycat_jax.nn.initializers import initialise, kernel_limit
 from copycat_jax.nn.masks import lengths_of
 from copycat_jax.nn.recurrent import IMPLEMENTATIONS
 from copycat_jax.nn.scale import to_network
@@ -115,11 +115,17 @@ class SpeakerClassifier(nn.Module):
 
     def setup(self):  # noqa: D102
         c = self.config
-        strides = tuple(zip(c.time_strides, c.bin_strides, strict=True))
-        self.encoder = SpeakerEncoder(
-            c.channels, strides, c.states, c.embedding, c.pooling, c.dropout, jnp.dtype(c.compute_dtype), c.recurrence
+        self.encoder = UtteranceEncoder(
+            channels=c.channels,
+            strides=tuple(zip(c.time_strides, c.bin_strides, strict=True)),
+            states=c.states,
+            embedding=c.embedding,
+            pooling=c.pooling,
+            dropout=c.dropout,
+            dtype=jnp.dtype(c.compute_dtype),
+            recurrence=c.recurrence,
         )
-        self.head = nn.Dense(c.speakers, c.head == "softmax", kernel_init=kernel_limit)
+        self.head = nn.Dense(c.speakers, use_bias=c.head == "softmax", kernel_init=kernel_limit)
 
     def vector(
         self, mel: Float[Array, "B T M"], mask: Bool[Array, "B T"], deterministic: bool = True

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from copycat_jax.nn.conv import ConvStack
-from copycat_jax.nn.initial import kernel_limit
+from copycat_jax.nn.initializers import kernel_limit
 from copycat_jax.nn.masks import zero_padding
 from copycat_jax.nn.recurrent import Recurrent
 from copycat_jax.nn.regulate import over_time

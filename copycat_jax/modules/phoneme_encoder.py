@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from copycat_jax.nn.conv import ConvStack
-from copycat_jax.nn.initial import embedding_limit
+from copycat_jax.nn.initializers import embedding_limit
 from copycat_jax.nn.recurrent import Recurrent
 from copycat_jax.nn.regulate import over_time, upsample
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from copycat_jax.nn.initial import kernel_limit
+from copycat_jax.nn.initializers import kernel_limit
 from copycat_jax.nn.masks import masked_mean, zero_padding
 
 NORMS = ("instance", "layer", "none")

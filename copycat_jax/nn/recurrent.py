@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from copycat_jax.nn.initial import batched_kernel_limit
+from copycat_jax.nn.initializers import batched_kernel_limit
 from copycat_jax.nn.masks import zero_padding
 
 Cell = Literal["gru", "lstm"]

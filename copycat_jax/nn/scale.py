@@ -17,7 +17,7 @@ def from_network(mel: Float[Array, "B T M"], mask: Bool[Array, "B T"]) -> Float[
     return zero_padding(mel * 2.0 - 5.0, mask)
 
 
-def to_length(vector: Float[Array, "B E"]) -> Float[Array, "B E"]:
+def rms_normalize(vector: Float[Array, "B E"]) -> Float[Array, "B E"]:
     """Scales a speaker vector to length sqrt(E): a centroid, shorter than what it averages, speaks as loudly."""
     square = jnp.square(vector.astype(jnp.float32)).mean(-1, keepdims=True)
     return vector * jax.lax.rsqrt(jnp.maximum(square, 1e-12))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from copycat_jax.numba_cache import import_librosa
-from copycat_jax.spec import MelSpec
+from copycat_jax.types import MelSpec
 
 
 @functools.lru_cache

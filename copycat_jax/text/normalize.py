@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Callable, Container
 from typing import NamedTuple
 
-from copycat_jax.text import measures
 from copycat_jax.text import numbers as n
+from copycat_jax.text import verbalize
 from copycat_jax.text.pronunciation import LETTERS, fold, is_known, possessive
 
 
@@ -236,13 +236,13 @@ def _romans(text: str) -> str:
 _RULES: tuple[Callable[[str], str], ...] = (
     _addresses,
     _latin,
-    measures.read_times,
-    measures.read_dates,
+    verbalize.read_times,
+    verbalize.read_dates,
     _titles,
     _initials,
     _romans,
-    measures.read_money,
-    measures.read_measures,
-    measures.read_numbers,
+    verbalize.read_money,
+    verbalize.read_measures,
+    verbalize.read_numbers,
     _single_letters,
 )

@@ -28,7 +28,7 @@ from copycat_jax.train.state import TrainState, smoothed_params
 from copycat_jax.train.step import NEVER, divide
 from copycat_jax.train.trainer import TrainConfig, Trainer, initial_state
 from copycat_jax.train.watch import CollapseWatch, StopSignal
-from copycat_jax.train.writer import Writer, write_run_page
+from copycat_jax.train.writer import MetricsWriter, write_run_page
 
 __all__ = ["TrainConfig", "Trainer", "fit"]
 
@@ -41,7 +41,7 @@ class _Run:
     def __init__(
         self,
         trainer: Trainer,
-        writer: Writer,
+        writer: MetricsWriter,
         checkpoints: Checkpoints,
         start: int,
         bar: Any,
@@ -214,7 +214,7 @@ def fit(
         state = checkpoints.restore(trainer.abstract, force) if resumed else initial_state(trainer)
         start = int(jax.device_get(state.step))
         with (
-            Writer(run_dir, start, first, tensorboard) as writer,
+            MetricsWriter(run_dir, start, first, tensorboard) as writer,
             StopSignal() as stop,
             console.progress_bar("train", total=trainer.train.steps, initial=start, unit="step") as bar,
             jax.set_mesh(trainer.mesh),

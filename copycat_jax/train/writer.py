@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing
+from copycat_jax.files import replacing_file
 
 METRICS = "metrics.jsonl"
 
@@ -32,7 +32,7 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
 def write_text(path: Path, text: str) -> None:
     """Writes `path` whole or not at all."""
-    with replacing(path) as temporary:
+    with replacing_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -41,7 +41,7 @@ def write_run_page(run_dir: str | Path, meta: dict[str, Any]) -> None:
     write_text(Path(run_dir) / "config.json", json.dumps(meta, indent=2, sort_keys=True, default=str) + "\n")
 
 
-class Writer:
+class MetricsWriter:
     """Where a run's numbers, pictures and sounds go; a context manager.
 
     Args:
@@ -69,7 +69,7 @@ class Writer:
 
             self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=start_step + 1 if start_step else None)
 
-    def __enter__(self) -> "Writer":
+    def __enter__(self) -> "MetricsWriter":
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from copycat_jax.nn.spectrum import istft, mel_filters, stft
-from copycat_jax.spec import MelSpec
+from copycat_jax.types import MelSpec
 
 MOMENTUM = 0.99  # Perraudin, Balazs, Søndergaard 2013
 _MAGNITUDE_STEPS = 30

@@ -107,7 +107,7 @@ def hifigan(params: dict[str, Any], mel: Float[Array, "B T M"], config: HifiganC
     """Makes a waveform of log-mels in the `hifigan` convention; N = T * 256 in every published size.
 
     Args:
-      params: {layer: {"kernel", "bias"}} of `export.torch_weights.hifigan_params` or `init`.
+      params: {layer: {"kernel", "bias"}} of `vocoder.torch_weights.hifigan_params` or `init`.
       mel: natural log-mels.
       config: the generator's sizes.
 

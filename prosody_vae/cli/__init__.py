@@ -1,9 +1,9 @@
-"""`prosody <verb>`: one small module per verb; see `copycat_jax.program`."""
+"""`prosody <verb>`: one small module per verb; see `copycat_jax.command_line`."""
 
 from collections.abc import Sequence
 
 from copycat_jax import __version__
-from copycat_jax.program import Program, run_program
+from copycat_jax.command_line import Program, run_program
 
 VERBS = {
     "demo": "hear it: three sentences, four ways of choosing how to say them",

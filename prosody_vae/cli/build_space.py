@@ -16,9 +16,9 @@ from copycat_jax.errors import UserError, nearest
 if TYPE_CHECKING:
     import numpy as np
 
-    from copycat_jax.data.pipeline import Corpus
+    from copycat_jax.data.batches import Corpus
     from prosody_vae.linguistics.syntax import Parser
-    from prosody_vae.space_builder import Encoder
+    from prosody_vae.space.build import Encoder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Builds the space and writes it; what is asked for is checked before any work starts."""
-    from copycat_jax.data.pipeline import open_corpus
-    from copycat_jax.export.bundle import read_bundle
+    from copycat_jax.bundle.bundle import read_bundle
+    from copycat_jax.data.batches import open_corpus
     from copycat_jax.train import distributed
-    from prosody_vae.space import check_space_folder, write_space
-    from prosody_vae.space_builder import KIND, build_space
+    from prosody_vae.space.build import KIND, build_space
+    from prosody_vae.space.table import check_space_folder, write_space
 
     if arguments.batch < 1:
         raise UserError(f"{arguments.batch}", "--batch", "Give a positive number.")

@@ -13,7 +13,7 @@ from copycat_jax.errors import UserError
 
 if TYPE_CHECKING:
     from prosody_vae.selection.selector import Selector
-    from prosody_vae.space import ProsodySpace
+    from prosody_vae.space.table import ProsodySpace
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,10 +38,10 @@ def run(arguments: argparse.Namespace) -> None:
     text = arguments.text if arguments.same_text is None else arguments.same_text
     with console.progress_bar("demo", total=4, unit="step") as bar:
         bar.set_postfix_str("loading")
-        from prosody_vae.demo import DEMO_SENTENCES, check_folder, open_recorded, speak_takes, write_demo
+        from prosody_vae.demo.takes import DEMO_SENTENCES, check_folder, open_recorded, speak_takes, write_demo
         from prosody_vae.linguistics.document import check_sentence
-        from prosody_vae.reading import home_speaker, open_table
-        from prosody_vae.synthesis import open_voice
+        from prosody_vae.reading.aloud import home_speaker, open_table
+        from prosody_vae.tts.voice import open_voice
 
         out = check_folder(arguments.out)
         if text is not None:

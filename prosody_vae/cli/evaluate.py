@@ -17,11 +17,11 @@ from copycat_jax import console
 from copycat_jax.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from copycat_jax.corpus.record import Utterance
-    from copycat_jax.export.bundle import Bundle
+    from copycat_jax.bundle.bundle import Bundle
+    from copycat_jax.corpus.utterance import Utterance
     from prosody_vae.evaluate.systems import Chosen
     from prosody_vae.selection.selector import Selector
-    from prosody_vae.space import ProsodySpace
+    from prosody_vae.space.table import ProsodySpace
 
 SHOWN = ("syntactic", "bert", "both", "learned", "best")  # rows of the picture of what was chosen
 
@@ -54,11 +54,11 @@ def run(arguments: argparse.Namespace) -> int | None:
     _check(arguments)
     import numpy as np
 
-    from copycat_jax.data.pipeline import open_corpus
-    from copycat_jax.export.bundle import read_bundle
+    from copycat_jax.bundle.bundle import read_bundle
+    from copycat_jax.data.batches import open_corpus
     from prosody_vae.evaluate import comparison, systems
     from prosody_vae.evaluate.labels import check_labels, read_labels
-    from prosody_vae.space import open_space, shipped_space
+    from prosody_vae.space.table import open_space, shipped_space
 
     bank_labels = read_labels(arguments.bank_labels) if arguments.bank_labels else {}
     test_labels = read_labels(arguments.test_labels) if arguments.test_labels else {}
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         console.warn(f"no {name}: {why}")
     own = None
     if bundle is not None:
-        from prosody_vae.space_builder import build_space
+        from prosody_vae.space.build import build_space
 
         own = np.asarray(build_space(bundle, corpus, indices=places).mean)
     chosen |= systems.references(bank, test, space.mean, own)
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         said = comparison.say_all(bundle, phones_of(utterances), chosen, voices)
     report = comparison.compare(bank, test, chosen, said, arguments.takes, arguments.draws)
     report = _facts(arguments, space, bank, test) | {"skipped": skipped} | report
-    console.say(comparison.render(report))
+    console.say(comparison.format_report(report))
     if arguments.length_rules:
         report["length_rules"] = _length_rules(next(iter(asked.values())), space, bank, test)
     _write(report, Path(arguments.out))
@@ -197,7 +197,7 @@ def _facts(arguments: argparse.Namespace, space: "ProsodySpace", bank: Any, test
 
 def _write(report: dict[str, Any], path: Path) -> None:
     from prosody_vae.evaluate.tables import plain
-    from prosody_vae.parts import write_json
+    from prosody_vae.reading.wav_parts import write_json
 
     write_json(path, plain(report))
     console.say(f"wrote {path}")
@@ -206,7 +206,7 @@ def _write(report: dict[str, Any], path: Path) -> None:
 def _draw(report: dict[str, Any], chosen: "dict[str, Chosen]", bank: Any, test: Any, folder: Path) -> None:
     from prosody_vae.evaluate.systems import in_order
     from prosody_vae.evaluate.tables import SHORT, label
-    from prosody_vae.picture import chosen_figure, interval_figure, write_png
+    from prosody_vae.plots import chosen_figure, interval_figure, write_png
 
     folder.mkdir(exist_ok=True)
     choice = report["choice"]["figures"]

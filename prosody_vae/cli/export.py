@@ -13,9 +13,9 @@ from copycat_jax import console
 from copycat_jax.errors import UserError
 
 if TYPE_CHECKING:
-    from copycat_jax.export.bundle import Speaker
+    from copycat_jax.bundle.bundle import Speaker
 
-TASK = "prosody_vae.model:make_task"
+TASK = "prosody_vae.tts.model:make_task"
 TITLE = "VAE text-to-speech of a prosody space"
 USE = "prosody build-space --bundle THIS_FOLDER --corpus DATA --out SPACE"
 
@@ -56,10 +56,10 @@ def _export_selector(arguments: argparse.Namespace) -> None:
 
 
 def _export_voice(arguments: argparse.Namespace) -> None:
-    from copycat_jax.data.pipeline import open_corpus
-    from copycat_jax.export.bundle import check_replaceable, write_bundle
-    from copycat_jax.export.voices import make_card, read_registers, read_text
-    from copycat_jax.spec import MelSpec
+    from copycat_jax.bundle.bundle import check_replaceable, write_bundle
+    from copycat_jax.bundle.voices import make_card, read_registers, read_text
+    from copycat_jax.data.batches import open_corpus
+    from copycat_jax.types import MelSpec
 
     check_replaceable(arguments.out)
     preface = read_text(arguments.card) if arguments.card else ""
@@ -83,7 +83,7 @@ def _export_voice(arguments: argparse.Namespace) -> None:
 def _restore(run_dir: str, ema: bool, step: int | None) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], int]:
     """(parameters, the model's fields, the run's configuration, step) of a run folder."""
     from copycat_jax.train.checkpoint import restore_params
-    from prosody_vae.model import VaeConfig
+    from prosody_vae.tts.model import VaeConfig
 
     params, config, found = restore_params(run_dir, ema=ema, step=step)
     if config.get("task") != TASK:
@@ -99,7 +99,7 @@ def _speakers(
     """The voices by name; a model that hears no speaker vector gets zeros where the corpus has none."""
     import numpy as np
 
-    from copycat_jax.export.voices import make_speaker
+    from copycat_jax.bundle.voices import make_speaker
 
     if not fields["speaker"] and corpus.speaker_vectors is None:
         zeros = np.zeros((len(corpus), fields["embedding"]), np.float32)

@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs `prosody read`."""
     from prosody_vae.linguistics.document import read_document
-    from prosody_vae.parts import check_wav
-    from prosody_vae.reading import ReadAloud
+    from prosody_vae.reading.aloud import ReadAloud
+    from prosody_vae.reading.wav_parts import check_wav
 
     out, document = check_wav(arguments.out), read_document(arguments.document)  # what is quickly refused comes first
     reader = ReadAloud(

@@ -115,7 +115,7 @@ def _facts(selector: "Selector", choice: "Choice", arguments: argparse.Namespace
         endless = np.isinf(shrink.temperature)  # JSON knows no infinity
         facts["shrink"] = shrink._replace(temperature=None if endless else shrink.temperature)._asdict()
     if choice.by == "both":
-        from prosody_vae.selection.score import variance_shares
+        from prosody_vae.selection.scores import variance_shares
 
         parts = {name: selector.similarity([choice.text], name) for name in ("syntactic", "bert")}
         facts["variance_shares"] = variance_shares(parts)

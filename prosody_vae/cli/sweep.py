@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from copycat_jax.errors import UserError
     from prosody_vae.linguistics.document import read_document
-    from prosody_vae.selection.path import check_lsw, shape_of, sweep
+    from prosody_vae.selection.continuity import check_lsw, shape_of, sweep
 
     for lsw in arguments.lsw:
         check_lsw(lsw)
@@ -78,11 +78,11 @@ def run(arguments: argparse.Namespace) -> None:
     }
     _print(facts)
     if arguments.json:
-        from prosody_vae.parts import write_json
+        from prosody_vae.reading.wav_parts import write_json
 
         write_json(Path(arguments.json), facts)
     if arguments.out:
-        from prosody_vae.picture import sweep_figure, write_png
+        from prosody_vae.plots import sweep_figure, write_png
 
         unit = "mean distances of two entries" if arguments.scaled else f"raw; two entries: {plane.scale:.2f}"
         write_png(arguments.out, sweep_figure(rows, f"{facts['book']}, by {arguments.by}", unit))

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from copycat_jax.corpus.record import Utterance, text_key
+from copycat_jax.bundle.bundle import Bundle
+from copycat_jax.corpus.utterance import Utterance, text_key
 from copycat_jax.errors import UserError
-from copycat_jax.export.bundle import Bundle
-from prosody_vae.evaluate import figures, speech, tables
+from prosody_vae.evaluate import intervals, speech, tables
 from prosody_vae.evaluate.labels import Label, with_features
 from prosody_vae.evaluate.measures import (
     PROSODY,
-    Bank,
+    LabelledBank,
     Scores,
     Test,
     bank_mean,
@@ -23,29 +23,29 @@ from prosody_vae.evaluate.measures import (
     score_prosody,
 )
 from prosody_vae.evaluate.systems import REFERENCES, Chosen, in_order
-from prosody_vae.features import summarise
+from prosody_vae.features import prosodic_features
 
 COMPARED = ("hit", "distance", "rise_hit")  # measures that get a table per category
 
 
-class Said(NamedTuple):
+class SaidFigures(NamedTuple):
     """What the model says with every system's embeddings."""
 
     features: dict[str, Float[np.ndarray, "q 4"]]  # system -> prosody of what is said; "steps" = the recording's phones
     errors: dict[str, list[dict[str, float]]]  # system -> `speech.phone_errors` of each sentence
 
 
-def make_bank(space: Any, labels: Mapping[str, Label]) -> Bank:
+def make_bank(space: Any, labels: Mapping[str, Label]) -> LabelledBank:
     """The bank of a space; entries without a row in `labels` have none."""
     found = [labels.get(name, Label()) for name in space.ids]
     prosody = prosody_of(with_features(space.ids, space.features, labels))
-    return Bank(tuple(space.ids), tuple(x.category for x in found), tuple(x.style for x in found), prosody)
+    return LabelledBank(tuple(space.ids), tuple(x.category for x in found), tuple(x.style for x in found), prosody)
 
 
 def make_test(utterances: Sequence[Utterance], frame_rate_hz: float, labels: Mapping[str, Label]) -> Test:
     """The test sentences with the prosody of their recordings; what has the same words is one sentence."""
     ids, texts = tuple(u.id for u in utterances), tuple(u.text for u in utterances)
-    rows = [summarise(u.f0_hz, u.energy, u.phonemes, u.durations, frame_rate_hz) for u in utterances]
+    rows = [prosodic_features(u.f0_hz, u.energy, u.phonemes, u.durations, frame_rate_hz) for u in utterances]
     prosody = prosody_of(with_features(ids, _columns(rows), labels))
     found = [labels.get(name, Label()) for name in ids]
     clusters = tuple(text_key(text) or name for name, text in zip(ids, texts, strict=True))
@@ -73,8 +73,8 @@ def unseen(space: Any, texts: Sequence[str]) -> np.ndarray:
 
 
 def say_all(
-    bundle: Bundle, phones: Sequence[speech.Phones], chosen: Mapping[str, Chosen], voices: Float[np.ndarray, "q E"]
-) -> Said:
+    bundle: Bundle, phones: Sequence[speech.PhoneTrack], chosen: Mapping[str, Chosen], voices: Float[np.ndarray, "q E"]
+) -> SaidFigures:
     """Predicts the prosody of every test sentence with every system's embedding, on the recording's own phones."""
     rate = bundle.spec.frame_rate_hz
     said = {"steps": _stack([speech.stepwise_features(p, rate) for p in phones])}
@@ -87,14 +87,14 @@ def say_all(
             speech.phone_errors(p, np.asarray(prosody.frames), np.asarray(prosody.log_f0))
             for p, prosody in zip(phones, predicted, strict=True)
         ]
-    return Said(said, errors)
+    return SaidFigures(said, errors)
 
 
 def compare(
-    bank: Bank,
+    bank: LabelledBank,
     test: Test,
     chosen: Mapping[str, Chosen],
-    said: Said | None = None,
+    said: SaidFigures | None = None,
     takes: bool = False,
     draws: int = 1000,
 ) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def another_take(test: Test) -> np.ndarray:
     )
 
 
-def take_ceiling(bank: Bank, test: Test, draws: int = 1000) -> dict[str, Any]:
+def take_ceiling(bank: LabelledBank, test: Test, draws: int = 1000) -> dict[str, Any]:
     """How well another take of a sentence by the same speaker predicts a take: no choice can be asked for more."""
     other = another_take(test)
     prosody = np.where((other >= 0)[:, None], test.prosody[other], np.nan)
@@ -147,10 +147,10 @@ def take_ceiling(bank: Bank, test: Test, draws: int = 1000) -> dict[str, Any]:
     kept = other >= 0
     sentences = {test.clusters[i] for i in np.flatnonzero(kept)}
     count = {"recordings": int(kept.sum()), "sentences": len(sentences)}
-    return count | {"figures": figures.summarise(scores, bank, test, draws)}
+    return count | {"figures": intervals.figures_of(scores, bank, test, draws)}
 
 
-def render(report: Mapping[str, Any]) -> str:
+def format_report(report: Mapping[str, Any]) -> str:
     """The report as Markdown."""
     parts = []
     if report.get("gate"):
@@ -187,7 +187,7 @@ def render(report: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _section(scores: dict[str, Scores], bank: Bank, test: Test, draws: int) -> dict[str, Any]:
+def _section(scores: dict[str, Scores], bank: LabelledBank, test: Test, draws: int) -> dict[str, Any]:
     scores = {name: scores[name] for name in in_order(list(scores))}
     per_category = {}
     if any(test.categories):
@@ -195,17 +195,17 @@ def _section(scores: dict[str, Scores], bank: Bank, test: Test, draws: int) -> d
             columns = {s: getattr(x, measure) for s, x in scores.items()}
             columns = {s: c for s, c in columns.items() if np.isfinite(c).any()}
             if columns:
-                per_category[measure] = {s: figures.by_category(c, test, draws) for s, c in columns.items()}
+                per_category[measure] = {s: intervals.by_category(c, test, draws) for s, c in columns.items()}
     negative = {s: -x.distance for s, x in scores.items()}
     bases = [b for b in ("centroid", "length") if b in scores]
     return {
-        "figures": {s: figures.summarise(x, bank, test, draws) for s, x in scores.items()},
+        "figures": {s: intervals.figures_of(x, bank, test, draws) for s, x in scores.items()},
         "by_category": per_category,
-        "t_tests": {base: figures.t_tests(negative, base, test) for base in bases},
+        "t_tests": {base: intervals.t_tests(negative, base, test) for base in bases},
     }
 
 
-def _sentences(scores: Mapping[str, Scores], bank: Bank, test: Test) -> list[dict[str, Any]]:
+def _sentences(scores: Mapping[str, Scores], bank: LabelledBank, test: Test) -> list[dict[str, Any]]:
     rows = []
     for i, name in enumerate(test.ids):
         row: dict[str, Any] = {

@@ -21,7 +21,7 @@ DEAD_ZONE_ST = 1.0  # a question whose true final movement is smaller neither ri
 QUESTIONS = frozenset(("wh", "or", "orq", "yn"))
 
 
-class Bank(NamedTuple):
+class LabelledBank(NamedTuple):
     """What may be chosen: n entries with their own recordings' prosody; labels are "" where there are none."""
 
     ids: tuple[str, ...]
@@ -120,7 +120,7 @@ def rise_hits(
     return np.where(moves, right.astype(np.float64), np.nan)
 
 
-def score_picks(system: str, picks: Int[np.ndarray, " q"], bank: Bank, test: Test) -> Scores:
+def score_picks(system: str, picks: Int[np.ndarray, " q"], bank: LabelledBank, test: Test) -> Scores:
     """Figures of a system that chose one entry of the bank for each sentence (-1: none, all NaN)."""
     picks = np.asarray(picks, np.int64)
     if picks.shape != (len(test.ids),) or (len(picks) and not -1 <= picks.min() <= picks.max() < len(bank.ids)):
@@ -134,7 +134,7 @@ def score_picks(system: str, picks: Int[np.ndarray, " q"], bank: Bank, test: Tes
     )
 
 
-def score_prosody(system: str, prosody: Float[np.ndarray, "q 4"], bank: Bank, test: Test) -> Scores:
+def score_prosody(system: str, prosody: Float[np.ndarray, "q 4"], bank: LabelledBank, test: Test) -> Scores:
     """Figures of a prosody that belongs to no entry: what a model says, or a mean. Hits are NaN."""
     scale, nan = scale_of(bank.prosody), np.full(len(test.ids), np.nan)
     said = np.isfinite(prosody).any(axis=1, keepdims=True)
@@ -146,7 +146,7 @@ def score_prosody(system: str, prosody: Float[np.ndarray, "q 4"], bank: Bank, te
     return Scores(system, picks, prosody, nan, nan, found, found - least, rises)
 
 
-def bank_mean(bank: Bank, test: Test) -> Float[np.ndarray, "q 4"]:
+def bank_mean(bank: LabelledBank, test: Test) -> Float[np.ndarray, "q 4"]:
     """The bank's mean of every figure for every sentence: what the centroid stands for before anything is spoken."""
     return np.tile(mean_of(bank.prosody), (len(test.ids), 1))
 

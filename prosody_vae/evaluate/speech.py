@@ -17,15 +17,15 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from copycat_jax import console
-from copycat_jax.corpus.record import Utterance
+from copycat_jax.bundle.bundle import Bundle
+from copycat_jax.corpus.utterance import Utterance
 from copycat_jax.evaluate.statistics import bootstrap_interval
-from copycat_jax.export.bundle import Bundle
 from copycat_jax.text.phonemes import SIL_ID
-from prosody_vae import model
-from prosody_vae.features import summarise
-from prosody_vae.pauses import drop_pauses
-from prosody_vae.plan import Plan, curve, whole_frames
-from prosody_vae.synthesis import KIND
+from prosody_vae.features import prosodic_features
+from prosody_vae.tts import model
+from prosody_vae.tts.pauses import drop_pauses
+from prosody_vae.tts.plan import SpeechPlan, curve, whole_frames
+from prosody_vae.tts.voice import KIND
 
 ERRORS = {
     "f0_rmse_st": "RMSE of F0, st per phone",
@@ -38,8 +38,8 @@ MIN_PHONES = 5  # voiced ones, below which F0 errors of a sentence are not given
 _BUCKET = 32
 
 
-class Phones(NamedTuple):
-    """A recording phone by phone: the tokens of `prosody_vae.pauses`, and what was measured on each."""
+class PhoneTrack(NamedTuple):
+    """A recording phone by phone: the tokens of `prosody_vae.tts.pauses`, and what was measured on each."""
 
     phonemes: Int[np.ndarray, " P"]
     breaks: Int[np.ndarray, " P"]
@@ -49,7 +49,7 @@ class Phones(NamedTuple):
     energy: Float[np.ndarray, " P"]
 
 
-def phones_of(utterances: Sequence[Utterance]) -> list[Phones]:
+def phones_of(utterances: Sequence[Utterance]) -> list[PhoneTrack]:
     """The phones of recordings, their pauses as attributes."""
     size = max(len(u.phonemes) for u in utterances)
 
@@ -73,20 +73,20 @@ def phones_of(utterances: Sequence[Utterance]) -> list[Phones]:
             if phonemes[i] != SIL_ID and (f0 > 0).any():
                 log_f0[i] = np.log(f0[f0 > 0]).mean()
             energy[i] = utterance.energy[start : start + length].mean() if length else 0.0
-        out.append(Phones(phonemes, breaks, durations, pauses, log_f0, energy))
+        out.append(PhoneTrack(phonemes, breaks, durations, pauses, log_f0, energy))
     return out
 
 
-def stepwise_features(phones: Phones, frame_rate_hz: float) -> dict[str, float]:
+def stepwise_features(phones: PhoneTrack, frame_rate_hz: float) -> dict[str, float]:
     """`features.summarise` of a recording whose F0 and energy are one value a phone, as the model predicts them."""
     log_f0 = np.where(np.isfinite(phones.log_f0), phones.log_f0, -np.inf)  # 0 Hz: unvoiced
-    plan = Plan(phones.phonemes, phones.breaks, phones.durations, phones.pauses, log_f0, phones.energy)
-    return summarise(*curve(plan), frame_rate_hz)
+    plan = SpeechPlan(phones.phonemes, phones.breaks, phones.durations, phones.pauses, log_f0, phones.energy)
+    return prosodic_features(*curve(plan), frame_rate_hz)
 
 
 def predict_phones(
     bundle: Bundle,
-    phones: Sequence[Phones],
+    phones: Sequence[PhoneTrack],
     embeddings: Float[np.ndarray, "q Z"],
     speakers: Float[np.ndarray, "q E"],
     batch: int = 32,
@@ -124,7 +124,7 @@ def _predictor(config: model.VaeConfig) -> Callable[..., model.Prosody]:
     return jax.jit(lambda params, *inputs: model.predict(params, config, *inputs))
 
 
-def said_features(phones: Phones, prosody: model.Prosody, frame_rate_hz: float) -> dict[str, float]:
+def said_features(phones: PhoneTrack, prosody: model.Prosody, frame_rate_hz: float) -> dict[str, float]:
     """`features.summarise` of what is said: predicted phones and pauses, silence at the edges left as it was.
 
     A pause is made where its probability exceeds one half, as in synthesis.
@@ -136,11 +136,13 @@ def said_features(phones: Phones, prosody: model.Prosody, frame_rate_hz: float) 
     pauses = np.where(np.asarray(prosody.pause_probability) > 0.5, lengths, 0).astype(np.int32)
     pauses[-1] = phones.pauses[-1]
     log_f0, energy = np.asarray(prosody.log_f0), np.asarray(prosody.energy)
-    plan = Plan(phones.phonemes, phones.breaks, durations, pauses, log_f0, energy)
-    return summarise(*curve(plan), frame_rate_hz)
+    plan = SpeechPlan(phones.phonemes, phones.breaks, durations, pauses, log_f0, energy)
+    return prosodic_features(*curve(plan), frame_rate_hz)
 
 
-def phone_errors(truth: Phones, frames: Float[np.ndarray, " P"], log_f0: Float[np.ndarray, " P"]) -> dict[str, float]:
+def phone_errors(
+    truth: PhoneTrack, frames: Float[np.ndarray, " P"], log_f0: Float[np.ndarray, " P"]
+) -> dict[str, float]:
     """The figures of `ERRORS` for one sentence; silences do not count, F0 only where the recording is voiced."""
     spoken = truth.phonemes != SIL_ID
     voiced = spoken & np.isfinite(truth.log_f0)

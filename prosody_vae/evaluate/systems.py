@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
-from prosody_vae.evaluate.measures import Bank, Test, best_of_bank, scale_of
+from prosody_vae.evaluate.measures import LabelledBank, Test, best_of_bank, scale_of
 
 SYSTEMS = ("centroid", "random", "length", "syntactic", "bert", "both", "shrunk", "learned")
 MEANS = frozenset(("centroid", "shrunk", "learned mean"))  # their embedding is no entry's, so that nothing was *picked*
@@ -83,7 +83,11 @@ def choose(
 
 
 def references(
-    bank: Bank, test: Test, means: Float[np.ndarray, "n Z"], own: Float[np.ndarray, "q Z"] | None = None, seed: int = 0
+    bank: LabelledBank,
+    test: Test,
+    means: Float[np.ndarray, "n Z"],
+    own: Float[np.ndarray, "q Z"] | None = None,
+    seed: int = 0,
 ) -> dict[str, Chosen]:
     """What looks at the answer: best of the bank, a random entry of its category, the recording's own embedding."""
     picks, _ = best_of_bank(test.prosody, bank.prosody, scale_of(bank.prosody))

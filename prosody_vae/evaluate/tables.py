@@ -17,7 +17,7 @@ SHORT = {
 }
 CHOICE = {"hit": "style hit", "category_hit": "category hit", "regret": "regret", "rise_hit": "rise/fall"}
 MEASURES = CHOICE | {"hit": "planted style hit", "distance": "distance to the truth", "rise_hit": "rise/fall accuracy"}
-Table = Mapping[str, Mapping[str, Any]]
+Figures = Mapping[str, Mapping[str, Any]]
 
 
 def cell(figure: Mapping[str, float] | None, decimals: int = 2, null: bool = False) -> str:
@@ -45,14 +45,14 @@ def label(system: str) -> str:
     return f"{REFERENCES[system]} *" if system in REFERENCES else system
 
 
-def choice_table(title: str, figures: Table, names: Mapping[str, str] = CHOICE, null: bool = True) -> str:
+def choice_table(title: str, figures: Figures, names: Mapping[str, str] = CHOICE, null: bool = True) -> str:
     """One row a system: hits, regret, rise/fall, distance."""
     columns = {**names, "distance": "distance"}
     rows = {label(s): [cell(figures[s].get(n), null=null) for n in columns] for s in in_order(list(figures))}
     return markdown(title, list(columns.values()), rows)
 
 
-def correlation_table(title: str, figures: Table, kind: str = "pearson", null: bool = True) -> str:
+def correlation_table(title: str, figures: Figures, kind: str = "pearson", null: bool = True) -> str:
     """One row a system, one column a figure of prosody: correlation over sentences (or `kind` "rmse")."""
     rows = {
         label(s): [cell(figures[s].get(f"{kind}_{n}"), null=null) for n in PROSODY] for s in in_order(list(figures))
@@ -60,7 +60,7 @@ def correlation_table(title: str, figures: Table, kind: str = "pearson", null: b
     return markdown(title, [SHORT[n] for n in PROSODY], rows)
 
 
-def category_table(title: str, table: Table) -> str:
+def category_table(title: str, table: Figures) -> str:
     """One row a system, one column a category: laid out like the paper's Table 2."""
     columns = list(next(iter(table.values())))
     shown = ["or" if c == "orq" else c for c in columns]
@@ -68,7 +68,7 @@ def category_table(title: str, table: Table) -> str:
     return markdown(title, shown, rows)
 
 
-def t_table(title: str, tests: Table) -> str:
+def t_table(title: str, tests: Figures) -> str:
     """Paired t-tests, one row a system."""
     rows = {}
     for system in in_order(list(tests)):
@@ -82,7 +82,7 @@ def t_table(title: str, tests: Table) -> str:
     return markdown(title, ["difference", "t", "df", "p", "p (Holm)"], rows)
 
 
-def gate_table(title: str, table: Table) -> str:
+def gate_table(title: str, table: Figures) -> str:
     """Errors of what is predicted, and their paired differences to the centroid's."""
     rows = {}
     for system in in_order(list(table)):

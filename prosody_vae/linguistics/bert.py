@@ -45,7 +45,7 @@ _PUBLISHED = {
 _LONG = 128
 
 
-class Part(NamedTuple):
+class TokenBatch(NamedTuple):
     """One batch: which sentences, in how many rows and positions."""
 
     indices: np.ndarray
@@ -61,7 +61,7 @@ def width_of(pieces: int, positions: int) -> int:
     return min(width, positions)
 
 
-def plan(lengths: Sequence[int], batch_size: int, devices: int, positions: int) -> Iterator[Part]:
+def plan_batches(lengths: Sequence[int], batch_size: int, devices: int, positions: int) -> Iterator[TokenBatch]:
     """Cuts sentences into batches of like length, the longest first.
 
     Few shapes are compiled: every batch but the last has the full number of rows for its length; the last one has the
@@ -80,7 +80,7 @@ def plan(lengths: Sequence[int], batch_size: int, devices: int, positions: int) 
         full = max(1, min(batch_size, batch_size * _LONG // width))
         indices = order[start : start + full]
         rows = full if len(indices) == full else min(full, 1 << (len(indices) - 1).bit_length())
-        yield Part(indices, -(-rows // devices) * devices, width)
+        yield TokenBatch(indices, -(-rows // devices) * devices, width)
         start += len(indices)
 
 
@@ -187,8 +187,10 @@ class SentenceEncoder:
             raise UserError(f"{batch_size}", "batch_size", "Give at least 1.")
         vectors = np.zeros((len(sentences), self.width), np.float32)
         pieces = self.pieces(sentences)
-        parts = list(plan([len(p) for p in pieces], batch_size, self._devices, self.config.max_position_embeddings))
-        waiting: list[tuple[Part, jax.Array]] = []
+        parts = list(
+            plan_batches([len(p) for p in pieces], batch_size, self._devices, self.config.max_position_embeddings)
+        )
+        waiting: list[tuple[TokenBatch, jax.Array]] = []
         for part in progress_bar(parts, self.label, unit="batch") if progress else parts:
             waiting.append((part, self._run(pieces, part)))
             if len(waiting) > 1:  # the devices work on one batch while the next one is laid out
@@ -197,7 +199,7 @@ class SentenceEncoder:
             _fill(vectors, part, made)
         return vectors
 
-    def _run(self, pieces: list[list[int]], part: Part) -> jax.Array:
+    def _run(self, pieces: list[list[int]], part: TokenBatch) -> jax.Array:
         ids = np.zeros((part.rows, part.width), np.int32)
         lengths = np.zeros((part.rows, 1), np.int32)
         for row, index in enumerate(part.indices):
@@ -208,7 +210,7 @@ class SentenceEncoder:
         return self._vectors(self._params, *jax.device_put((ids, place < lengths, counted), self._rows))
 
 
-def _fill(vectors: np.ndarray, part: Part, made: jax.Array) -> None:
+def _fill(vectors: np.ndarray, part: TokenBatch, made: jax.Array) -> None:
     vectors[part.indices] = np.asarray(made)[: len(part.indices)]
 
 
@@ -299,7 +301,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _read_tensors(path: Path) -> Mapping[str, Any]:
     """Published name -> array; a .bin file is read without PyTorch and without unpickling anything foreign."""
     if path.suffix == ".bin":
-        from copycat_jax.export.torch_weights import read_torch_checkpoint
+        from copycat_jax.torch_checkpoint import read_torch_checkpoint
 
         return read_torch_checkpoint(path)
     import safetensors

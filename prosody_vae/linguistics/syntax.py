@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from copycat_jax import console
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.files import replacing
+from copycat_jax.files import replacing_file
 from prosody_vae.linguistics.alignment import align_tree
 from prosody_vae.linguistics.document import check_sentence, words_of_sentence
 from prosody_vae.linguistics.trees import Tree, parse_brackets, to_brackets
@@ -210,7 +210,7 @@ class _Stored:
         path = self.folder / f"{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as temporary:
+            with replacing_file(path) as temporary:
                 temporary.write_bytes(content)
         except OSError as error:
             console.warn(f"parses are not kept: {error.filename}: {error.strerror}")

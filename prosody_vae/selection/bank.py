@@ -18,14 +18,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from copycat_jax.errors import UserError
-from prosody_vae.selection import score
+from prosody_vae.selection import scores
 from prosody_vae.selection.index import Index, check_k, make_index
 from prosody_vae.selection.queries import Queries
-from prosody_vae.space import check_rows
+from prosody_vae.space.table import check_rows
 
 if TYPE_CHECKING:
     from prosody_vae.selection.learned import Learned
-    from prosody_vae.space import Distances, ProsodySpace
+    from prosody_vae.space.table import Distances, ProsodySpace
 
 SCORES = ("syntactic", "bert", "both", "learned", "random", "length")
 
@@ -35,8 +35,8 @@ class Bank:
 
     Args:
       space: what is chosen from.
-      rule: how distance vectors of different length are compared (`score.LENGTH_RULES`).
-      combine: how "both" puts two scores together (`score.COMBINE`).
+      rule: how distance vectors of different length are compared (`scores.LENGTH_RULES`).
+      combine: how "both" puts two scores together (`scores.COMBINE`).
       learned: the learned selector, if any.
       seed: of "random".
 
@@ -53,8 +53,8 @@ class Bank:
         seed: int = 0,
     ):
         self.space, self.learned, self.seed = space, learned, seed
-        self.rule = score.check_named(rule, score.LENGTH_RULES, "length rule")
-        self.combine = score.check_named(combine, score.COMBINE, "way of combining scores")
+        self.rule = scores.check_named(rule, scores.LENGTH_RULES, "length rule")
+        self.combine = scores.check_named(combine, scores.COMBINE, "way of combining scores")
         self._kept: dict[Any, Any] = {}
 
     def needs(self, name: str) -> tuple[str, ...]:
@@ -82,16 +82,16 @@ class Bank:
     def scores(self, queries: Queries, name: str) -> Float[np.ndarray, "q n"]:
         """One score of every sentence with every entry."""
         if name == "both":
-            return score.combine({part: self.scores(queries, part) for part in ("syntactic", "bert")}, self.combine)
+            return scores.combine({part: self.scores(queries, part) for part in ("syntactic", "bert")}, self.combine)
         if name == "syntactic" and self.rule == "truncate":
-            return score.syntactic_similarities(_given(queries.distances), self._distances, self.rule)
+            return scores.syntactic_similarities(_given(queries.distances), self._distances, self.rule)
         if name == "length":
-            return score.length_similarity(queries.words, self.words, self._random(queries))
+            return scores.length_similarity(queries.words, self.words, self._random(queries))
         if name == "random":
             return self._random(queries)
         own, bank = self._query_rows(queries, name), self._rows(name)
-        scores = own.vectors @ bank.T
-        return scores + own.constant[:, None]
+        products = own.vectors @ bank.T
+        return products + own.constant[:, None]
 
     def top(
         self, queries: Queries, name: str, k: int, excluded: Int[np.ndarray, " e"]
@@ -103,10 +103,10 @@ class Bank:
         """
         check_k(k, len(self.space) - len(excluded))
         if not self._is_product(name):
-            return score.best(self.scores(queries, name), k, excluded)
+            return scores.best(self.scores(queries, name), k, excluded)
         own = self._query_rows(queries, name)
-        scores, picks = self._index(name).top_k(own.vectors, k, excluded)
-        return scores + own.constant[:, None], picks
+        found, picks = self._index(name).top_k(own.vectors, k, excluded)
+        return found + own.constant[:, None], picks
 
     def at(self, queries: Queries, name: str, picks: Int[np.ndarray, "q k"]) -> Float[np.ndarray, "q k"]:
         """One score of every sentence with a few entries of its own."""
@@ -129,7 +129,7 @@ class Bank:
 
     def _count_words(self) -> np.ndarray:
         if self.space.distances is not None:
-            return score.row_lengths(self.space.distances)
+            return scores.row_lengths(self.space.distances)
         from prosody_vae.linguistics.document import words_of_sentence
 
         return np.array([len(words_of_sentence(text)) for text in self.space.texts], np.int64)
@@ -146,9 +146,9 @@ class Bank:
             if name == "bert":
                 vectors = np.asarray(self.space.sentence_vectors, np.float32)
                 check_rows(vectors, self.space.ids, self.space.path or "prosody space", "sentence vector")
-                return score.unit(vectors)
+                return scores.unit(vectors)
             if name == "syntactic":
-                return score.syntactic_rows(self._distances, score.widest(self._distances), self.rule)
+                return scores.syntactic_rows(self._distances, scores.widest(self._distances), self.rule)
             assert name == "learned" and self.learned is not None
             return np.asarray(self.learned.likelihood_rows(np.asarray(self.space.mean)))
 
@@ -157,10 +157,10 @@ class Bank:
     def _query_rows(self, queries: Queries, name: str) -> "_Side":
         """The sentences' side of an inner product, and what is added to it."""
         if name == "bert":
-            return _Side(score.unit(_given(queries.vectors)))
+            return _Side(scores.unit(_given(queries.vectors)))
         if name == "syntactic":
-            width = score.widest(self._distances)
-            return _Side(score.query_rows(_given(queries.distances), width, self.rule))
+            width = scores.widest(self._distances)
+            return _Side(scores.query_rows(_given(queries.distances), width, self.rule))
         if name == "both":
             halves = [0.5 * self._query_rows(queries, part).vectors for part in ("syntactic", "bert")]
             return _Side(np.concatenate(halves, axis=1))
@@ -205,7 +205,7 @@ def _padded(queries: Queries) -> np.ndarray | None:
     """Distances as one array, as the learned selector reads them."""
     if queries.distances is None:
         return None
-    return score.pad_rows(queries.distances, max([1, *map(len, queries.distances)]))
+    return scores.pad_rows(queries.distances, max([1, *map(len, queries.distances)]))
 
 
 def _given(part: Any) -> Any:

@@ -33,7 +33,7 @@ from jaxtyping import Array, Float
 
 from copycat_jax.errors import UserError, refuse_unknown
 from copycat_jax.nn.gaussian import kl_to_standard
-from copycat_jax.nn.initial import initialise, kernel_limit
+from copycat_jax.nn.initializers import initialise, kernel_limit
 from copycat_jax.task import Task, Term, Terms
 from prosody_vae.selection.learned_inputs import (
     DISTANCE_WIDTH,
@@ -287,8 +287,8 @@ def save_learned(space_path: str | Path, learned: Learned) -> Path:
     """
     from safetensors.numpy import save
 
-    from copycat_jax.export.bundle import flatten
-    from copycat_jax.export.folder import replacing
+    from copycat_jax.bundle.bundle import flatten
+    from copycat_jax.files import replacing_folder
 
     space_path = Path(space_path)
     arrays = {"model": learned.params, "scaling": learned.scaling._asdict()}
@@ -297,7 +297,7 @@ def save_learned(space_path: str | Path, learned: Learned) -> Path:
     files = {WEIGHTS: save(flat), FACTS: _json(facts)}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     files[MANIFEST] = _json({"space": space_fingerprint(space_path), "files": hashes})
-    with replacing(space_path / FOLDER) as folder:
+    with replacing_folder(space_path / FOLDER) as folder:
         for name, content in files.items():
             (folder / name).write_bytes(content)
     return space_path / FOLDER
@@ -312,7 +312,7 @@ def open_learned(space_path: str | Path) -> Learned:
     """
     from safetensors.numpy import load
 
-    from copycat_jax.export.bundle import unflatten
+    from copycat_jax.bundle.bundle import unflatten
 
     folder, fingerprint = Path(space_path) / FOLDER, space_fingerprint(space_path)
     if not (folder / MANIFEST).is_file():
@@ -346,7 +346,7 @@ def export_learned(run_dir: str | Path, space_path: str | Path, step: int | None
       UserError: no such run, one of another task, or of another space.
     """
     from copycat_jax.train.checkpoint import restore_params
-    from prosody_vae.space import open_space
+    from prosody_vae.space.table import open_space
 
     best, loss = best_checkpoint(run_dir)
     params, config, step = restore_params(run_dir, ema, best if step is None else step)

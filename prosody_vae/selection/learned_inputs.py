@@ -79,7 +79,7 @@ def fit_scaling(
     )
 
 
-class Table(NamedTuple):
+class SelectorTable(NamedTuple):
     """The columns of a space that the selector reads, and the rows it learns from."""
 
     sentence: np.ndarray | None  # [n, V] or None where it is not read
@@ -129,7 +129,7 @@ def standardise(
     )
 
 
-def make_table(space: Any, vectors: str, share: float, where: str) -> Table:
+def make_table(space: Any, vectors: str, share: float, where: str) -> SelectorTable:
     """The table of a space.
 
     Args:
@@ -141,7 +141,7 @@ def make_table(space: Any, vectors: str, share: float, where: str) -> Table:
     Raises:
       UserError: the space does not have these vectors, or nothing is left to learn from.
     """
-    from copycat_jax.corpus.record import text_hash
+    from copycat_jax.corpus.utterance import text_hash
     from copycat_jax.data.plan import held_out
 
     if vectors not in VECTORS:
@@ -159,7 +159,7 @@ def make_table(space: Any, vectors: str, share: float, where: str) -> Table:
     training = ~held_out(hashes, share)
     if not training.any():
         raise UserError(f"no entry of {len(hashes)} is left to learn from", where, "Lower data.held_out.")
-    return Table(sentence, distances, space.mean, space.variance, training)
+    return SelectorTable(sentence, distances, space.mean, space.variance, training)
 
 
 def space_fingerprint(space_path: str | Path) -> str:
@@ -181,8 +181,8 @@ def make_inputs(path: str | None, config: dict[str, Any], process: int, processe
     Raises:
       UserError: no space there, or one without the vectors to be read.
     """
-    from copycat_jax.data.plan import batch_at, evaluation_batches, make_plan, rows_of
-    from prosody_vae.space import open_space
+    from copycat_jax.data.plan import batch_at, evaluation_batches, make_batch_plan, rows_of
+    from prosody_vae.space.table import open_space
 
     if path is None:
         raise UserError("no --corpus", "copycat train", "Give the folder that `prosody build-space` wrote.")
@@ -190,14 +190,14 @@ def make_inputs(path: str | None, config: dict[str, Any], process: int, processe
     table = make_table(space, data["vectors"], data["held_out"], str(path))
     scaling, ones = table.scaling(), np.ones(len(table.training), np.int32)
     sizes = {"batch_size": data["batch_size"], "rows_multiple": data["rows_multiple"], "buckets": 1, "multiple_of": 1}
-    plan = make_plan(ones, ones, indices=np.flatnonzero(table.training), **sizes)
+    plan = make_batch_plan(ones, ones, indices=np.flatnonzero(table.training), **sizes)
 
     def batches(step: int) -> SelectorBatch:
         rows = rows_of(batch_at(plan, seed, step).indices, process, processes)
         return table.batch(rows, np.ones(len(rows), bool), scaling)
 
     out = np.flatnonzero(~table.training)
-    chunks = evaluation_batches(make_plan(ones, ones, indices=out, **sizes)) if len(out) else []
+    chunks = evaluation_batches(make_batch_plan(ones, ones, indices=out, **sizes)) if len(out) else []
 
     def held_out(index: int) -> SelectorBatch:
         batch, real = chunks[index % len(chunks)]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from prosody_vae.selection import score
+from prosody_vae.selection import scores
 
 if TYPE_CHECKING:
-    from prosody_vae.space import Distances
+    from prosody_vae.space.table import Distances
 
 LENGTH_ONLY = "length-only"
 
@@ -24,7 +24,7 @@ class LengthRow(NamedTuple):
     """What one rule chooses.
 
     Attributes:
-      rule: a name of `score.LENGTH_RULES`, or "length-only".
+      rule: a name of `scores.LENGTH_RULES`, or "length-only".
       random: mean similarity of a query with an entry drawn at random, that is with all of them.
       best: mean similarity of a query with its best entry.
       ratio: words of the best entry over words of the query: lower quartile, median, upper quartile.
@@ -53,7 +53,7 @@ def length_rule_table(
     kinds: Sequence[str],
     seed: int = 0,
 ) -> list[LengthRow]:
-    """Measures every rule of `score.LENGTH_RULES` and the length-only selector.
+    """Measures every rule of `scores.LENGTH_RULES` and the length-only selector.
 
     Args:
       queries: distance vectors of sentences that are not in the bank.
@@ -62,11 +62,11 @@ def length_rule_table(
       kinds: what kind of sentence each entry is.
       seed: of the lots by which the length-only selector chooses among entries equally near.
     """
-    words, bank_words = np.array([len(q) for q in queries]), score.row_lengths(distances)
+    words, bank_words = np.array([len(q) for q in queries]), scores.row_lengths(distances)
     same = np.asarray(query_kinds)[:, None] == np.asarray(kinds)[None, :]
     lots = np.random.default_rng(seed).random(same.shape, np.float32)
-    tables = {rule: score.syntactic_similarities(queries, distances, rule) for rule in score.LENGTH_RULES}
-    tables[LENGTH_ONLY] = score.length_similarity(words, bank_words)
+    tables = {rule: scores.syntactic_similarities(queries, distances, rule) for rule in scores.LENGTH_RULES}
+    tables[LENGTH_ONLY] = scores.length_similarity(words, bank_words)
     return [_row(rule, table, words, bank_words, same, lots) for rule, table in tables.items()]
 
 

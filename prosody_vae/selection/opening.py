@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prosody_vae.selection.score import check_named
+from prosody_vae.selection.scores import check_named
 from prosody_vae.selection.selector import BY, Selector
-from prosody_vae.space import ProsodySpace, open_space, shipped_space
+from prosody_vae.space.table import ProsodySpace, open_space, shipped_space
 
 if TYPE_CHECKING:
     from prosody_vae.linguistics.syntax import Parser
@@ -39,7 +39,7 @@ def open_selector(
     folder = shipped_space() if space is None else space
     table = open_space(folder)
     if bundle is not None:
-        from copycat_jax.export.bundle import read_bundle
+        from copycat_jax.bundle.bundle import read_bundle
 
         table.check_bundle(read_bundle(bundle, "prosody_vae"))
     learned = opened = None

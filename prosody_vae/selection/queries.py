@@ -17,7 +17,7 @@ from prosody_vae.linguistics.tree_distance import syntactic_distance
 
 if TYPE_CHECKING:
     from prosody_vae.linguistics.syntax import Parser
-    from prosody_vae.space import SpaceInfo
+    from prosody_vae.space.table import SpaceInfo
 
 
 class Encoder(Protocol):

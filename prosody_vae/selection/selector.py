@@ -13,18 +13,18 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from copycat_jax.errors import UserError
-from prosody_vae.selection import path as paths
+from prosody_vae.selection import continuity as paths
 from prosody_vae.selection.bank import SCORES, Bank
 from prosody_vae.selection.index import check_k
 from prosody_vae.selection.queries import Encoder, Linguist, Queries
-from prosody_vae.selection.score import check_named
+from prosody_vae.selection.scores import check_named
 from prosody_vae.selection.shrink import Shrink, fit_shrink, shrunk
-from prosody_vae.space import check_rows
+from prosody_vae.space.table import check_rows
 
 if TYPE_CHECKING:
     from prosody_vae.linguistics.syntax import Parser
     from prosody_vae.selection.learned import Learned
-    from prosody_vae.space import ProsodySpace
+    from prosody_vae.space.table import ProsodySpace
 
 BY = ("centroid", "syntactic", "bert", "both", "shrunk", "learned", "random", "length")
 HELD_OUT = 512  # at most so many entries fit the shrinking of a space

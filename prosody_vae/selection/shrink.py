@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from copycat_jax.errors import UserError
 
 if TYPE_CHECKING:
-    from prosody_vae.space import ProsodySpace
+    from prosody_vae.space.table import ProsodySpace
 
 NEIGHBOURS = (1, 2, 4, 8, 16, 32, 64)
 TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.5, float("inf"))

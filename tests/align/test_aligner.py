@@ -11,9 +11,9 @@ import pytest
 from copycat_jax.align.aligner import SCORE_THRESHOLD, align, align_text, check_match
 from copycat_jax.audio.signal import read_audio, resample
 from copycat_jax.errors import UserError
-from copycat_jax.spec import Alignment, Interval
 from copycat_jax.text.lexicon import Lexicon, Word, words_of
 from copycat_jax.text.phonemes import INVENTORY, base
+from copycat_jax.types import Alignment, Interval
 
 TEXT = "During her testimony Mrs. Markham initially denied that she ever had the above phone conversation."
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from copycat_jax.align.durations import crop, frame_durations, phone_breaks
 from copycat_jax.errors import UserError
-from copycat_jax.spec import Interval
+from copycat_jax.types import Interval
 
 HOP_S = 256 / 22050
 

@@ -4,7 +4,7 @@ import pytest
 
 from copycat_jax.align.textgrid import read_textgrid, write_textgrid
 from copycat_jax.errors import UserError
-from copycat_jax.spec import Alignment, Interval
+from copycat_jax.types import Alignment, Interval
 
 ALIGNMENT = Alignment(
     (Interval(0.0, 0.25, "SIL"), Interval(0.25, 0.4, "HH"), Interval(0.4, 0.5, "AY1"), Interval(0.5, 1.0, "SIL")),

@@ -6,7 +6,7 @@ import pytest
 from copycat_jax.audio.mel import extract_mel, mel_filters
 from copycat_jax.errors import UserError
 from copycat_jax.numba_cache import import_librosa
-from copycat_jax.spec import MEL_SPECS, MelSpec
+from copycat_jax.types import MEL_SPECS, MelSpec
 
 
 def librosa_log_mel(samples: np.ndarray, spec: MelSpec) -> np.ndarray:

@@ -8,10 +8,10 @@ import pytest
 from copycat_jax.cli import main
 from copycat_jax.corpus.builder import Exclusions, build_corpus
 from copycat_jax.corpus.cache import FeatureOptions
-from copycat_jax.corpus.record import ARRAYS, TEXTS, text_key
-from copycat_jax.corpus.statistics import describe, read_description
-from copycat_jax.data.pipeline import make_batches, memory_corpus, open_corpus, write_vectors
-from copycat_jax.data.plan import make_plan
+from copycat_jax.corpus.description import describe, read_description
+from copycat_jax.corpus.utterance import ARRAYS, TEXTS, text_key
+from copycat_jax.data.batches import make_batches, memory_corpus, open_corpus, write_vectors
+from copycat_jax.data.plan import make_batch_plan
 from copycat_jax.data.synthetic import write_plain_corpus
 from copycat_jax.errors import UserError
 
@@ -80,7 +80,7 @@ def test_batches_from_shards_equal_batches_from_memory(built):
     corpus = open_corpus(built)
     memory = memory_corpus(list(corpus.source), corpus.spec)
     assert memory.fingerprint == corpus.fingerprint
-    plan = make_plan(corpus.lengths, corpus.phones, batch_size=4, buckets=2)
+    plan = make_batch_plan(corpus.lengths, corpus.phones, batch_size=4, buckets=2)
     for step in range(4):
         assert same(make_batches(corpus, plan, 0)(step), make_batches(memory, plan, 0)(step))
 

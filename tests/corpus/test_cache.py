@@ -15,10 +15,10 @@ from copycat_jax.align.textgrid import read_textgrid, write_textgrid
 from copycat_jax.audio.signal import write_wav
 from copycat_jax.corpus.cache import Cache, FeatureOptions, Limits, check_clipping, process, process_all, read_cached
 from copycat_jax.corpus.readers import read_corpus
-from copycat_jax.corpus.record import check_utterance
+from copycat_jax.corpus.utterance import check_utterance
 from copycat_jax.data.synthetic import synthetic_recordings, write_plain_corpus
 from copycat_jax.errors import UserError
-from copycat_jax.spec import HIFIGAN, PAPER_24K, Interval
+from copycat_jax.types import HIFIGAN, PAPER_24K, Interval
 
 OPTIONS = FeatureOptions(f0="none")
 LIMITS = Limits(0.1, 5.0)

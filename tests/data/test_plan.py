@@ -13,7 +13,7 @@ from copycat_jax.data.plan import (
     epoch_of,
     evaluation_batches,
     held_out,
-    make_plan,
+    make_batch_plan,
     rows_of,
     steps_of_epochs,
 )
@@ -29,7 +29,7 @@ def stream(plan, steps, seed=0, start=0):
 
 @pytest.mark.parametrize("sizes", [{"batch_size": 32}, {"batch_frames": 16_000, "rows_multiple": 8}])
 def test_mixed_lengths_pad_little_and_shapes_are_few_and_aligned(sizes):
-    plan = make_plan(MIXED, PHONES, multiple_of=8, **sizes)
+    plan = make_batch_plan(MIXED, PHONES, multiple_of=8, **sizes)
     assert plan.padding_efficiency >= 0.9
     assert len(plan.shapes) <= 10
     for rows, frames, phones in plan.shapes:
@@ -57,7 +57,7 @@ def test_bucket_edges_are_the_best_of_all(lengths, count):
 
 
 def test_a_batch_depends_on_seed_and_step_alone():
-    plan, again = (make_plan(MIXED, PHONES, batch_size=16) for _ in range(2))
+    plan, again = (make_batch_plan(MIXED, PHONES, batch_size=16) for _ in range(2))
     order = np.random.default_rng(0).permutation(200)
     backwards = {step: batch_at(again, 7, int(step)).indices for step in order}
     for step in range(200):
@@ -66,7 +66,7 @@ def test_a_batch_depends_on_seed_and_step_alone():
 
 
 def test_epochs_differ_in_order_and_leave_nothing_out():
-    plan = make_plan(MIXED, PHONES, batch_size=32)
+    plan = make_batch_plan(MIXED, PHONES, batch_size=32)
     steps = steps_of_epochs(plan, 1)
     first, second = stream(plan, steps), stream(plan, steps, start=steps)
     assert not np.array_equal(first, second)
@@ -78,14 +78,14 @@ def test_epochs_differ_in_order_and_leave_nothing_out():
 
 
 def test_a_corpus_smaller_than_a_batch_fills_it():
-    plan = make_plan(np.array([10, 20, 30]), np.array([2, 3, 4]), batch_size=16, buckets=2)
+    plan = make_batch_plan(np.array([10, 20, 30]), np.array([2, 3, 4]), batch_size=16, buckets=2)
     times = np.bincount(stream(plan, 9), minlength=3)
     assert times.sum() == 9 * 16 and times.min() >= 9 * 16 // 3 - 16
 
 
 def test_a_subset_plans_only_its_members():
     chosen = np.arange(5, 3000, 7)
-    plan = make_plan(MIXED, PHONES, batch_size=8, indices=chosen)
+    plan = make_batch_plan(MIXED, PHONES, batch_size=8, indices=chosen)
     assert np.array_equal(plan.members, chosen)
     assert set(stream(plan, 2 * steps_of_epochs(plan, 1))) <= set(chosen)
 
@@ -94,7 +94,7 @@ def test_balance_evens_out_speakers():
     speakers = np.r_[np.zeros(2700, int), np.ones(300, int)]
     shares = []
     for balance in (0.0, 0.5, 1.0):
-        plan = make_plan(MIXED, PHONES, batch_size=32, speakers=speakers, balance=balance)
+        plan = make_batch_plan(MIXED, PHONES, batch_size=32, speakers=speakers, balance=balance)
         drawn = stream(plan, 400)
         shares.append(np.mean(speakers[drawn] == 1))
         assert set(drawn[speakers[drawn] == 1]) == set(range(2700, 3000))
@@ -103,7 +103,7 @@ def test_balance_evens_out_speakers():
 
 
 def test_process_rows_are_contiguous_and_together_the_batch():
-    batch = batch_at(make_plan(MIXED, PHONES, batch_size=32), 0, 3).indices
+    batch = batch_at(make_batch_plan(MIXED, PHONES, batch_size=32), 0, 3).indices
     for count in (1, 2, 4):
         assert np.array_equal(np.concatenate([rows_of(batch, p, count) for p in range(count)]), batch)
     with pytest.raises(UserError, match="multiple of 3"):
@@ -111,7 +111,7 @@ def test_process_rows_are_contiguous_and_together_the_batch():
 
 
 def test_evaluation_holds_everything_once():
-    plan = make_plan(MIXED[:301], PHONES[:301], batch_size=8)
+    plan = make_batch_plan(MIXED[:301], PHONES[:301], batch_size=8)
     counted = np.concatenate([batch.indices[counts] for batch, counts in evaluation_batches(plan)])
     assert sorted(counted) == list(range(301))
     assert {len(batch.indices) for batch, _ in evaluation_batches(plan)} == {8}
@@ -136,6 +136,6 @@ def test_held_out_goes_by_text_and_grows_with_the_fraction():
 )
 def test_impossible_plans_are_refused(wrong):
     with pytest.raises(UserError):
-        make_plan(MIXED, PHONES, **wrong)
+        make_batch_plan(MIXED, PHONES, **wrong)
     with pytest.raises(UserError, match="no utterances"):
-        make_plan(MIXED, PHONES, batch_size=4, indices=np.array([], int))
+        make_batch_plan(MIXED, PHONES, batch_size=4, indices=np.array([], int))

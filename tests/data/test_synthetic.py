@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from copycat_jax.audio.pitch import track_f0
-from copycat_jax.corpus.record import check_utterance
+from copycat_jax.corpus.utterance import check_utterance
 from copycat_jax.data.synthetic import synthetic_batch, synthetic_recordings, synthetic_utterances
-from copycat_jax.spec import HIFIGAN, MEL_SPECS
+from copycat_jax.types import HIFIGAN, MEL_SPECS
 
 
 @pytest.mark.parametrize("name", sorted(MEL_SPECS))

@@ -7,7 +7,7 @@ from copycat_jax.evaluate.objective import (
     energy_correlation,
     log_f0_correlation,
     on_grid,
-    summarise,
+    summarise_scores,
     transfer_scores,
     word_error_rate,
     word_errors,
@@ -68,13 +68,13 @@ def test_voicing_is_judged_by_the_tracker_and_not_by_the_exact_curve(truth):
 def test_silence_is_unscored_and_counted(truth):
     silent = transfer_scores(np.zeros(200), truth)
     assert np.isnan(silent.gross) and silent.voicing_error == pytest.approx(145 / 200)
-    table = summarise([silent, transfer_scores(truth, truth)])
+    table = summarise_scores([silent, transfer_scores(truth, truth)])
     assert table["unscored"] == 1 and table["clips"] == 2 and table["correlation"] == pytest.approx(1)
 
 
 def test_means_but_medians_for_register_and_spread(truth):
     scores = [transfer_scores(truth * 2 ** (d / 12), truth) for d in (0, 0.5, 3)]
-    table = summarise(scores)
+    table = summarise_scores(scores)
     assert table["register"] == pytest.approx(0.5) and table["rmse"] == pytest.approx(3.5 / 3)
 
 

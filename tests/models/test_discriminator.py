@@ -5,7 +5,7 @@ import pytest
 
 from copycat_jax.data.synthetic import synthetic_batch
 from copycat_jax.models.discriminator import Discriminator, SpectralConv, choose_windows, cut_windows, spectral_norm
-from copycat_jax.nn.initial import initialise
+from copycat_jax.nn.initializers import initialise
 
 
 @pytest.mark.parametrize("shape", [(20, 7), (7, 20), (16, 16), (9, 1)])

@@ -8,8 +8,8 @@ import pytest
 
 from copycat_jax.data.synthetic import synthetic_batch
 from copycat_jax.errors import UserError
-from copycat_jax.models.channel import ChannelConfig, random_channel
 from copycat_jax.models.speaker import SIZES, SpeakerConfig, embed, lifter, make_task, random_crop, scores
+from copycat_jax.nn.augmentation import ChannelConfig, random_channel
 from copycat_jax.nn.masks import length_mask
 from copycat_jax.task import total
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from copycat_jax.modules.decoder import Decoder
-from copycat_jax.nn.initial import initialise
+from copycat_jax.nn.initializers import initialise
 from copycat_jax.nn.masks import length_mask
 
 

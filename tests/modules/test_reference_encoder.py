@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from copycat_jax.modules.reference_encoder import ReferenceEncoder
-from copycat_jax.nn.initial import initialise
+from copycat_jax.nn.initializers import initialise
 from copycat_jax.nn.masks import length_mask
 
 FRAMES = 24

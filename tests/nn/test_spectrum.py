@@ -7,7 +7,7 @@ import pytest
 
 from copycat_jax.audio.mel import extract_mel
 from copycat_jax.nn.spectrum import istft, log_mel, mel_centres_hz, stft, stretch_mel
-from copycat_jax.spec import HIFIGAN, MEL_SPECS
+from copycat_jax.types import HIFIGAN, MEL_SPECS
 
 SPECS = pytest.mark.parametrize("spec", MEL_SPECS.values(), ids=lambda spec: spec.name)
 

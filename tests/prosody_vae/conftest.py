@@ -92,7 +92,7 @@ def _compile_once(tmp_path_factory):
 def toy():
     """`space`, `encoder`, `parser` of one language, and `texts` that are not in the space."""
     from prosody_vae.linguistics.tree_distance import syntactic_distance
-    from prosody_vae.space import Distances, ProsodySpace, SpaceInfo
+    from prosody_vae.space.table import Distances, ProsodySpace, SpaceInfo
 
     rng = np.random.default_rng(7)
     texts = [toy_sentence(rng) for _ in range(ENTRIES)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from copycat_jax.text.phonemes import to_ids
-from prosody_vae.features import FEATURES, summarise
+from prosody_vae.features import FEATURES, prosodic_features
 
 RATE = 80.0
 
@@ -14,7 +14,7 @@ def spoken(f0_hz, symbols=("AA1",), durations=None, energy=None):
     f0_hz = np.asarray(f0_hz, np.float32)
     durations = [len(f0_hz)] if durations is None else durations
     energy = np.full(len(f0_hz), -2.5, np.float32) if energy is None else energy
-    return summarise(f0_hz, energy, to_ids(symbols), np.array(durations), RATE)
+    return prosodic_features(f0_hz, energy, to_ids(symbols), np.array(durations), RATE)
 
 
 def line(*points, frames=120):

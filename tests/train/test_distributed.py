@@ -57,7 +57,7 @@ def launch(run, count, options, env=()):
         JAX_COORDINATOR_ADDRESS=f"127.0.0.1:{port}",
         JAX_NUM_PROCESSES=str(count),
     )
-    runner = Path(__file__).with_name("toy_run.py")
+    runner = Path(__file__).parents[1] / "stand_ins" / "toy_run.py"
     command = lambda i: [sys.executable, str(runner), str(run), json.dumps(options[i])]  # noqa: E731
     processes = [
         subprocess.Popen(command(i), env=shared | {"JAX_PROCESS_ID": str(i)}, stderr=subprocess.PIPE, text=True)

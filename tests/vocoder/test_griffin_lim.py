@@ -6,7 +6,7 @@ import pytest
 
 from copycat_jax.audio.mel import extract_mel
 from copycat_jax.nn.spectrum import mel_filters
-from copycat_jax.spec import MEL_SPECS
+from copycat_jax.types import MEL_SPECS
 from copycat_jax.vocoder.griffin_lim import griffin_lim, mel_to_magnitude
 
 SPECS = pytest.mark.parametrize("spec", MEL_SPECS.values(), ids=lambda spec: spec.name)

@@ -97,7 +97,7 @@ def torch_generator(torch, config: HifiganConfig):
 @pytest.mark.parametrize("size", CONFIGS)
 def test_parity_with_pytorch(tmp_path, size):
     torch = pytest.importorskip("torch")
-    from copycat_jax.export.torch_weights import load_hifigan
+    from copycat_jax.vocoder.torch_weights import load_hifigan
 
     torch.manual_seed(0)
     generator = torch_generator(torch, CONFIGS[size])

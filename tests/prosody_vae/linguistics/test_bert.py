@@ -12,7 +12,7 @@ from tiny_bert import CONFIG, SENTENCES, VOCABULARY, minilm, random_tensors, wri
 
 from copycat_jax.errors import UserError
 from prosody_vae.linguistics import bert
-from prosody_vae.linguistics.bert import find_encoder, open_encoder, plan, width_of
+from prosody_vae.linguistics.bert import find_encoder, open_encoder, plan_batches, width_of
 from prosody_vae.linguistics.bert_model import Bert, convert, sentence_vectors
 
 
@@ -97,7 +97,7 @@ def test_eight_devices_are_one_device(encoder):
     st.sampled_from([1, 4, 8]),
 )
 def test_every_sentence_is_in_one_batch_that_holds_it(lengths, batch_size, devices):
-    parts = list(plan(lengths, batch_size, devices, 512))
+    parts = list(plan_batches(lengths, batch_size, devices, 512))
     assert sorted(i for part in parts for i in part.indices) == list(range(len(lengths)))
     for part in parts:
         assert max(lengths[i] for i in part.indices) <= part.width <= 512

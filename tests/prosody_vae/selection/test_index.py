@@ -7,7 +7,7 @@ from jax.sharding import AxisType
 from copycat_jax.errors import UserError
 from copycat_jax.train.sharding import AXES, make_mesh
 from prosody_vae.selection import index as search
-from prosody_vae.selection.score import best, cosine
+from prosody_vae.selection.scores import best, cosine
 
 
 def reference(scores, k, excluded=()):

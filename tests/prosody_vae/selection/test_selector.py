@@ -9,10 +9,10 @@ import pytest
 from copycat_jax.errors import UserError
 from prosody_vae.cli import select as select_verb
 from prosody_vae.cli import sweep as sweep_verb
-from prosody_vae.selection import path as paths
-from prosody_vae.selection import score, selector, shrink
+from prosody_vae.selection import continuity as paths
+from prosody_vae.selection import scores, selector, shrink
 from prosody_vae.selection.selector import Selector
-from prosody_vae.space import write_space
+from prosody_vae.space.table import write_space
 
 PARTS = ("syntactic", "bert")
 
@@ -28,8 +28,8 @@ def similarities(toy, rule="zero-pad"):
 
     distances = [syntactic_distance(tree) for tree in toy.parser.parse(toy.texts)]
     return {
-        "syntactic": score.syntactic_similarities(distances, toy.space.distances, rule),
-        "bert": score.cosine(toy.encoder.encode(toy.texts), toy.space.sentence_vectors),
+        "syntactic": scores.syntactic_similarities(distances, toy.space.distances, rule),
+        "bert": scores.cosine(toy.encoder.encode(toy.texts), toy.space.sentence_vectors),
     }
 
 
@@ -56,7 +56,7 @@ def test_a_choice_is_the_entry_of_the_most_similar_sentence_and_says_why(toy, ch
 def test_both_is_one_product_of_vectors_side_by_side(toy, chooser):
     by_index = [[entry.index for entry in c.entries] for c in chooser.select(toy.texts, "both", top=8)]
     total = sum(similarities(toy).values())
-    np.testing.assert_array_equal(by_index, score.best(total, 8)[1])
+    np.testing.assert_array_equal(by_index, scores.best(total, 8)[1])
 
 
 def test_two_takes_of_one_sentence_tie_and_the_first_is_taken(toy, chooser):
@@ -70,7 +70,7 @@ def test_two_takes_of_one_sentence_tie_and_the_first_is_taken(toy, chooser):
 def test_options_of_the_score_reach_the_choice(toy, options):
     chooser = Selector(toy.space, toy.encoder, toy.parser, **options)
     parts = similarities(toy, options.get("rule", "zero-pad"))
-    expected = score.combine(parts, options.get("combine", "mean"))
+    expected = scores.combine(parts, options.get("combine", "mean"))
     np.testing.assert_allclose(chooser.similarity(toy.texts, "both"), expected, atol=1e-5)
     for row, choice in zip(expected, chooser.select(toy.texts, "both", top=3), strict=True):
         np.testing.assert_allclose([e.score for e in choice.entries], np.sort(row)[::-1][:3], atol=1e-5)
@@ -126,7 +126,7 @@ def test_shrinking_is_fitted_on_held_out_sentences_and_beats_its_limits_there(to
     held_out = np.arange(0, 40, 4)
 
     def similarity(rows):
-        return score.cosine(toy.space.sentence_vectors[rows], toy.space.sentence_vectors)
+        return scores.cosine(toy.space.sentence_vectors[rows], toy.space.sentence_vectors)
 
     fitted = shrink.fit_shrink(toy.space, similarity, held_out, "bert")
     assert (
@@ -136,13 +136,13 @@ def test_shrinking_is_fitted_on_held_out_sentences_and_beats_its_limits_there(to
     )
     rest = np.setdiff1d(np.arange(40), [*held_out, 3, 11])  # utt003 and utt011 say the same; neither is held out
     rest = np.union1d(rest, [3, 11])
-    scores, picks = score.best(similarity(held_out)[:, rest], fitted.k)
+    highest, picks = scores.best(similarity(held_out)[:, rest], fitted.k)
     means, centroid = toy.space.mean[rest], toy.space.mean[rest].mean(axis=0)
 
     def error(embeddings):
         return float(np.square(embeddings - toy.space.mean[held_out]).sum())
 
-    found = error(shrink.shrunk(scores, means[picks], centroid, fitted))
+    found = error(shrink.shrunk(highest, means[picks], centroid, fitted))
     assert found <= error(centroid[None, :]) and found <= error(means[picks[:, 0]])
     assert chooser.shrink.by == "both" and chooser.select(toy.texts[:1], "shrunk")[0].entries
     with pytest.raises(UserError, match="held out"):

@@ -1,0 +1,265 @@
+"""Bundles: the durable, self-sufficient form of a trained model.
+
+A bundle is a folder of plain files: weights as safetensors (float16, keys = parameter paths joined with "/"), the
+configuration with a `kind`, the mel convention, the phoneme inventory, the speakers, a model card, and a manifest with
+the SHA-256 of every other file. Nothing in it is executed or imported: `kind` is looked up in `KINDS`, and a path to
+code is never read from a file.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from copycat_jax.errors import UserError
+from copycat_jax.files import check_replaceable_folder, replacing_folder
+from copycat_jax.text.phonemes import INVENTORY
+from copycat_jax.types import MelSpec
+
+SHIPPED = Path(__file__).parents[1] / "pretrained" / "copycat"
+FORMAT = 1
+# Kind of a bundle -> its groups of parameters; each has a file GROUP.safetensors and a section of config.json.
+KINDS = {"copycat": ("copycat", "speaker"), "speaker": ("speaker",), "prosody_vae": ("prosody_vae",)}
+PLAIN_FILES = ("config.json", "mel.json", "phonemes.txt", "speakers.json", "MODEL_CARD.md")
+_AGAIN = "Copy or export the bundle again."
+
+
+class Speaker(NamedTuple):
+    """What a bundle knows of one voice: where it lies in the speaker space, and where it speaks.
+
+    `register_hz` is the geometric mean of voiced F0 over the recordings, `spread_semitones` its standard deviation.
+    """
+
+    centroid: tuple[float, ...]
+    register_hz: float
+    spread_semitones: float
+    utterances: int
+    seconds: float
+
+
+class Bundle(NamedTuple):
+    """A bundle in memory: float32 parameters by group, plain configurations, and what they presuppose."""
+
+    kind: str
+    params: dict[str, dict[str, Any]]
+    config: dict[str, dict[str, Any]]
+    spec: MelSpec
+    speakers: dict[str, Speaker]
+    card: str
+    fingerprint: str  # SHA-256 of the manifest: names this very bundle
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
+    """A nested dictionary of arrays as {path joined with "/": array}, in sorted order."""
+    flat: dict[str, np.ndarray] = {}
+    for key in sorted(tree):
+        path = f"{prefix}/{key}" if prefix else str(key)
+        value = tree[key]
+        flat.update(flatten(value, path) if isinstance(value, Mapping) else {path: np.asarray(value)})
+    return flat
+
+
+def unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Inverts `flatten`."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *folders, leaf = path.split("/")
+        node = tree
+        for folder in folders:
+            node = node.setdefault(folder, {})
+        node[leaf] = value
+    return tree
+
+
+def write_bundle(
+    path: str | Path,
+    kind: str,
+    params: Mapping[str, Mapping[str, Any]],
+    config: Mapping[str, Mapping[str, Any]],
+    spec: MelSpec,
+    speakers: Mapping[str, Speaker | Mapping[str, Any]],
+    card: str,
+) -> Path:
+    """Writes a bundle into a temporary folder beside `path`, then renames it there.
+
+    Args:
+      path: the folder to make; a bundle that is already there is replaced, anything else is not.
+      kind: a key of KINDS.
+      params: {group: nested dictionary of arrays}; stored as float16, so values must be finite and below 65504.
+      config: {group: JSON-ready fields}.
+      spec: the mel convention of the models.
+      speakers: {name: Speaker or its fields}; may be empty for kind "speaker".
+      card: MODEL_CARD.md.
+
+    Raises:
+      UserError: `path` cannot be written or holds something else; a weight does not fit float16.
+    """
+    path = Path(path)
+    groups = KINDS[kind]
+    if set(params) != set(groups) or set(config) != set(groups):
+        raise ValueError(f"a bundle of kind '{kind}' has groups {groups}, not {sorted(params)} and {sorted(config)}")
+    check_replaceable(path)
+    voices = {name: _plain(s if isinstance(s, Speaker) else Speaker(**s)) for name, s in speakers.items()}
+    files: dict[str, bytes] = {
+        "config.json": _json({"format": FORMAT, "kind": kind} | {group: dict(config[group]) for group in groups}),
+        "mel.json": _json(spec.to_dict()),
+        "phonemes.txt": "".join(f"{symbol}\n" for symbol in INVENTORY).encode(),
+        "speakers.json": _json(voices),
+        "MODEL_CARD.md": card.encode(),
+    }
+    for group in groups:
+        files[f"{group}.safetensors"] = _encode(params[group], group)
+    files["manifest.json"] = _json({name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)})
+    with replacing_folder(path) as folder:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    return path
+
+
+def check_replaceable(path: str | Path) -> None:
+    """Raises UserError unless `path` is free, an empty folder, or a bundle that may be replaced."""
+    check_replaceable_folder(path, ("manifest.json", "config.json"), "bundle")
+
+
+def shipped() -> Path:
+    """The folder of the bundle that ships with the package; raises UserError if this installation has none."""
+    if not (SHIPPED / "manifest.json").is_file():
+        raise UserError("this installation carries no trained bundle", remedy="Give the folder of one (--bundle DIR).")
+    return SHIPPED
+
+
+def read_bundle(path: str | Path, kind: str | None = None) -> Bundle:
+    """Reads and verifies a bundle; parameters come back as float32.
+
+    Args:
+      path: the bundle's folder.
+      kind: the kind it must be; any kind of KINDS if None.
+
+    Raises:
+      UserError: there is none; a file is missing or differs from the manifest; another kind, format or inventory.
+    """
+    path = Path(path)
+    where = str(path)
+    if not path.is_dir():
+        raise UserError("there is no such bundle", where, "Give the folder that `export` wrote.")
+    if not (path / "manifest.json").is_file():
+        raise UserError("not a bundle (it has no manifest.json)", where, "Give the folder that `export` wrote.")
+    manifest_bytes = (path / "manifest.json").read_bytes()
+    manifest = _parse(manifest_bytes, where, "manifest.json")
+    files = {name: _verified(path, name, digest) for name, digest in manifest.items()}
+    for name in PLAIN_FILES:
+        if name not in files:
+            raise UserError(f"corrupt bundle: the manifest does not list {name}", where, _AGAIN)
+    config = _parse(files["config.json"], where, "config.json")
+    found = config.get("kind")
+    if found not in KINDS or config.get("format") != FORMAT:
+        raise UserError(
+            f"foreign bundle: kind '{found}', format {config.get('format')}", where, f"Known: {', '.join(KINDS)}."
+        )
+    if kind is not None and found != kind:
+        raise UserError(f"a bundle of kind '{found}', not '{kind}'", where, f"Give a bundle of kind '{kind}'.")
+    if tuple(files["phonemes.txt"].decode(errors="replace").split()) != INVENTORY:
+        raise UserError("its phoneme inventory is not this version's", where, "Export it with this version.")
+    params, fields = {}, {}
+    for group in KINDS[found]:
+        if f"{group}.safetensors" not in files or not isinstance(config.get(group), dict):
+            raise UserError(f"corrupt bundle: group '{group}' is missing", where, _AGAIN)
+        params[group] = _decode(files[f"{group}.safetensors"], where, group)
+        fields[group] = config[group]
+    return Bundle(
+        kind=found,
+        params=params,
+        config=fields,
+        spec=MelSpec.from_dict(_parse(files["mel.json"], where, "mel.json")),
+        speakers=_speakers(_parse(files["speakers.json"], where, "speakers.json"), where),
+        card=files["MODEL_CARD.md"].decode(errors="replace"),
+        fingerprint=hashlib.sha256(manifest_bytes).hexdigest(),
+    )
+
+
+def read_speakers(path: str | Path) -> dict[str, Speaker]:
+    """The voices of a bundle, verified, without its weights being decoded; raises UserError like `read_bundle`."""
+    path = Path(path)
+    if not (path / "manifest.json").is_file():
+        raise UserError("not a bundle (it has no manifest.json)", str(path), "Give the folder that `export` wrote.")
+    manifest = _parse((path / "manifest.json").read_bytes(), str(path), "manifest.json")
+    content = _verified(path, "speakers.json", manifest.get("speakers.json", ""))
+    return _speakers(_parse(content, str(path), "speakers.json"), str(path))
+
+
+def _plain(speaker: Speaker) -> dict[str, Any]:
+    return {
+        "centroid": [float(v) for v in speaker.centroid],
+        "register_hz": float(speaker.register_hz),
+        "spread_semitones": float(speaker.spread_semitones),
+        "utterances": int(speaker.utterances),
+        "seconds": float(speaker.seconds),
+    }
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _parse(content: bytes, where: str, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(f"corrupt bundle: {name} is not readable", where, _AGAIN)
+    return value
+
+
+def _verified(path: Path, name: str, digest: object) -> bytes:
+    """The content of one file of the bundle, after its hash was compared; the name may not leave the folder."""
+    try:
+        content = (path / name).read_bytes() if Path(name).name == name else b""
+    except OSError:
+        raise UserError(f"corrupt bundle: {name} is missing", str(path), _AGAIN) from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise UserError(f"corrupt bundle: {name} differs from the manifest", str(path), _AGAIN)
+    return content
+
+
+def _encode(tree: Mapping[str, Any], group: str) -> bytes:
+    from safetensors.numpy import save
+
+    flat = {}
+    for name, value in flatten(tree).items():
+        wide = np.asarray(value, np.float32)
+        if not np.all(np.abs(wide) <= np.finfo(np.float16).max):  # also false for NaN
+            raise UserError(
+                f"weight {group}/{name} is not finite or above 65504", remedy="Export an earlier checkpoint."
+            )
+        flat[name] = np.ascontiguousarray(wide.astype(np.float16))
+    return save(flat)
+
+
+def _decode(content: bytes, where: str, group: str) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return unflatten({name: value.astype(np.float32) for name, value in load(content).items()})
+    except SafetensorError:
+        raise UserError(f"corrupt bundle: {group}.safetensors is not readable", where, _AGAIN) from None
+
+
+def _speakers(fields: dict[str, Any], where: str) -> dict[str, Speaker]:
+    speakers = {}
+    for name, values in fields.items():
+        try:
+            centroid = tuple(float(v) for v in values["centroid"])
+            speaker = Speaker(**(values | {"centroid": centroid}))
+            sound = all(map(math.isfinite, (*centroid, speaker.register_hz))) and speaker.register_hz > 0
+        except (TypeError, ValueError, KeyError):
+            sound, speaker = False, None
+        if not sound or speaker is None:
+            raise UserError(f"corrupt bundle: speaker '{name}' is not readable", where, _AGAIN)
+        speakers[name] = speaker
+    return speakers

@@ -1,0 +1,105 @@
+"""What goes into a bundle beside weights: its voices, from a corpus, and the model card."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from copycat_jax.bundle.bundle import Speaker, flatten
+from copycat_jax.data.batches import Corpus
+from copycat_jax.errors import UserError, nearest
+
+
+def make_speaker(corpus: Corpus, name: str, registers: Mapping[str, float]) -> Speaker:
+    """A voice from a corpus: the mean of its utterances' vectors, its register and spread.
+
+    Args:
+      corpus: a corpus with speaker vectors.
+      name: one of its speakers.
+      registers: Hz by name, where they are known better than by the corpus.
+
+    Raises:
+      UserError: no such speaker, a corpus without speaker vectors, or a voice without a known register.
+    """
+    if name not in corpus.info.speakers:
+        remedy = f"{nearest(name, corpus.speakers)} Known: {', '.join(corpus.speakers[:20])}."
+        raise UserError(f"unknown speaker '{name}'", "--voices", remedy)
+    if corpus.speaker_vectors is None:
+        raise UserError("the corpus has no speaker vectors", "--corpus", "Run `copycat embed` on it.")
+    own, statistics = corpus.speaker == corpus.speakers.index(name), corpus.info.speakers[name]
+    register = registers.get(name, statistics.register_hz)
+    if register is None:
+        remedy = "Build the corpus with F0, or give --registers."
+        raise UserError(f"the register of '{name}' is not known", "--corpus", remedy)
+    return Speaker(
+        centroid=tuple(corpus.speaker_vectors[np.flatnonzero(own)].mean(axis=0, dtype=np.float64).tolist()),
+        register_hz=register,
+        spread_semitones=statistics.spread_semitones or 0.0,
+        utterances=statistics.utterances,
+        seconds=statistics.seconds,
+    )
+
+
+def make_card(
+    title: str,
+    groups: Mapping[str, Any],
+    config: Mapping[str, Any],
+    step: int,
+    speakers: Mapping[str, Speaker],
+    use: str = "",
+) -> str:
+    """The model card: what it is, what it was made of, how to use it, and what it must not be used for.
+
+    Args:
+      title: one line.
+      groups: {group: parameters}.
+      config: the run's resolved configuration.
+      step: of the checkpoint.
+      speakers: the voices, if any.
+      use: a command that uses the bundle, if it has voices.
+    """
+    lines = [f"# {title}", ""]
+    for name, tree in groups.items():
+        count = sum(leaf.size for leaf in flatten(tree).values())
+        lines.append(f"* `{name}.safetensors`: {count / 1e6:.2f} M parameters, float16")
+    training = config.get("optimizer", {})
+    lines += [
+        f"* trained for {step} steps with {training.get('name', '?')}, learning rate {training.get('lr', '?')}",
+        f"* mel convention `{config['mel_spec']['name']}`; {config['shapes']['speakers']} speakers in training",
+        "* licence: Apache-2.0, as the project",
+        "",
+    ]
+    if speakers:
+        lines += ["| voice | register | spread | recordings |", "|---|---|---|---|"]
+        for name, s in sorted(speakers.items()):
+            recordings = f"{s.utterances}, {s.seconds / 60:.1f} min"
+            lines.append(f"| {name} | {s.register_hz:.0f} Hz | {s.spread_semitones:.1f} semitones | {recordings} |")
+        lines += ["", f"Use: `{use}`.", ""]
+    lines += [
+        "English read speech; other languages, singing and several speakers at once lie outside its training.",
+        "What it makes is synthetic speech and marked so in its files. Do not present it as a person's own words.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file; raises UserError where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read: {error}", str(path)) from None
+
+
+def read_registers(path: str | Path) -> dict[str, float]:
+    """Registers in Hz by voice, from a JSON file; raises UserError for anything else."""
+    try:
+        registers = {str(name): float(hertz) for name, hertz in json.loads(read_text(path)).items()}
+        if not all(0.0 < hertz < math.inf for hertz in registers.values()):
+            raise ValueError
+        return registers
+    except (ValueError, TypeError, AttributeError):
+        raise UserError('not of the form {"voice": Hz}', str(path), "Write one number per voice.") from None

@@ -1,0 +1,132 @@
+"""Reads TFDS's ArrayRecord shards with array_record and NumPy alone.
+
+A record is a serialised tf.train.Example: a map from feature name to one list of byte strings, floats or integers.
+Tensors written with `encoding="bytes"` are one byte string each, so a few lines of wire format do the work of
+TensorFlow; our reader and TFDS's return equal arrays (tests/data).
+"""
+
+import bisect
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from copycat_jax.corpus.utterance import ARRAYS, TEXTS, Utterance
+from copycat_jax.errors import UserError
+from copycat_jax.types import MelSpec
+
+
+class ShardReader:
+    """Random access to the utterances of a list of shards, in their order; safe to use from several threads."""
+
+    def __init__(self, paths: Sequence[Path], spec: MelSpec):
+        from array_record.python.array_record_module import ArrayRecordReader
+
+        self._spec, self._readers = spec, []
+        for path in paths:
+            if not path.is_file():
+                raise UserError("no such shard", str(path), "Build the corpus again.")
+            try:
+                # No readahead: records are read one by one, in random order.
+                self._readers.append(ArrayRecordReader(str(path), options="readahead_buffer_size:0"))
+            except (RuntimeError, ValueError, OSError) as error:
+                raise UserError(f"damaged shard ({error})", str(path), "Build the corpus again.") from error
+        self._locks = [threading.Lock() for _ in self._readers]
+        self._ends = list(itertools.accumulate(reader.num_records() for reader in self._readers))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: int) -> Utterance:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        shard = bisect.bisect_right(self._ends, index)
+        position = index - (self._ends[shard - 1] if shard else 0)
+        with self._locks[shard]:
+            record = self._readers[shard].read([position])[0]
+        return decode_utterance(record, self._spec)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return (self[index] for index in range(len(self)))
+
+
+def decode_utterance(record: bytes, spec: MelSpec) -> Utterance:
+    """The Utterance that a record of `corpus.builder` holds; raises UserError for any other record."""
+    try:
+        features = parse_example(record)
+        fields: dict[str, Any] = {name: bytes(features[name][0]).decode() for name in TEXTS}
+        for name, dtype in ARRAYS.items():
+            fields[name] = np.frombuffer(features[name][0], dtype.newbyteorder("<"))
+        fields["mel"] = fields["mel"].reshape(-1, spec.mel_bins)
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        remedy = "Build the corpus again."
+        raise UserError(f"a record is not one of ours ({type(error).__name__}: {error})", "shards", remedy) from error
+    return Utterance(**fields)
+
+
+def parse_example(record: bytes) -> dict[str, list[memoryview] | np.ndarray]:
+    """A tf.train.Example as {feature: byte strings, or float32 or int64 array}; ValueError if it is not one."""
+    view, features = memoryview(record), {}
+    try:
+        for _, start, stop in _fields(view, 0, len(view)):  # Example.features
+            for _, entry_start, entry_stop in _fields(view, start, stop):  # entries of the map
+                name, value = "", []
+                for field, at, end in _fields(view, entry_start, entry_stop):
+                    if field == 1:
+                        name = bytes(view[at:end]).decode()
+                    else:
+                        value = _feature(view, at, end)
+                features[name] = value
+    except IndexError as error:
+        raise ValueError("the record is cut short") from error
+    return features
+
+
+def _feature(view: memoryview, start: int, stop: int) -> list[memoryview] | np.ndarray:
+    for kind, at, end in _fields(view, start, stop):
+        if kind == 1:
+            return [view[a:b] for _, a, b in _fields(view, at, end)]
+        if kind == 2:
+            parts = [np.frombuffer(view[a:b], "<f4") for _, a, b in _fields(view, at, end)]
+            return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        values = []
+        for _, a, b in _fields(view, at, end):
+            while a < b:
+                number, a = _varint(view, a)
+                values.append(number)
+        return np.array(values, np.uint64).astype(np.int64)
+    return []
+
+
+def _varint(view: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = view[at]
+        at += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value, at
+
+
+def _fields(view: memoryview, at: int, stop: int) -> Iterator[tuple[int, int, int]]:
+    """(field number, start, stop) of every field in view[at:stop]; a varint's span holds its own bytes."""
+    while at < stop:
+        tag, at = _varint(view, at)
+        wire = tag & 7
+        if wire == 2:
+            length, at = _varint(view, at)
+            end = at + length
+        elif wire == 0:
+            _, end = _varint(view, at)
+        elif wire == 5:
+            end = at + 4
+        else:
+            raise ValueError(f"wire type {wire}")
+        if end > stop:
+            raise ValueError("the record is cut short")
+        yield tag >> 3, at, end
+        at = end

@@ -1,0 +1,258 @@
+"""Pictures of speech, and matplotlib's one door: spectrograms with F0, phoneme boundaries and labels."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from copycat_jax.audio.mel import mel_filters
+from copycat_jax.audio.pitch import track_f0
+from copycat_jax.errors import UserError
+from copycat_jax.files import replacing_file
+from copycat_jax.text.phonemes import SILENCES
+from copycat_jax.types import MelSpec
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from copycat_jax.synthesis import Transfer
+
+INK, FAINT, SOURCE, RESULT = "#22252b", "#8a8f99", "#ffb454", "#5ee0ff"
+_TICKS_HZ = (50, 75, 100, 150, 200, 300, 400, 600)
+_LABEL_POINTS = 8.5  # from one row of phoneme labels to the next
+_RANGE = 11.0  # natural log units below the loudest bin that are still shown
+
+
+def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, title: str = "") -> "Figure":
+    """Draws a source and what was made of it on one time axis: spectrograms, phonemes, and all F0 curves together.
+
+    Args:
+      results: transfers of one source, to one or more voices.
+      spec: the mel convention of the results.
+      title: a line above all; the sentence, say.
+    """
+    results = [results] if hasattr(results, "mel") else list(results)  # type: ignore[list-item]
+    first, hop_s = results[0], spec.hop_samples / spec.sample_rate
+    rows = [("source", first.source_mel, first.source_f0_hz)]
+    for result in results:
+        f0_hz = track_f0(result.samples, result.sample_rate, len(result.mel), hop_s)
+        rows.append((result.voice, result.mel, f0_hz))
+    seconds = len(first.source_mel) * hop_s
+    heights = [1.5] * len(rows) + [1.7]
+    figure = _figure(min(20.0, max(9.0, 2.2 * seconds)), 1.1 + sum(heights))
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    loudest = max(float(mel.max()) for _, mel, _ in rows)
+    for i, (axis, (name, mel, f0_hz)) in enumerate(zip(axes, rows, strict=False)):
+        _spectrogram(axis, mel, spec, loudest)
+        _contour(axis, f0_hz, hop_s, spec, SOURCE if i == 0 else RESULT)
+        _boundaries(axis, first.durations, hop_s, "white", 0.22)
+        rows_of_labels = 0
+        if i == 0:
+            rows_of_labels = _labels(
+                axis, first.phonemes, first.durations, hop_s, 0.87 * figure.get_figwidth() / seconds
+            )
+        name = name if i == 0 else f"in the voice {name}"
+        axis.set_title(name, loc="left", fontsize=10, color=INK, pad=4 + _LABEL_POINTS * rows_of_labels)
+    curves = {name: f0_hz for name, _, f0_hz in rows}
+    _melody(axes[-1], curves, hop_s, [result.ratio for result in results])
+    _boundaries(axes[-1], first.durations, hop_s, INK, 0.08)
+    axes[-1].set_xlabel("time (s)", color=INK)
+    axes[-1].set_xlim(0, seconds)
+    if title:
+        figure.suptitle(title, fontsize=11, color=INK, x=0.01, ha="left", parse_math=False)
+    return figure
+
+
+def training_figure(
+    mels: Mapping[str, Float[np.ndarray, "T M"]],
+    f0_hz: Mapping[str, Float[np.ndarray, " T"]],
+    spec: MelSpec,
+    title: str = "",
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Draws reconstructions of one utterance beside their target, as an image for TensorBoard.
+
+    Args:
+      mels: by name, in order: the target, the reconstruction from its own embedding, from the centroid, ...
+      f0_hz: by the same names; a name may be left out.
+      spec: the mel convention.
+      title: a line above all.
+
+    Returns:
+      An RGB image, uint8 [H, W, 3].
+    """
+    hop_s = spec.hop_samples / spec.sample_rate
+    seconds = max(len(mel) for mel in mels.values()) * hop_s
+    heights = [1.4] * len(mels) + [1.6] * bool(f0_hz)
+    figure = _figure(min(16.0, max(8.0, 1.6 * seconds)), 0.9 + sum(heights), dpi=80)
+    axes = np.atleast_1d(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
+    loudest = max(float(mel.max()) for mel in mels.values())
+    for i, (axis, (name, mel)) in enumerate(zip(axes, mels.items(), strict=False)):
+        _spectrogram(axis, mel, spec, loudest)
+        if name in f0_hz:
+            _contour(axis, f0_hz[name], hop_s, spec, SOURCE if i == 0 else RESULT)
+        axis.set_title(name, loc="left", fontsize=10, color=INK)
+    if f0_hz:
+        _melody(axes[-1], f0_hz, hop_s)
+    axes[-1].set_xlabel("time (s)", color=INK)
+    axes[-1].set_xlim(0, seconds)
+    if title:
+        figure.suptitle(title, fontsize=11, color=INK, x=0.01, ha="left", parse_math=False)
+    return figure_pixels(figure)
+
+
+def figure_pixels(figure: "Figure") -> UInt8[np.ndarray, "H W 3"]:
+    """The pixels of a figure."""
+    canvas = figure.canvas
+    with _any_script():
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
+
+
+def write_png(path: str | Path, figure: "Figure") -> None:
+    """Writes a figure as PNG under a temporary name, then renames it; raises UserError where it cannot be written."""
+    content = io.BytesIO()
+    with _any_script():
+        figure.savefig(content, format="png")
+    path = Path(path)
+    try:
+        with replacing_file(path) as temporary:
+            temporary.write_bytes(content.getvalue())
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", str(path), "Choose another place.") from None
+
+
+@contextlib.contextmanager
+def _any_script() -> Iterator[None]:
+    """Lets a title hold characters that the font lacks (an emoji): they become boxes, without a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def _figure(width: float, height: float, dpi: int = 130) -> "Figure":
+    """An empty figure with an Agg canvas; pyplot, which keeps figures alive, is never used."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _bin_of(hertz: Float[np.ndarray, " K"], spec: MelSpec) -> Float[np.ndarray, " K"]:
+    """Mel bins, with fractions, whose filters are centred on frequencies."""
+    filters = mel_filters(spec)
+    bins = np.arange(filters.shape[1]) * spec.sample_rate / spec.fft_samples
+    centres = (filters * bins).sum(axis=1) / np.maximum(filters.sum(axis=1), 1e-12)
+    return np.interp(hertz, centres, np.arange(len(centres)), left=np.nan, right=np.nan)
+
+
+def _spectrogram(axis: "Axes", mel: Float[np.ndarray, "T M"], spec: MelSpec, loudest: float) -> None:
+    seconds = len(mel) * spec.hop_samples / spec.sample_rate
+    extent = (0.0, seconds, -0.5, mel.shape[1] - 0.5)
+    axis.imshow(
+        np.asarray(mel, np.float32).T,
+        origin="lower",
+        aspect="auto",
+        extent=extent,
+        cmap="magma",
+        vmin=loudest - _RANGE,
+        vmax=loudest,
+        interpolation="nearest",
+    )
+    ticks = np.array([500, 1000, 2000, 4000, 8000], np.float32)
+    at = _bin_of(ticks, spec)
+    shown = np.isfinite(at)
+    axis.set_yticks(at[shown], [f"{hertz / 1000:g}k" if hertz >= 1000 else f"{hertz:g}" for hertz in ticks[shown]])
+    axis.set_ylabel("Hz", color=INK)
+    _plain(axis)
+
+
+def _contour(axis: "Axes", f0_hz: Float[np.ndarray, " T"], hop_s: float, spec: MelSpec, colour: str) -> None:
+    """F0 over a spectrogram on an axis of its own: log Hz, the same octaves in every row."""
+    twin = axis.twinx()
+    times = (np.arange(len(f0_hz)) + 0.5) * hop_s
+    curve = np.where(np.asarray(f0_hz) > 0, f0_hz, np.nan)
+    twin.plot(times, curve, color="black", linewidth=3.2, alpha=0.55, solid_capstyle="round")
+    twin.plot(times, curve, color=colour, linewidth=1.6, solid_capstyle="round")
+    _log_hertz(twin, 50.0, 650.0, (50, 100, 200, 400))
+    twin.set_ylabel("F0 (Hz)", color=INK)
+    _plain(twin)
+
+
+def _melody(
+    axis: "Axes", curves: Mapping[str, Float[np.ndarray, " T"]], hop_s: float, ratios: Sequence[float] = ()
+) -> None:
+    """All F0 curves on one logarithmic axis; equal melodies are parallel there."""
+    colours = ("#d9822b", "#1f77b4", "#2a9d6f", "#b03a6b", "#6a51a3", "#555555")
+    voiced = np.concatenate([np.asarray(f0)[np.asarray(f0) > 0] for f0 in curves.values()] or [np.zeros(0)])
+    low, high = (float(voiced.min()) / 1.1, float(voiced.max()) * 1.1) if len(voiced) else (80.0, 300.0)
+    for i, (name, f0_hz) in enumerate(curves.items()):
+        times = (np.arange(len(f0_hz)) + 0.5) * hop_s
+        curve = np.where(np.asarray(f0_hz) > 0, f0_hz, np.nan)
+        label = f"{name} ({12 * np.log2(ratios[i - 1]):+.1f} semitones)" if 0 < i <= len(ratios) else name
+        axis.plot(times, curve, color=colours[i % len(colours)], linewidth=1.8, label=label, solid_capstyle="round")
+    _log_hertz(axis, low, high, _TICKS_HZ)
+    axis.set_ylabel("F0 (Hz)", color=INK)
+    axis.grid(axis="y", color="#e5e7ea", linewidth=0.8)
+    axis.set_axisbelow(True)
+    axis.legend(
+        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(curves), fontsize=9, frameon=False, borderaxespad=0.1
+    )
+    _plain(axis)
+
+
+def _log_hertz(axis: "Axes", low: float, high: float, ticks: Sequence[float]) -> None:
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    shown = [hertz for hertz in ticks if low <= hertz <= high]
+    axis.set_yscale("log")
+    axis.set_ylim(low, high)
+    axis.yaxis.set_major_locator(FixedLocator(shown))
+    axis.yaxis.set_major_formatter(FixedFormatter([f"{hertz:g}" for hertz in shown]))
+    axis.yaxis.set_minor_locator(NullLocator())
+
+
+def _boundaries(axis: "Axes", durations: np.ndarray, hop_s: float, colour: str, alpha: float) -> None:
+    for edge in np.cumsum(durations)[:-1] * hop_s:
+        axis.axvline(edge, color=colour, linewidth=0.7, alpha=alpha)
+
+
+def _labels(
+    axis: "Axes", phonemes: Sequence[str], durations: np.ndarray, hop_s: float, inches_per_second: float
+) -> int:
+    """Phonemes above the axis at the middle of where they sound, in up to three rows; returns the rows needed."""
+    ends = np.cumsum(durations) * hop_s
+    free = [-1.0, -1.0, -1.0]  # where each row's last label ends
+    for symbol, end, frames in zip(phonemes, ends, durations, strict=True):
+        if symbol in SILENCES:
+            continue
+        middle, half = end - frames * hop_s / 2, (0.034 * len(symbol) + 0.01) / inches_per_second
+        row = next((i for i in range(3) if middle - half >= free[i]), int(np.argmin(free)))
+        free[row] = middle + half
+        axis.annotate(
+            symbol,
+            (middle, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 2 + _LABEL_POINTS * row),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=6.5,
+            color=INK,
+            annotation_clip=False,
+        )
+    return sum(end > 0 for end in free)
+
+
+def _plain(axis: "Axes") -> None:
+    axis.tick_params(colors=INK, labelsize=8, length=2.5)
+    for side in ("top", "right", "left", "bottom"):
+        axis.spines[side].set_color(FAINT)
+        axis.spines[side].set_linewidth(0.6)

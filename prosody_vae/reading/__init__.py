@@ -1,0 +1,1 @@
+"""Reading a book aloud, sentence by sentence."""

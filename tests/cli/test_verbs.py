@@ -1,0 +1,309 @@
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_bundle import VOICES, tiny_contents, write_tiny
+
+from copycat_jax import synthesis
+from copycat_jax.bundle.bundle import read_bundle, write_bundle
+from copycat_jax.cli import VERBS, main
+from copycat_jax.cli.demo import CLIP, choose_voices
+
+TEXT = (CLIP / "source.txt").read_text(encoding="utf-8").strip()
+SOURCE = str(CLIP / "source.opus")
+HEAVY = ("jax", "flax", "absl", "numpy", "librosa", "matplotlib", "soundfile", "tensorflow_datasets", "orbax")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return str(write_tiny(tmp_path_factory.mktemp("tiny") / "bundle"))
+
+
+@pytest.fixture(scope="module")
+def loaded(bundle):
+    loaded = synthesis.load(bundle)
+    loaded._vocoders["griffin_lim"] = lambda mel: np.repeat(np.exp(mel).mean(axis=2), 256, axis=1)  # nothing to compile
+    return loaded
+
+
+@pytest.fixture
+def compiled(monkeypatch, loaded):
+    """Commands of a test share one Synthesizer, so that each does not compile its own."""
+    monkeypatch.setattr(synthesis, "load", lambda path=None: loaded)
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """An empty folder to work in; nothing may be in it after a mistake but what was there before."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def refused(capsys, *arguments) -> str:
+    """The one line that a user's mistake gets; asserts that exit code is 2 and that nothing is left behind."""
+    before = sorted(os.listdir("."))
+    assert main([str(a) for a in arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("copycat: "), lines
+    assert sorted(os.listdir(".")) == before
+    return lines[0]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["--version"], *([verb, "--help"] for verb in VERBS)])
+def test_help_and_import_load_nothing_heavy(arguments):
+    module = f"copycat_jax.cli.{arguments[0]}" if arguments and arguments[0] in VERBS else ""
+    if module and not (CLIP.parents[1] / "cli" / f"{arguments[0]}.py").exists():
+        pytest.skip(f"no {module} yet")
+    call = f"from copycat_jax.cli import main; main({arguments!r})" if arguments else "import copycat_jax"
+    show = "print('\\n', *sorted(sys.modules), file=sys.stderr)"
+    code = f"import sys\ntry:\n    {call}\nexcept SystemExit:\n    pass\n{show}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = {name.split(".")[0] for name in done.stderr.split()}
+    assert not found & set(HEAVY)
+    assert "copycat_jax" in found
+
+
+def test_a_typo_in_a_verb_is_answered(capsys, work):
+    assert "Did you mean 'transfer'?" in refused(capsys, "transfr")
+    assert "--help" in refused(capsys, "voices", "--frobnicate")
+
+
+# --- transfer
+
+
+def test_transfer_writes_what_it_is_asked_for(capsys, work, bundle, compiled):
+    arguments = ["transfer", SOURCE, "--text", TEXT, "--voice", "am_michael", "--bundle", bundle]
+    assert main([*arguments, "--out", "out.wav", "--plot", "out.png"]) == 0
+    assert sorted(os.listdir(work)) == ["out.png", "out.wav"]
+    with soundfile.SoundFile("out.wav") as file:
+        assert (file.samplerate, file.channels, file.subtype) == (22050, 1, "PCM_16")
+        assert file.comment == "synthetic speech"
+        assert 4.0 < file.frames / 22050 < 6.0
+    assert "am_michael" in capsys.readouterr().out
+
+
+def transfer(bundle, source=SOURCE, text=TEXT, voice="af_heart", out="out.wav", *more):
+    spoken = [] if text is None else ["--text", text]
+    return ["transfer", source, *spoken, "--voice", voice, "--out", out, "--bundle", bundle, *more]
+
+
+def write_float_wav(path, samples):
+    soundfile.write(path, np.asarray(samples, np.float32), 22050, subtype="FLOAT")
+
+
+def bad_recordings(folder):
+    """{name of the mistake: (file, what the message says)}."""
+    tone = 0.1 * np.sin(np.arange(22050) * 0.05)
+    (folder / "letter.wav").write_text("Dear all, this is no recording.")
+    (folder / "empty.wav").write_bytes(b"")
+    write_float_wav(folder / "none.wav", [])
+    write_float_wav(folder / "silence.wav", np.zeros(22050))
+    write_float_wav(folder / "nan.wav", np.where(np.arange(22050) == 7, np.nan, tone))
+    soundfile.write(folder / "whole.wav", tone, 22050)
+    (folder / "cut.wav").write_bytes((folder / "whole.wav").read_bytes()[:20000])
+    (folder / "cut.opus").write_bytes((CLIP / "source.opus").read_bytes()[:9000])
+    soundfile.write(folder / "blip.wav", tone[:200], 22050)
+    return {
+        "absent.wav": "no such file",
+        "letter.wav": "not a readable recording",
+        "empty.wav": "empty",
+        "none.wav": "no samples",
+        "silence.wav": "silence",
+        "nan.wav": "nan",
+        "cut.wav": "cut short",
+        "cut.opus": "cut short",
+        "blip.wav": "",
+    }
+
+
+def test_bad_recordings(capsys, work, tmp_path, bundle, compiled):
+    for name, says in bad_recordings(tmp_path).items():
+        line = refused(capsys, *transfer(bundle, tmp_path / name))
+        assert says in line and name in line, line
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "no text"),
+        ("", "text"),
+        ("  \n ", "text"),
+        ("... !? *", ""),
+        ("Nothing of the kind was ever uttered by anyone on this recording, not even remotely.", "match"),
+    ],
+)
+def test_bad_texts(capsys, work, bundle, compiled, text, says):
+    assert says in refused(capsys, *transfer(bundle, text=text))
+
+
+def test_bad_voices(capsys, work, bundle, compiled, monkeypatch, tmp_path):
+    line = refused(capsys, *transfer(bundle, voice="am_micheal"))
+    assert "Did you mean 'am_michael'?" in line
+    contents = tiny_contents()
+    contents["speakers"]["af_river"] = contents["speakers"]["af_heart"]
+    other = write_bundle(tmp_path / "other", "copycat", **contents)
+    monkeypatch.setattr("copycat_jax.bundle.bundle.SHIPPED", other)
+    assert "belongs to another bundle" in refused(capsys, *transfer(bundle, voice="af_river"))
+
+
+def test_bad_bundles(capsys, work, tmp_path, bundle):
+    assert "no such bundle" in refused(capsys, *transfer("absent"))
+    assert "not a bundle" in refused(capsys, *transfer(tmp_path))
+    contents = tiny_contents()
+    alone = {name: {"speaker": contents[name]["speaker"]} for name in ("params", "config")}
+    speaker = write_bundle(tmp_path / "speaker", "speaker", **(contents | alone))
+    assert "not 'copycat'" in refused(capsys, *transfer(str(speaker)))
+    corrupt = write_bundle(tmp_path / "corrupt", "copycat", **contents)
+    with open(corrupt / "copycat.safetensors", "r+b") as file:
+        file.seek(5000)
+        file.write(b"?????")
+    assert "corrupt bundle" in refused(capsys, *transfer(str(corrupt)))
+    assert "corrupt bundle" not in refused(capsys, *transfer(bundle, voice="nobody"))
+
+
+def test_bad_vocoders(capsys, work, tmp_path, bundle, compiled):
+    (tmp_path / "letter.pt").write_text("Dear all")
+    (tmp_path / "zip.pt").write_bytes(b"PK\x03\x04" + bytes(100))
+    assert "Did you mean 'griffin_lim'?" in refused(capsys, *transfer(bundle), "--vocoder", "grifin_lim")
+    for name in ("letter.pt", "zip.pt"):
+        assert name in refused(capsys, *transfer(bundle), "--vocoder", tmp_path / name)
+
+
+def test_outputs_are_checked_before_any_work(capsys, work, tmp_path, bundle, monkeypatch):
+    def never(path=None):
+        raise AssertionError("work was started")
+
+    monkeypatch.setattr(synthesis, "load", never)
+    (work / "folder.wav").mkdir()
+    (work / "file").write_text("")
+    (work / "mine.wav").write_bytes(b"RIFF")
+    assert "is a folder" in refused(capsys, *transfer(bundle, out="folder.wav"))
+    assert "no such folder" in refused(capsys, *transfer(bundle, out="absent/out.wav"))
+    assert "is not a folder" in refused(capsys, *transfer(bundle, out="file/out.wav"))
+    assert "end in .wav" in refused(capsys, *transfer(bundle, out="out.mp3"))
+    assert "would replace" in refused(capsys, *transfer(bundle, source="mine.wav", out="mine.wav"))
+    assert "end in .png" in refused(capsys, *transfer(bundle), "--plot", "out.pdf")
+    assert "is not a folder" in refused(capsys, "demo", "--out", "file")
+    if os.geteuid():  # root may write anywhere
+        (work / "locked").mkdir(mode=0o500)
+        assert "cannot be written" in refused(capsys, *transfer(bundle, out="locked/out.wav"))
+
+
+def test_missing_arguments(capsys, work, bundle):
+    assert "SOURCE" in refused(capsys, "transfer")
+    assert "--voice" in refused(capsys, "transfer", SOURCE, "--text", "x", "--out", "o.wav")
+    assert "--out" in refused(capsys, "transfer", SOURCE, "--text", "x", "--voice", "v")
+    assert "both" in refused(capsys, *transfer(bundle), "--text-file", "x.txt")
+    assert "x.txt" in refused(capsys, *transfer(bundle, text=None), "--text-file", "x.txt")
+
+
+def test_a_manifest_does_what_it_can(capsys, work, bundle, compiled, tmp_path):
+    (tmp_path / "a.opus").write_bytes((CLIP / "source.opus").read_bytes())
+    lines = [
+        "source|text|voice|out",
+        f"a.opus|{TEXT}|af_heart|one.wav",
+        f"a.opus|{TEXT}|nobody|two.wav",
+        "",
+        "a.opus|only three|fields",
+        f"absent.wav|{TEXT}|af_heart|three.wav",
+        f"a.opus|{TEXT}|af_heart|one.wav",
+    ]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    assert main(["transfer", "--manifest", str(tmp_path / "list.txt"), "--bundle", bundle]) == 2
+    said = capsys.readouterr()
+    assert "1 of 5 written" in said.out
+    for number, what in ((3, "nobody"), (5, "not a line"), (6, "no such file"), (7, "same file")):
+        assert re.search(rf"list\.txt:{number}: .*{what}", said.err), said.err
+    assert sorted(os.listdir(tmp_path)) == ["a.opus", "list.txt", "one.wav", "work"]
+    (tmp_path / "list.txt").write_text("\n".join(lines[:2]))
+    assert main(["transfer", "--manifest", str(tmp_path / "list.txt"), "--bundle", bundle]) == 0
+    assert "leave --out out" in refused(capsys, "transfer", "--manifest", "x", "--out", "y.wav")
+
+
+# --- voices, demo, export
+
+
+def test_voices_are_listed(capsys, bundle):
+    assert main(["voices", "--bundle", bundle]) == 0
+    table = capsys.readouterr().out
+    assert all(name in table for name in VOICES) and "183 Hz" in table
+    assert main(["voices", "--bundle", bundle, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {name: row["register_hz"] for name, row in rows.items()} == VOICES
+
+
+def test_the_demo_says_where_its_files_are(capsys, work, bundle, compiled):
+    assert main(["demo", "--bundle", bundle]) == 0
+    written = sorted(os.listdir("copycat_demo"))
+    assert written == ["af_heart.wav", "am_michael.wav", "bf_emma.wav", "picture.png", "source.wav"]
+    said = capsys.readouterr().out
+    assert all(f"copycat_demo/{name}" in said for name in written)
+
+
+def test_the_demo_chooses_from_what_there_is():
+    assert choose_voices(["bf_emma", "x", "af_heart", "y"]) == ["af_heart", "bf_emma", "x"]
+    assert choose_voices(["z"]) == ["z"]
+
+
+def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
+    from copycat_jax.corpus import description
+    from copycat_jax.data import batches
+    from copycat_jax.data.synthetic import synthetic_utterances
+    from copycat_jax.train import checkpoint
+    from copycat_jax.types import HIFIGAN
+
+    contents = tiny_contents()
+    shapes = {"mel_bins": 80, "embedding": 128, "speakers": 3}
+
+    def restore(run_dir, ema=True, step=None):
+        kind = "speaker" if "spk" in str(run_dir) else "copycat"
+        config = {
+            "task": f"copycat_jax.models.{kind}:make_task",
+            "model": contents["config"][kind],
+            "shapes": shapes,
+            "mel_spec": HIFIGAN.to_dict(),
+        }
+        return {"model": contents["params"][kind]}, config, 40
+
+    utterances = synthetic_utterances(8, speakers=2, seconds=(0.3, 0.6))
+    vectors = np.random.default_rng(0).standard_normal((8, 128)).astype(np.float32)
+    corpus = batches.memory_corpus(utterances, HIFIGAN, vectors)
+    monkeypatch.setattr(checkpoint, "restore_params", restore)
+    monkeypatch.setattr(batches, "open_corpus", lambda path: corpus)
+    assert main(["export", "--run", "spk_run", "--out", "spk"]) == 0
+    assert read_bundle("spk", "speaker").speakers == {}
+    name = corpus.speakers[1]
+    run = ["export", "--run", "run", "--corpus", "data", "--out", "voices"]
+    assert main([*run, "--speaker", "spk", "--voices", name]) == 0
+    made = read_bundle("voices", "copycat")
+    np.testing.assert_allclose(made.speakers[name].centroid, vectors[corpus.speaker == 1].mean(axis=0), rtol=1e-5)
+    assert made.speakers[name].register_hz == corpus.info.speakers[name].register_hz
+    assert made.config["copycat"] == contents["config"]["copycat"]
+    assert name in made.card and "synthetic" in made.card
+    assert "needs its speaker classifier" in refused(capsys, *run)
+    assert "unknown speaker" in refused(capsys, *run, "--speaker", "spk", "--voices", "nobody")
+    assert "no --corpus" in refused(capsys, *run[:3], "--out", "x", "--speaker", "spk")
+    (work / "letters").mkdir()
+    (work / "letters" / "dear.txt").write_text("")
+    assert "not a bundle" in refused(capsys, "export", "--run", "run", "--out", "letters")
+    silent = description.SpeakerStatistics(4, 2.0, None, None)
+    corpus.info.speakers[name] = silent
+    assert "register" in refused(capsys, *run, "--speaker", "spk", "--voices", name)
+    (tmp_path / "registers.json").write_text(json.dumps({name: 123.0}))
+    assert main([*run, "--speaker", "spk", "--voices", name, "--registers", str(tmp_path / "registers.json")]) == 0
+    assert read_bundle("voices").speakers[name].register_hz == 123.0
+
+
+def test_wav_comment_is_where_players_look(work, bundle, compiled):
+    assert main(transfer(bundle)) == 0
+    content = (work / "out.wav").read_bytes()
+    assert b"ICMT" in content and b"synthetic speech" in content
+    assert struct.unpack("<I", content[4:8])[0] + 8 == len(content)

@@ -1,0 +1,108 @@
+"""`copycat evaluate` end to end with answers given beforehand: figures, tables, the JSON, and its refusals."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from copycat_jax.cli import main
+from copycat_jax.evaluate import judges, report
+
+RATE, SECONDS = 8000, 2.0
+TIMES = np.arange(0, SECONDS, 0.016)
+MELODY = 150 * 2 ** (3 * np.sin(4 * TIMES) / 12)
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """Four recordings whose judgements are known, two manifests, and a judge that must never be asked."""
+    monkeypatch.setattr(judges, "missing", lambda judge: "")
+    monkeypatch.setattr(judges, "whisper_folder", lambda: tmp_path)
+    (tmp_path / "model.bin").write_bytes(b"x")
+    memory = judges.Memory(tmp_path / "cache")
+    known = {
+        "source": (MELODY, [1, 0, 0], "the cat sat"),
+        "truth": (MELODY * 0.6, [0, 1, 0], "the cat sat"),
+        "good": (MELODY * 0.61, [0.1, 0.9, 0], "the cat sat"),
+        "bad": (np.full(len(TIMES), 90.0), [0.9, 0.1, 0], "a cat"),
+    }
+    rng = np.random.default_rng(0)
+    for name, (curve, vector, words) in known.items():
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, 0.1 * rng.normal(size=int(RATE * SECONDS)), RATE)
+        pitch = {"times_s": TIMES.tolist(), "f0_hz": np.asarray(curve).tolist()}
+        for judge, said in (("f0", pitch), ("voice", vector), ("words", words)):
+            memory.place(judge, path).write_text(json.dumps(said))
+    row = {
+        "voice": "t",
+        "source": "source.wav",
+        "source_voice": "s",
+        "truth": "truth.wav",
+        "text": "The cat sat.",
+        "set": "gold",
+    }
+    rows = [row | {"result": f"{n}.wav", "system": n, "sentence": n} for n in ("good", "bad")]
+    (tmp_path / "results.jsonl").write_text("\n".join(json.dumps(r) for r in rows))
+    voices = [{"voice": "s", "path": "source.wav"}, {"voice": "t", "path": "truth.wav"}]
+    (tmp_path / "voices.jsonl").write_text("\n".join(json.dumps(v) for v in voices))
+    return tmp_path
+
+
+def _run(world, *more):
+    return main(["evaluate", str(world / "results.jsonl"), "--cache", str(world / "cache"), *more])
+
+
+def test_good_and_bad_are_told_apart(world, capsys):
+    assert _run(world, "--voices", str(world / "voices.jsonl"), "--out", str(world / "out.json"), "--pairs") == 0
+    printed = capsys.readouterr().out
+    assert "F0 corr" in printed and "good" in printed and "source_voice" in printed
+    out = json.loads((world / "out.json").read_text())
+    good, bad = out["by_set"]
+    assert good["correlation"] > 0.99 and good["register"] == pytest.approx(12 * np.log2(0.61 / 0.6), abs=0.05)
+    assert good["nearest_is_target"] == 1 and good["wer"] == 0 and good["truth_to_target"] == pytest.approx(1)
+    assert good["rmse_low"] <= good["rmse"] <= good["rmse_high"]
+    assert bad["nearest_is_target"] == 0 and bad["wer"] == pytest.approx(2 / 3) and bad["spread"] < 0.01
+    assert "correlation" not in bad and bad["source_wer"] == 0 and bad["to_source"] > bad["to_target"]
+
+
+def test_without_voices_the_rest_is_measured(world, capsys):
+    assert _run(world) == 0
+    captured = capsys.readouterr()
+    assert "--voices is not given" in captured.err and "nearest" not in captured.out and "WER" in captured.out
+
+
+def test_missing_judges_are_named_and_left_out(world, capsys, monkeypatch):
+    monkeypatch.setattr(judges, "missing", lambda judge: "pip install it" if judge == "f0" else "")
+    assert _run(world) == 0
+    captured = capsys.readouterr()
+    assert "no f0 figures: pip install it" in captured.err and "gross" not in captured.out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no rows"),
+        ("nonsense", "not JSON"),
+        ('{"voice": "t"}', "no field 'result'"),
+        ('{"result":"x.wav","voice":"t"}', "no such file"),
+    ],
+)
+def test_a_bad_manifest_is_one_line_and_exit_2(world, capsys, text, message):
+    (world / "results.jsonl").write_text(text)
+    assert _run(world) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_unknown_measures_and_voices_are_refused(world, capsys):
+    assert _run(world, "--measures", "f0,taste") == 2
+    (world / "voices.jsonl").write_text('{"voice": "s", "path": "source.wav"}')
+    assert _run(world, "--voices", str(world / "voices.jsonl")) == 2
+    assert "no recording of voice 't'" in capsys.readouterr().err
+
+
+def test_word_error_rate_is_pooled_over_words():
+    rows = [{"words": 1, "word_errors": 1}, {"words": 9, "word_errors": 0}, {"gross": 0.1}]
+    assert report.figure(rows, "wer") == pytest.approx(0.1)
+    assert np.isnan(report.figure(rows, "source_wer"))

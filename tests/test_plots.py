@@ -1,0 +1,102 @@
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from copycat_jax import plots
+from copycat_jax.errors import UserError
+from copycat_jax.numba_cache import import_librosa
+from copycat_jax.types import HIFIGAN
+
+PHONEMES, DURATIONS = ("SIL", "HH", "AH0", "L", "OW1", "SIL"), np.array([5, 10, 12, 8, 20, 5], np.int32)
+FRAMES = int(DURATIONS.sum())
+
+
+def result(voice="af_heart", samples=None, f0=150.0):
+    """A transfer as pictures see it; a buzz by default."""
+    rng = np.random.default_rng(0)
+    time = np.arange(FRAMES * 256) / 22050
+    buzz = 0.1 * sum(np.sin(2 * np.pi * 180 * k * time) / k for k in range(1, 8))
+    return SimpleNamespace(
+        samples=(buzz if samples is None else samples).astype(np.float32),
+        sample_rate=22050,
+        mel=rng.uniform(-11, 1, (FRAMES, 80)).astype(np.float32),
+        source_mel=rng.uniform(-11, 1, (FRAMES, 80)).astype(np.float32),
+        source_f0_hz=np.full(FRAMES, f0, np.float32),
+        durations=DURATIONS,
+        phonemes=PHONEMES,
+        voice=voice,
+        ratio=1.2,
+    )
+
+
+@pytest.fixture(scope="module")
+def figure():
+    return plots.transfer_figure([result(), result("bf_emma")], HIFIGAN, "hello")  # type: ignore
+
+
+def test_rows_share_one_time_axis(figure):
+    spectrograms = [axis for axis in figure.axes if axis.images]
+    assert len(spectrograms) == 3  # source and two voices
+    seconds = FRAMES * 256 / 22050
+    assert all(axis.get_xlim() == pytest.approx((0, seconds)) for axis in figure.axes)
+    assert {axis.images[0].get_clim() for axis in spectrograms}.__len__() == 1
+
+
+def test_every_phoneme_is_named_where_it_sounds(figure):
+    source = next(axis for axis in figure.axes if axis.images)
+    at = {text.get_text(): text.xy[0] for text in source.texts}
+    middles = (np.cumsum(DURATIONS) - DURATIONS / 2) * 256 / 22050
+    assert at == pytest.approx({p: m for p, m in zip(PHONEMES, middles, strict=True) if p != "SIL"})
+
+
+def test_melodies_are_drawn_in_hertz_on_a_log_axis(figure):
+    melody = figure.axes[3]
+    assert melody.get_yscale() == "log"
+    curves = [line.get_ydata() for line in melody.lines if len(line.get_ydata()) == FRAMES]
+    assert [round(float(np.nanmedian(curve))) for curve in curves] == pytest.approx([150, 180, 180], abs=2)
+    assert [text.get_text() for text in melody.get_legend().get_texts()][1] == "af_heart (+3.2 semitones)"
+
+
+def test_a_frequency_stands_where_its_mel_bin_lies():
+    bins = plots._bin_of(np.array([500.0, 1000.0, 4000.0]), HIFIGAN)
+    assert np.all(np.diff(bins) > 0)
+    mel_frequencies = import_librosa().mel_frequencies
+
+    centres = mel_frequencies(n_mels=82, fmin=0, fmax=8000)[1:-1]
+    np.testing.assert_allclose(bins, np.interp([500, 1000, 4000], centres, np.arange(80)), atol=0.3)
+
+
+def test_unvoiced_speech_and_any_title_can_be_drawn():
+    silent = result(samples=np.zeros(FRAMES * 256), f0=0.0)
+    figure = plots.transfer_figure(silent, HIFIGAN, "It costs $5 and $6 \N{CAT FACE} \N{MUSICAL SYMBOL G CLEF}")  # type: ignore
+    assert plots.figure_pixels(figure).shape[2] == 3
+
+
+def test_training_figures_are_images():
+    mels = {name: result().mel for name in ("target", "own embedding", "centroid")}
+    f0_hz = {"target": np.full(FRAMES, 120.0), "centroid": np.zeros(FRAMES)}
+    image = plots.training_figure(mels, f0_hz, HIFIGAN, "step 100")
+    assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+    assert image.min() < 50 and image.max() == 255
+    np.testing.assert_array_equal(image, plots.training_figure(mels, f0_hz, HIFIGAN, "step 100"))
+    assert plots.training_figure({"target": result().mel}, {}, HIFIGAN).shape[0] < image.shape[0]
+
+
+def test_png_files_are_whole_or_not_there(figure, tmp_path):
+    plots.write_png(tmp_path / "a.png", figure)
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "folder.png").mkdir()
+    for bad in (tmp_path / "absent" / "a.png", tmp_path / "folder.png"):
+        with pytest.raises(UserError, match="cannot be written"):
+            plots.write_png(bad, figure)
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "folder.png"]
+
+
+def test_pyplot_is_never_imported():
+    code = "import sys, copycat_jax.plots as p; p._figure(1, 1); print('matplotlib.pyplot' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
