@@ -130,7 +130,7 @@ def _unknown(config: Any, name: str, prefix: str, part: str, place: Any) -> User
     known = [f"{prefix}.{k}" if prefix else k for k in place] if hasattr(place, "keys") else []
     elsewhere = [f for f in flat(to_plain(config)) if f.rpartition(".")[2] == name.rpartition(".")[2]]
     if elsewhere:  # the right field in the wrong section
-        suggestion = f"Did you mean '{elsewhere[0]}'?"
+        suggestion = f"Did you mean '{min(elsewhere, key=lambda field: field.count('.'))}'?"
     else:
         suggestion = nearest(f"{prefix}.{part}" if prefix else part, known) or f"Known: {', '.join(known)}."
     return UserError(f"unknown field '{name}'", "--set", suggestion)

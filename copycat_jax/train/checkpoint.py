@@ -146,14 +146,15 @@ class Checkpoints:
             ) from error
 
     def _refuse_mismatch(self, stored: dict[str, Any], step: int, force: bool) -> None:
-        # Another commit may know more fields, or fewer: what one side cannot state is told by the commits.
-        other_code = stored.get("commit") != self.meta.get("commit")
-        names = differences(stored.get("config"), self.meta.get("config"), shared_only=other_code)
-        changed = [f"config field {name}" for name in names if _binding(name)]
+        changed = []
         for name, title in (("task", "task"), ("commit", "commit"), ("fingerprint", "data fingerprint")):
             old, new = stored.get(name), self.meta.get(name)
             if old and new and old != new:
                 changed.append(f"{title} ({old[:12]} then, {new[:12]} now)")
+        # Another commit may know more fields, or fewer: what one side cannot state is told by the commits.
+        other_code = stored.get("commit") != self.meta.get("commit")
+        names = differences(stored.get("config"), self.meta.get("config"), shared_only=other_code)
+        changed += [f"config field {name}" for name in names if _binding(name)]
         if not changed:
             return
         what = f"checkpoint {step} was made with another {', '.join(changed[:5])}"

@@ -80,7 +80,7 @@ def test_a_field_that_the_other_commit_does_not_know_is_told_by_the_commits(tmp_
     with Checkpoints(tmp_path, new) as checkpoints:
         assert int(checkpoints.restore(trainer.abstract, force=True).step) == 0
     said = capsys.readouterr().err
-    assert "config field model.width, commit" in said and "gone" not in said and "late" not in said
+    assert "commit (c then, d now), config field model.width" in said and "gone" not in said and "late" not in said
     same = {"commit": "c", "config": {"model": {"width": 4}}}  # the same code knows the same fields
     with Checkpoints(tmp_path, same) as checkpoints, pytest.raises(UserError, match=r"model\.gone"):
         checkpoints.restore(trainer.abstract)
