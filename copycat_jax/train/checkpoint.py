@@ -62,6 +62,10 @@ def _binding(name: str) -> bool:
     return FREE_FIELDS[section] is not None and field not in FREE_FIELDS[section]
 
 
+def _short(name: str) -> str:
+    return name[:12] + "+dirty" * name.endswith("+dirty")
+
+
 class Checkpoints:
     """The checkpoints of one run; a context manager.
 
@@ -150,7 +154,7 @@ class Checkpoints:
         for name, title in (("task", "task"), ("commit", "commit"), ("fingerprint", "data fingerprint")):
             old, new = stored.get(name), self.meta.get(name)
             if old and new and old != new:
-                changed.append(f"{title} ({old[:12]} then, {new[:12]} now)")
+                changed.append(f"{title} ({_short(old)} then, {_short(new)} now)")
         # Another commit may know more fields, or fewer: what one side cannot state is told by the commits.
         other_code = stored.get("commit") != self.meta.get("commit")
         names = differences(stored.get("config"), self.meta.get("config"), shared_only=other_code)
