@@ -1,7 +1,7 @@
 """From training runs to what is given away: models read from runs, assembled, and written by a target.
 
 What is assembled is a `Bundle` in memory, and a target is a way of writing one: another format is one more entry of
-`TARGETS`, here or wherever it is defined. Another kind of model needs a `Recipe` from the program that exports it.
+`TARGETS`. Which tasks may be exported, and by what config their fields are read, the caller says.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,20 +14,6 @@ from copycat_jax.config import Config
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.train import checkpoint
 from copycat_jax.types import MelSpec
-
-
-class Recipe(NamedTuple):
-    """How a run of a task becomes a bundle, whose kind is the task's name.
-
-    Attributes:
-      config: of the model.
-      title: of the model card.
-      use: a command that uses the bundle, if it has voices.
-    """
-
-    config: type[Config]
-    title: str
-    use: str = ""
 
 
 class Trained(NamedTuple):
@@ -54,13 +40,17 @@ class Target(NamedTuple):
 
 
 def read_run(
-    run_dir: str | Path, recipes: Mapping[str, Recipe], ema: bool = True, step: int | None = None, remedy: str = ""
+    run_dir: str | Path,
+    configs: Mapping[str, type[Config]],
+    ema: bool = True,
+    step: int | None = None,
+    remedy: str = "",
 ) -> Trained:
     """The model of a run.
 
     Args:
       run_dir: of `copycat train`.
-      recipes: by the names of the tasks that may be exported.
+      configs: the models' own, by the names of the tasks that may be read.
       ema: take the moving average of the weights.
       step: which checkpoint; the latest by default.
       remedy: what to do about a run of another task.
@@ -69,16 +59,16 @@ def read_run(
       UserError: no such run or checkpoint, or of another task.
     """
     task = checkpoint.read_task_name(run_dir)
-    if task not in recipes:
-        remedy = remedy or f"Known: {', '.join(recipes)}."
+    if task not in configs:
+        remedy = remedy or f"Known: {', '.join(configs)}."
         raise UserError(f"a run of '{task}' makes no bundle here", str(run_dir), remedy)
     params, config, found = checkpoint.restore_params(run_dir, ema=ema, step=step)
-    fields = recipes[task].config.from_dict(config["model"]).sized(config["shapes"]).to_dict()
+    fields = configs[task].from_dict(config["model"]).sized(config["shapes"]).to_dict()
     spec = MelSpec.from_dict(config["mel_spec"])
     return Trained(task, params["model"], checkpoint.plain(fields), spec, config, found)
 
 
-def read_part(place: str | Path, name: str, recipe: Recipe) -> tuple[dict[str, Any], dict[str, Any], str]:
+def read_part(place: str | Path, name: str, config: type[Config]) -> tuple[dict[str, Any], dict[str, Any], str]:
     """(parameters, fields, fingerprint) of the model `name`, from any bundle that holds it or from a run of its task.
 
     The fingerprint is the bundle's; empty from a run.
@@ -91,29 +81,31 @@ def read_part(place: str | Path, name: str, recipe: Recipe) -> tuple[dict[str, A
         if name not in bundle.params:
             raise UserError(f"a bundle of kind '{bundle.kind}' holds no model '{name}'", str(place))
         return bundle.params[name], bundle.config[name], bundle.fingerprint
-    trained = read_run(place, {name: recipe})
+    trained = read_run(place, {name: config})
     return trained.params, trained.fields, ""
 
 
 def assemble(
     trained: Trained,
-    recipe: Recipe,
     parts: Mapping[str, tuple[dict[str, Any], dict[str, Any]]],
     speakers: Mapping[str, Speaker],
+    *,
+    title: str,
+    use: str = "",
     preface: str = "",
 ) -> Bundle:
     """The bundle of a run, not yet written (its fingerprint is empty).
 
     Args:
       trained: the run's model.
-      recipe: of its task.
       parts: (parameters, fields) of the other models of the bundle, by name.
       speakers: its voices.
-      preface: text that goes on top of the model card.
+      title, use: of the model card, see `make_card`.
+      preface: text that goes on top of it.
     """
     models = {trained.task: (trained.params, trained.fields), **parts}
     params = {name: model[0] for name, model in models.items()}
-    card = preface + make_card(recipe.title, params, trained.config, trained.step, speakers, recipe.use)
+    card = preface + make_card(title, params, trained.config, trained.step, speakers, use)
     fields = {name: model[1] for name, model in models.items()}
     return Bundle(trained.task, params, fields, trained.spec, dict(speakers), card, "")
 

@@ -11,6 +11,7 @@ from copycat_jax import console
 from copycat_jax.cli.outputs import check_folder
 from copycat_jax.errors import UserError
 
+TITLES = {"copycat": "CopyCat: prosody transfer between voices", "speaker": "Speaker classifier for CopyCat"}
 USE = "copycat transfer SOURCE --text ... --voice NAME --out OUT.wav --bundle THIS_FOLDER"
 
 
@@ -38,29 +39,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `copycat export`."""
-    from copycat_jax.bundle.export import Recipe, assemble, open_target, read_part, read_run, summary
+    from copycat_jax.bundle.export import assemble, open_target, read_part, read_run, summary
     from copycat_jax.bundle.voices import read_registers, read_text, read_voices
     from copycat_jax.models.copycat import CopyCatConfig
     from copycat_jax.models.speaker import SpeakerConfig
 
-    recipes = {
-        "copycat": Recipe(CopyCatConfig, "CopyCat: prosody transfer between voices", USE),
-        "speaker": Recipe(SpeakerConfig, "Speaker classifier for CopyCat"),
-    }
     check_folder(Path(arguments.out).absolute().parent)
     target = open_target(arguments.target, arguments.out)
     preface = read_text(arguments.card) if arguments.card else ""
-    trained = read_run(arguments.run, recipes, not arguments.no_ema, arguments.step)
+    configs = {"copycat": CopyCatConfig, "speaker": SpeakerConfig}
+    trained = read_run(arguments.run, configs, not arguments.no_ema, arguments.step)
     parts, speakers = {}, {}
     if trained.task == "copycat":
         if (arguments.speaker is None) == (arguments.speaker_run is None):
             raise UserError("a CopyCat bundle needs its speaker classifier", remedy="Give --speaker or --speaker-run.")
-        params, fields, made_by = read_part(arguments.speaker or arguments.speaker_run, "speaker", recipes["speaker"])
+        params, fields, made_by = read_part(arguments.speaker or arguments.speaker_run, "speaker", SpeakerConfig)
         parts["speaker"] = params, fields
         if arguments.corpus is None:
             raise UserError("no --corpus", remedy="Give the built corpus with the voices.")
         names = arguments.voices.split(",") if arguments.voices else ()
         registers = read_registers(arguments.registers) if arguments.registers else {}
         speakers = read_voices(arguments.corpus, trained.spec, names, registers, made_by=made_by)
-    bundle = assemble(trained, recipes[trained.task], parts, speakers, preface)
+    bundle = assemble(trained, parts, speakers, title=TITLES[trained.task], use=USE, preface=preface)
     console.say(summary(target.write(bundle, arguments.out), bundle, trained.step))

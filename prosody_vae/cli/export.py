@@ -9,6 +9,7 @@ import argparse
 from copycat_jax import console
 from copycat_jax.errors import UserError
 
+TITLE = "VAE text-to-speech of a prosody space"
 USE = "prosody build-space --bundle THIS_FOLDER --corpus DATA --out SPACE"
 
 
@@ -49,20 +50,19 @@ def _export_selector(arguments: argparse.Namespace) -> None:
 
 
 def _export_voice(arguments: argparse.Namespace) -> None:
-    from copycat_jax.bundle.export import Recipe, assemble, open_target, read_run, summary
+    from copycat_jax.bundle.export import assemble, open_target, read_run, summary
     from copycat_jax.bundle.voices import read_registers, read_text, read_voices
     from prosody_vae.tts.config import VaeConfig
 
-    recipe = Recipe(VaeConfig, "VAE text-to-speech of a prosody space", USE)
     target = open_target(arguments.target, arguments.out)
     preface = read_text(arguments.card) if arguments.card else ""
     registers = read_registers(arguments.registers) if arguments.registers else {}
     if arguments.corpus is None:
         raise UserError("no --corpus", remedy="Give the built corpus with the voices.")
     remedy = "Give a run of configs/prosody_vae.py; a learned selector goes to --space."
-    trained = read_run(arguments.run, {"prosody_vae": recipe}, not arguments.no_ema, arguments.step, remedy)
+    trained = read_run(arguments.run, {"prosody_vae": VaeConfig}, not arguments.no_ema, arguments.step, remedy)
     names = arguments.voices.split(",") if arguments.voices else ()
     zeros = 0 if trained.fields["speaker"] else trained.fields["embedding"]
     speakers = read_voices(arguments.corpus, trained.spec, names, registers, zeros=zeros)
-    bundle = assemble(trained, recipe, {}, speakers, preface)
+    bundle = assemble(trained, {}, speakers, title=TITLE, use=USE, preface=preface)
     console.say(summary(target.write(bundle, arguments.out), bundle, trained.step))

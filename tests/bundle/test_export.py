@@ -6,14 +6,14 @@ import pytest
 from tiny_bundle import tiny_contents
 
 from copycat_jax.bundle.bundle import read_bundle, write_bundle
-from copycat_jax.bundle.export import TARGETS, Recipe, Target, assemble, open_target, read_part, read_run, summary
+from copycat_jax.bundle.export import TARGETS, Target, assemble, open_target, read_part, read_run, summary
 from copycat_jax.errors import UserError
 from copycat_jax.models.speaker import SIZES, SpeakerConfig
 from copycat_jax.train.checkpoint import Checkpoints
 from copycat_jax.train.state import TrainState
 from copycat_jax.types import HIFIGAN
 
-RECIPES = {"speaker": Recipe(SpeakerConfig, "A classifier")}
+CONFIGS = {"speaker": SpeakerConfig}
 SHAPES = {"mel_bins": 80, "embedding": 12, "speakers": 3, "frame_rate_hz": 86.1}
 
 
@@ -30,26 +30,26 @@ def run(tmp_path_factory):
 
 
 def test_a_run_is_known_by_the_name_of_its_task(run):
-    trained = read_run(run, RECIPES)
+    trained = read_run(run, CONFIGS)
     assert (trained.task, trained.step, trained.spec) == ("speaker", 7, HIFIGAN)
     wanted = SpeakerConfig(states=16, embedding=12, speakers=3)
     assert SpeakerConfig.from_dict(trained.fields) == wanted and set(trained.fields) == set(SIZES["tiny"].to_dict())
-    assert (trained.params["w"] == 2.0).all() and (read_run(run, RECIPES, ema=False).params["w"] == 1.0).all()
+    assert (trained.params["w"] == 2.0).all() and (read_run(run, CONFIGS, ema=False).params["w"] == 1.0).all()
     with pytest.raises(UserError, match=r"a run of 'speaker' makes no bundle here\. Known: other\."):
-        read_run(run, {"other": RECIPES["speaker"]})
+        read_run(run, {"other": SpeakerConfig})
 
 
 def test_a_part_comes_from_a_bundle_or_a_run(run, tmp_path):
     path = write_bundle(tmp_path / "whole", "copycat", **tiny_contents())
-    params, fields, made_by = read_part(path, "speaker", RECIPES["speaker"])
+    params, fields, made_by = read_part(path, "speaker", SpeakerConfig)
     stored = read_bundle(path)
     assert made_by == stored.fingerprint and fields == stored.config["speaker"]
     jax.tree.map(np.testing.assert_array_equal, params, stored.params["speaker"])
-    assert read_part(run, "speaker", RECIPES["speaker"])[2] == ""
+    assert read_part(run, "speaker", SpeakerConfig)[2] == ""
     with pytest.raises(UserError, match="holds no model 'prosody_vae'"):
-        read_part(path, "prosody_vae", RECIPES["speaker"])
+        read_part(path, "prosody_vae", SpeakerConfig)
     with pytest.raises(UserError, match="no such bundle"):
-        read_part(tmp_path / "absent", "speaker", RECIPES["speaker"])
+        read_part(tmp_path / "absent", "speaker", SpeakerConfig)
 
 
 def test_another_target_is_one_entry(run, tmp_path, monkeypatch):
@@ -58,8 +58,8 @@ def test_another_target_is_one_entry(run, tmp_path, monkeypatch):
         return out
 
     monkeypatch.setitem(TARGETS, "text", Target(lambda out: None, write))
-    trained = read_run(run, RECIPES)
-    bundle = assemble(trained, RECIPES["speaker"], {}, {}, "Preface. ")
+    trained = read_run(run, CONFIGS)
+    bundle = assemble(trained, {}, {}, title="A classifier", preface="Preface. ")
     assert bundle.card.startswith("Preface. # A classifier")
     for name in ("bundle", "text"):
         path = open_target(name, tmp_path / name).write(bundle, tmp_path / name)
