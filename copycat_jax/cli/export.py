@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from copycat_jax import console
-from copycat_jax.cli.outputs import check_folder
 from copycat_jax.errors import UserError
+from copycat_jax.files import check_folder
 
 KINDS = {"copycat_jax.models.copycat:make_task": "copycat", "copycat_jax.models.speaker:make_task": "speaker"}
 TITLES = {"copycat": "CopyCat: prosody transfer between voices", "speaker": "Speaker classifier for CopyCat"}
