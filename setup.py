@@ -1,9 +1,12 @@
 """Package metadata; tool settings live in pyproject.toml."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
+HERE = Path(__file__).parent
+(VERSION,) = re.findall(r'^__version__ = "(.+)"$', (HERE / "copycat_jax" / "__init__.py").read_text(), re.M)
 NAMED = [
     "jax>=0.10.2,<0.13",
     "flax>=0.12.8",
@@ -33,10 +36,7 @@ IMPLIED = [
 TEXT = ["gruut==2.4.0", "gruut-lang-en==2.0.1", "pocketsphinx>=5.1,<6"]
 EXTRAS = {
     "f0": ["pyworld>=0.3.5"],
-    "onnx": ["jax2onnx>=0.17", "onnxruntime>=1.20"],
-    "tf": ["tensorflow-cpu>=2.21"],
     "beam": ["apache-beam>=2.77"],
-    "web": ["gradio>=6"],
     "eval": ["swift-f0==0.3.0", "onnxruntime>=1.20", "scipy>=1.14", "faster-whisper==1.2.1"],
     "parity": ["torch==2.13.0"],
 }
@@ -53,9 +53,9 @@ EXTRAS["dev"] = EXTRAS["beam"] + [
 
 setup(
     name="copycat-jax",
-    version="0.1.0",
+    version=VERSION,
     description="Speech synthesis in JAX that controls prosody: CopyCat transfer and linguistics-driven selection",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",

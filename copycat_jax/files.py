@@ -1,15 +1,78 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, checks that they can be written, and values as JSON."""
 
 import contextlib
 import hashlib
+import json
+import math
 import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from copycat_jax.errors import UserError
+
+
+def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = ()) -> Path:
+    """The path of a file that is to be written; leaves nothing behind.
+
+    Args:
+      path: where it shall be.
+      suffix: what its name must end in, such as ".wav".
+      inputs: files that it must not replace.
+
+    Raises:
+      UserError: wrong ending, a folder, one of `inputs`, no such parent folder, or no permission.
+    """
+    path = Path(path)
+    if path.suffix.lower() != suffix:
+        better = f"{path.stem.strip('.') or 'result'}{suffix}"  # "." and ".." have no stem
+        raise UserError(f"the name does not end in {suffix}", str(path), f"Name it {better}.")
+    if path.is_dir():
+        raise UserError("is a folder", str(path), "Give a file in it.")
+    if any(Path(other).exists() and path.exists() and path.samefile(other) for other in inputs):
+        raise UserError("would replace what it is made from", str(path), "Choose another name.")
+    check_folder(path.absolute().parent)
+    return path
+
+
+def check_folder(folder: str | Path, make: bool = False) -> Path:
+    """The path of a folder that files are to be written into; leaves nothing behind.
+
+    Args:
+      folder: the folder.
+      make: whether it may be absent as long as it could be made.
+
+    Raises:
+      UserError: it is no folder, there is none, or no permission.
+    """
+    folder = Path(folder)
+    probe = folder.absolute()
+    while make and not probe.exists():
+        probe = probe.parent
+    try:
+        with tempfile.TemporaryFile(dir=probe):
+            pass
+    except NotADirectoryError:
+        raise UserError("is not a folder", str(probe), "Choose another place.") from None
+    except FileNotFoundError:
+        raise UserError("there is no such folder", str(probe), "Make it first, or choose another place.") from None
+    except OSError as error:
+        raise UserError(f"cannot be written into: {error.strerror}", str(probe), "Choose another place.") from None
+    return folder
+
+
+@contextlib.contextmanager
+def refusals_of(path: str | Path, *others: type[Exception]) -> Iterator[None]:
+    """Raises UserError about `path` where the file system, or a library by an error of `others`, refuses the block."""
+    try:
+        yield
+    except (OSError, *others) as error:
+        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+        remedy = "Choose a folder that exists, is writable and has room."
+        raise UserError(f"cannot be written ({reason})", str(path), remedy) from error
 
 
 @contextlib.contextmanager
@@ -26,6 +89,39 @@ def replacing_file(path: str | Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a file of UTF-8 text whole or not at all; raises UserError where it cannot be written."""
+    with refusals_of(path), replacing_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes `value`, which must be `plain`, as `write_text` writes a text."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """`value` as the lines of a JSON file; ValueError for NaN and infinities, which JSON does not have."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON would give it back.
+
+    Tuples become lists, keys strings, NumPy's numbers and arrays Python's; what is not finite becomes None, and what
+    JSON has no word for the text that `str` makes of it.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def check_replaceable_folder(path: str | Path, marks: tuple[str, ...], noun: str) -> None:

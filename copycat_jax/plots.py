@@ -13,8 +13,7 @@ from jaxtyping import Float, UInt8
 from copycat_jax.audio.mel import mel_filters
 from copycat_jax.audio.pitch import track_f0
 from copycat_jax.batch import Batch
-from copycat_jax.errors import UserError
-from copycat_jax.files import replacing_file
+from copycat_jax.files import refusals_of, replacing_file
 from copycat_jax.task import Task
 from copycat_jax.text.phonemes import SILENCES
 from copycat_jax.types import MelSpec
@@ -163,12 +162,8 @@ def write_png(path: str | Path, figure: "Figure") -> None:
     content = io.BytesIO()
     with _any_script():
         figure.savefig(content, format="png")
-    path = Path(path)
-    try:
-        with replacing_file(path) as temporary:
-            temporary.write_bytes(content.getvalue())
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", str(path), "Choose another place.") from None
+    with refusals_of(path), replacing_file(path) as temporary:
+        temporary.write_bytes(content.getvalue())
 
 
 @contextlib.contextmanager

@@ -1,8 +1,13 @@
-"""A file is there whole, or as it was before."""
+"""A file is there whole, or as it was before; a place that cannot be written is told before any work."""
 
+import json
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from copycat_jax.files import replacing_file
+from copycat_jax.errors import UserError
+from copycat_jax.files import check_file, check_folder, plain, refusals_of, replacing_file, write_json, write_text
 
 
 def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
@@ -20,3 +25,53 @@ def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
 def test_a_folder_that_is_not_there_is_an_error_of_the_file_system(tmp_path):
     with pytest.raises(FileNotFoundError), replacing_file(tmp_path / "no" / "a.txt") as temporary:
         temporary.write_text("x")
+
+
+def test_what_cannot_be_written_is_a_users_error_and_leaves_nothing(tmp_path):
+    for write, value in ((write_text, "x"), (write_json, {"x": 1})):
+        with pytest.raises(UserError, match=r"no/a\.txt: cannot be written \(No such file"):
+            write(tmp_path / "no" / "a.txt", value)
+    with pytest.raises(UserError, match="odd"), refusals_of("there", KeyError):
+        raise KeyError("odd")
+    with pytest.raises(ZeroDivisionError), refusals_of("there", KeyError):
+        _ = 1 / 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_to_be_written_is_checked_and_not_made(tmp_path):
+    (tmp_path / "in.wav").write_bytes(b"x")
+    (tmp_path / "folder.wav").mkdir()
+    assert check_file(tmp_path / "out.WAV", ".wav") == tmp_path / "out.WAV"
+    for path, complaint in (
+        (tmp_path / "a.b.mp3", r"Name it a\.b\.wav"),
+        (Path("."), "Name it result.wav"),
+        (Path(".."), "Name it result.wav"),
+        (tmp_path / "folder.wav", "is a folder"),
+        (tmp_path / "in.wav", "would replace what it is made from"),
+        (tmp_path / "no" / "out.wav", "there is no such folder"),
+        (tmp_path / "in.wav" / "out.wav", "is not a folder"),
+    ):
+        with pytest.raises(UserError, match=complaint):
+            check_file(path, ".wav", (tmp_path / "in.wav", tmp_path / "absent.wav"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.wav", "in.wav"]
+
+
+def test_a_folder_may_be_absent_only_where_it_could_be_made(tmp_path):
+    deep = tmp_path / "a" / "b"
+    assert check_folder(tmp_path) == tmp_path and check_folder(deep, make=True) == deep
+    with pytest.raises(UserError, match="there is no such folder"):
+        check_folder(deep)
+    (tmp_path / "a").write_text("")
+    with pytest.raises(UserError, match="is not a folder"):
+        check_folder(deep, make=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_plain_values_are_what_json_gives_back(tmp_path):
+    value = {1: (np.float32(0.5), np.inf), "ö": np.array([[1, 2]]), "n": [float("nan"), None, True], "p": Path("x")}
+    assert plain(value) == {"1": [0.5, None], "ö": [[1, 2]], "n": [None, None, True], "p": "x"}
+    write_json(tmp_path / "a.json", plain(value))
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == plain(value) == plain(plain(value))
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "b.json", [float("nan")])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

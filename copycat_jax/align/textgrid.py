@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing_file
+from copycat_jax.files import refusals_of, write_text
 from copycat_jax.text.phonemes import SIL, SPN, is_phone, is_vowel
 from copycat_jax.types import Alignment, Interval
 
@@ -64,12 +64,9 @@ def write_textgrid(path: str | os.PathLike, alignment: Alignment) -> None:
             quoted = label.replace('"', '""')
             lines += [f"        intervals [{i}]:", f"            xmin = {start:.6f}", f"            xmax = {stop:.6f}"]
             lines.append(f'            text = "{quoted}"')
-    try:
+    with refusals_of(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing_file(path) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write the TextGrid: {error.strerror}", str(path)) from error
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _decode(data: bytes, path: Path) -> str:

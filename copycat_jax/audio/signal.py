@@ -1,15 +1,17 @@
 """Recordings in and out: read, check, resample, trim, split, write; the one place that opens sound files."""
 
+import contextlib
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int16
 
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing_file
+from copycat_jax.files import refusals_of, replacing_file
 
 READABLE = "wav, flac, ogg (Vorbis or Opus) or mp3"
 COMMENT = "synthetic speech"
@@ -184,29 +186,65 @@ def trim_bounds(samples: Float[np.ndarray, " N"], rate: int, edge_s: float = 0.1
     return max(0, int(runs[0, 0]) - edge), min(len(samples), int(runs[-1, 1]) + edge)
 
 
+class WavWriter:
+    """Takes samples as they come and puts them into an open 16-bit wav file."""
+
+    def __init__(self, file, path: Path, rate: int):
+        self._file, self._path, self.rate, self.samples = file, path, rate, 0
+
+    @property
+    def seconds(self) -> float:
+        """How much was written."""
+        return self.samples / self.rate
+
+    def write(self, samples: Float[np.ndarray, " N"]) -> None:
+        """Appends samples; those beyond [-1, 1] are clipped."""
+        whole = np.clip(np.rint(np.asarray(samples, np.float64) * _FULL_SCALE), -32768, 32767)
+        self.write_whole(whole.astype(np.int16))
+
+    def write_whole(self, samples: Int16[np.ndarray, " N"]) -> None:
+        """Appends samples as they stand in the file."""
+        import soundfile
+
+        with refusals_of(self._path, soundfile.LibsndfileError):
+            self._file.write(samples)
+        self.samples += len(samples)
+
+    def silence(self, seconds: float) -> None:
+        """Appends silence."""
+        self.write(np.zeros(max(0, round(seconds * self.rate)), np.float32))
+
+
+@contextlib.contextmanager
+def writing_wav(path: str | os.PathLike, rate: int, kind: str = "WAV", comment: str = COMMENT) -> Iterator[WavWriter]:
+    """A writer of a 16-bit mono wav (`kind` "WAV", or "RF64" beyond 4 GB) with a comment (RIFF INFO, ICMT).
+
+    The file is whole under its name when the block ends well, and not there otherwise.
+
+    Raises:
+      UserError: the path cannot be written.
+    """
+    import soundfile
+
+    path = Path(path)
+    with replacing_file(path) as temporary:
+        with refusals_of(path, soundfile.LibsndfileError):
+            file = soundfile.SoundFile(temporary, "w", rate, 1, "PCM_16", format=kind)
+        with file:
+            if comment:
+                file.comment = comment  # before the samples, so that it stands before them in the file
+            yield WavWriter(file, path, rate)
+
+
 def write_wav(path: str | os.PathLike, samples: Float[np.ndarray, " N"], rate: int, comment: str = COMMENT) -> None:
-    """Writes a 16-bit mono wav file with a comment (RIFF INFO, ICMT); whole or not at all.
+    """Writes a 16-bit mono wav file with a comment; whole or not at all.
 
     Samples beyond [-1, 1] are clipped.
 
     Raises:
       UserError: the samples are not finite, or the path cannot be written.
     """
-    import soundfile
-
-    path = Path(path)
     samples = np.asarray(samples)
     check_samples(samples, str(path))
-    whole = np.clip(np.rint(samples.astype(np.float64) * _FULL_SCALE), -32768, 32767).astype(np.int16)
-    try:
-        with (
-            replacing_file(path) as temporary,
-            soundfile.SoundFile(temporary, "w", rate, 1, "PCM_16", format="WAV") as file,
-        ):
-            if comment:
-                file.comment = comment  # before the samples, so that it stands before them in the file
-            file.write(whole)
-    except (OSError, soundfile.LibsndfileError) as error:
-        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-        remedy = "Choose a folder that exists and is writable."
-        raise UserError(f"cannot be written ({reason})", str(path), remedy) from error
+    with refusals_of(Path(path)), writing_wav(path, rate, comment=comment) as writer:
+        writer.write(samples)

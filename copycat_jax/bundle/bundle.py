@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_replaceable_folder, replacing_folder
+from copycat_jax.files import check_replaceable_folder, json_text, replacing_folder
 from copycat_jax.text.phonemes import INVENTORY
 from copycat_jax.types import MelSpec
 
@@ -104,16 +104,15 @@ def write_bundle(
         raise ValueError(f"a bundle of kind '{kind}' has groups {groups}, not {sorted(params)} and {sorted(config)}")
     check_replaceable(path)
     voices = {name: _plain(s if isinstance(s, Speaker) else Speaker(**s)) for name, s in speakers.items()}
-    files: dict[str, bytes] = {
-        "config.json": _json({"format": FORMAT, "kind": kind} | {group: dict(config[group]) for group in groups}),
-        "mel.json": _json(spec.to_dict()),
-        "phonemes.txt": "".join(f"{symbol}\n" for symbol in INVENTORY).encode(),
-        "speakers.json": _json(voices),
-        "MODEL_CARD.md": card.encode(),
-    }
+    fields = {"format": FORMAT, "kind": kind} | {group: dict(config[group]) for group in groups}
+    values = {"config.json": fields, "mel.json": spec.to_dict(), "speakers.json": voices}
+    files = {name: json_text(value).encode() for name, value in values.items()}
+    files["phonemes.txt"] = "".join(f"{symbol}\n" for symbol in INVENTORY).encode()
+    files["MODEL_CARD.md"] = card.encode()
     for group in groups:
         files[f"{group}.safetensors"] = _encode(params[group], group)
-    files["manifest.json"] = _json({name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)})
+    hashes = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+    files["manifest.json"] = json_text(hashes).encode()
     with replacing_folder(path) as folder:
         for name, content in files.items():
             (folder / name).write_bytes(content)
@@ -199,10 +198,6 @@ def _plain(speaker: Speaker) -> dict[str, Any]:
         "utterances": int(speaker.utterances),
         "seconds": float(speaker.seconds),
     }
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _parse(content: bytes, where: str, name: str) -> dict[str, Any]:

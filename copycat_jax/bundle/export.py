@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from copycat_jax.bundle.bundle import Bundle, Speaker, check_replaceable, read_bundle, write_bundle
+from copycat_jax.bundle.bundle import Bundle, Speaker, check_replaceable, write_bundle
 from copycat_jax.bundle.voices import make_card
 from copycat_jax.config import Config
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.files import plain
 from copycat_jax.train import checkpoint
 from copycat_jax.types import MelSpec
 
@@ -65,24 +66,7 @@ def read_run(
     params, config, found = checkpoint.restore_params(run_dir, ema=ema, step=step)
     fields = configs[task].from_dict(config["model"]).sized(config["shapes"]).to_dict()
     spec = MelSpec.from_dict(config["mel_spec"])
-    return Trained(task, params["model"], checkpoint.plain(fields), spec, config, found)
-
-
-def read_part(place: str | Path, name: str, config: type[Config]) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """(parameters, fields, fingerprint) of the model `name`, from any bundle that holds it or from a run of its task.
-
-    The fingerprint is the bundle's; empty from a run.
-
-    Raises:
-      UserError: neither, or it holds something else.
-    """
-    if (Path(place) / "manifest.json").is_file() or not (Path(place) / checkpoint.FOLDER).is_dir():
-        bundle = read_bundle(place)
-        if name not in bundle.params:
-            raise UserError(f"a bundle of kind '{bundle.kind}' holds no model '{name}'", str(place))
-        return bundle.params[name], bundle.config[name], bundle.fingerprint
-    trained = read_run(place, {name: config})
-    return trained.params, trained.fields, ""
+    return Trained(task, params["model"], plain(fields), spec, config, found)
 
 
 def assemble(

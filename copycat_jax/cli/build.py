@@ -43,10 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int | None:
     """Builds the corpus and says what became of the recordings."""
-    from copycat_jax.cli.outputs import check_folder
     from copycat_jax.corpus.builder import BAD_FILE, Exclusions, build_corpus
     from copycat_jax.corpus.cache import FeatureOptions, Limits
     from copycat_jax.corpus.utterance import text_key
+    from copycat_jax.files import check_folder
     from copycat_jax.types import mel_spec
 
     sources = [_source(value) for value in arguments.source]

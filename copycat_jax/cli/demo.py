@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from copycat_jax import console
-from copycat_jax.cli.outputs import check_folder
+from copycat_jax.files import check_folder
 
 CLIP = Path(__file__).parents[1] / "pretrained" / "demo"
 # A man and two women, one of them British; what a bundle lacks of them is replaced by its other voices.

@@ -23,14 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int | None:
     """Judges, scores, prints the tables, and writes the JSON file."""
-    import json
-    import os
     from pathlib import Path
 
     from copycat_jax import console
     from copycat_jax.errors import UserError
     from copycat_jax.evaluate import judges, report
-    from copycat_jax.files import replacing_file
+    from copycat_jax.files import check_folder, plain, write_json
 
     asked = [name for name in arguments.measures.split(",") if name]
     if not asked or set(asked) - set(judges.JUDGES):
@@ -41,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int | None:
     voices = report.read_rows(arguments.voices, ("voice", "path"), arguments.root) if arguments.voices else []
     if arguments.truth:
         _add_truths(rows, Path(arguments.truth))
-    if arguments.out and not os.access(Path(arguments.out).resolve().parent, os.W_OK):
-        raise UserError("cannot write there", f"--out {arguments.out}", "Name a file in a folder that you may write.")
+    if arguments.out:
+        check_folder(Path(arguments.out).resolve().parent)
     lacking = {name: reason for name in asked if (reason := judges.missing(name))}
     for name, reason in lacking.items():
         console.warn(f"no {name} figures: {reason}")
@@ -74,8 +72,7 @@ def run(arguments: argparse.Namespace) -> int | None:
             by = [key for key in table[0] if key in (*keys, "group", "source_voice", "voice")]
             console.say(report.format_table(table, by) + "\n")
     if arguments.out:
-        with replacing_file(arguments.out) as temporary:
-            temporary.write_text(json.dumps(tables | {"clips": scored, "measures": asked}, indent=1, default=str))
+        write_json(arguments.out, plain(tables | {"clips": scored, "measures": asked}))
         console.say(f"wrote {arguments.out}")
     return 0
 

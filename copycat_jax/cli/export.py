@@ -8,8 +8,8 @@ import argparse
 from pathlib import Path
 
 from copycat_jax import console
-from copycat_jax.cli.outputs import check_folder
 from copycat_jax.errors import UserError
+from copycat_jax.files import check_folder
 
 TITLES = {"copycat": "CopyCat: prosody transfer between voices", "speaker": "Speaker classifier for CopyCat"}
 USE = "copycat transfer SOURCE --text ... --voice NAME --out OUT.wav --bundle THIS_FOLDER"
@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `copycat export`."""
-    from copycat_jax.bundle.export import assemble, open_target, read_part, read_run, summary
+    from copycat_jax.bundle.export import assemble, open_target, read_run, summary
+    from copycat_jax.bundle.speaker_vectors import read_classifier
     from copycat_jax.bundle.voices import read_registers, read_text, read_voices
     from copycat_jax.models.copycat import CopyCatConfig
     from copycat_jax.models.speaker import SpeakerConfig
@@ -53,12 +54,12 @@ def run(arguments: argparse.Namespace) -> None:
     if trained.task == "copycat":
         if (arguments.speaker is None) == (arguments.speaker_run is None):
             raise UserError("a CopyCat bundle needs its speaker classifier", remedy="Give --speaker or --speaker-run.")
-        params, fields, made_by = read_part(arguments.speaker or arguments.speaker_run, "speaker", SpeakerConfig)
-        parts["speaker"] = params, fields
+        classifier = read_classifier(arguments.speaker or arguments.speaker_run)
+        parts["speaker"] = classifier.params, classifier.fields
         if arguments.corpus is None:
             raise UserError("no --corpus", remedy="Give the built corpus with the voices.")
         names = arguments.voices.split(",") if arguments.voices else ()
         registers = read_registers(arguments.registers) if arguments.registers else {}
-        speakers = read_voices(arguments.corpus, trained.spec, names, registers, made_by=made_by)
+        speakers = read_voices(arguments.corpus, trained.spec, names, registers, made_by=classifier.hash)
     bundle = assemble(trained, parts, speakers, title=TITLES[trained.task], use=USE, preface=preface)
     console.say(summary(target.write(bundle, arguments.out), bundle, trained.step))

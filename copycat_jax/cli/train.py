@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from copycat_jax.cli.outputs import check_folder
     from copycat_jax.errors import UserError
+    from copycat_jax.files import check_folder
 
     config = configuration.load_config(arguments.config, arguments.overrides)
     if (arguments.corpus is None) != arguments.synthetic:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from copycat_jax import console
-from copycat_jax.cli.outputs import check_file
 from copycat_jax.errors import UserError
+from copycat_jax.files import check_file
 
 if TYPE_CHECKING:
     from copycat_jax.synthesis import Source, Synthesizer, Transfer

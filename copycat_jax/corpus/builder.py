@@ -33,7 +33,7 @@ from copycat_jax.corpus.description import CORPUS_FILE, CorpusInfo, describe, wr
 from copycat_jax.corpus.readers import Raw, read_corpus
 from copycat_jax.corpus.utterance import ARRAYS, TEXTS, Utterance, check_utterance, text_key
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing_file
+from copycat_jax.files import write_text
 from copycat_jax.types import MelSpec
 
 BAD_FILE = "bad.tsv"
@@ -329,5 +329,4 @@ def _alive(pid: int) -> bool:
 def _write_bad(path: Path, bad: list[tuple[str, str, str, str]]) -> None:
     rows = [("id", "path", "kind", "reason"), *bad]
     content = "".join("\t".join(" ".join(field.split()) for field in row) + "\n" for row in rows)
-    with replacing_file(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    write_text(path, content)

@@ -17,7 +17,7 @@ import numpy as np
 from copycat_jax.audio.pitch import register_hz, spread_semitones
 from copycat_jax.corpus.utterance import Utterance, content_hash, text_hash
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing_file
+from copycat_jax.files import replacing_file, write_json
 from copycat_jax.types import MelSpec
 
 FORMAT = 2
@@ -131,8 +131,7 @@ def write_description(folder: str | Path, info: CorpusInfo, lengths: Lengths) ->
     folder = Path(folder)
     with replacing_file(folder / LENGTHS_FILE) as temporary, temporary.open("wb") as file:
         np.savez(file, **lengths._asdict())
-    with replacing_file(folder / CORPUS_FILE) as temporary:
-        temporary.write_text(json.dumps(info.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(folder / CORPUS_FILE, info.to_dict())
 
 
 def read_description(folder: str | Path) -> tuple[CorpusInfo, Lengths]:

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing_file
+from copycat_jax.files import replacing_file, write_text
 
 INSTALL = {
     "swift_f0": "pip install 'copycat-jax[eval]'",
@@ -218,8 +218,7 @@ def judge_file(judge: str, path: Path, place: Path) -> None:
         said = [round(float(v), 7) for v in embed_voice(audio.samples, audio.sample_rate)]
     else:
         said = transcribe(audio.samples, audio.sample_rate)
-    with replacing_file(place) as temporary:
-        temporary.write_text(json.dumps(said))
+    write_text(place, json.dumps(said))
 
 
 def _work(task: tuple[str, Path, Path]) -> tuple[str, str]:

@@ -6,7 +6,6 @@ configuration, the source commit and the fingerprint of the data: a run resumes 
 Restoring works on any number of devices: the values are read straight into the shardings asked for.
 """
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from copycat_jax.console import warn
 from copycat_jax.errors import UserError
+from copycat_jax.files import plain
 from copycat_jax.train.state import EMA_GROUP, TrainState
 
 # Orbax tells through absl's logger what it was asked to do.
@@ -37,11 +37,6 @@ FREE_FIELDS = {
 
 def _folder(run_dir: str | Path) -> Path:
     return Path(run_dir).expanduser().absolute() / FOLDER
-
-
-def plain(tree: Any) -> Any:
-    """`tree` as JSON would give it back (tuples become lists), so that stored and live configurations compare equal."""
-    return json.loads(json.dumps(tree, default=str))
 
 
 def differences(old: Any, new: Any, prefix: str = "", shared_only: bool = False) -> list[str]:
@@ -76,7 +71,7 @@ class Checkpoints:
     """
 
     def __init__(self, run_dir: str | Path, meta: dict[str, Any], keep: int = 3):
-        self.meta = plain(meta)
+        self.meta = plain(meta)  # stored and live configurations compare equal
         self.run_dir = Path(run_dir)
         best = checkpoint_managers.BestN(
             get_metric_fn=lambda m: m["loss"], reverse=True, n=1, keep_checkpoints_without_metrics=False

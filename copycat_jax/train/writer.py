@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing_file
+from copycat_jax.files import write_text
 
 METRICS = "metrics.jsonl"
 
@@ -28,12 +28,6 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
             except json.JSONDecodeError:
                 continue
     return records
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes `path` whole or not at all."""
-    with replacing_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def write_run_page(run_dir: str | Path, meta: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
+from copycat_jax.files import check_folder
 
 if TYPE_CHECKING:
     from prosody_vae.selection.selector import Selector
@@ -38,12 +39,12 @@ def run(arguments: argparse.Namespace) -> None:
     text = arguments.text if arguments.same_text is None else arguments.same_text
     with console.progress_bar("demo", total=4, unit="step") as bar:
         bar.set_postfix_str("loading")
-        from prosody_vae.demo.takes import DEMO_SENTENCES, check_folder, open_recorded, speak_takes, write_demo
+        from prosody_vae.demo.takes import DEMO_SENTENCES, open_recorded, speak_takes, write_demo
         from prosody_vae.linguistics.document import check_sentence
         from prosody_vae.reading.aloud import home_speaker, open_table
         from prosody_vae.tts.voice import open_voice
 
-        out = check_folder(arguments.out)
+        out = check_folder(arguments.out, make=True)
         if text is not None:
             check_sentence(text)
         space = open_table(arguments.space)

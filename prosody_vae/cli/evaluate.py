@@ -196,8 +196,7 @@ def _facts(arguments: argparse.Namespace, space: "ProsodySpace", bank: Any, test
 
 
 def _write(report: dict[str, Any], path: Path) -> None:
-    from prosody_vae.evaluate.tables import plain
-    from prosody_vae.reading.wav_parts import write_json
+    from copycat_jax.files import plain, write_json
 
     write_json(path, plain(report))
     console.say(f"wrote {path}")

@@ -30,11 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `prosody read`."""
+    from copycat_jax.files import check_file
     from prosody_vae.linguistics.document import read_document
     from prosody_vae.reading.aloud import ReadAloud
-    from prosody_vae.reading.wav_parts import check_wav
 
-    out, document = check_wav(arguments.out), read_document(arguments.document)  # what is quickly refused comes first
+    out = check_file(arguments.out, ".wav")  # what is quickly refused comes first
+    document = read_document(arguments.document)
     reader = ReadAloud(
         arguments.bundle,
         by=arguments.by,

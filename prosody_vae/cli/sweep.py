@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
     }
     _print(facts)
     if arguments.json:
-        from prosody_vae.reading.wav_parts import write_json
+        from copycat_jax.files import write_json
 
         write_json(Path(arguments.json), facts)
     if arguments.out:

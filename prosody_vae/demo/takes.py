@@ -7,7 +7,6 @@ metadata names the encoder. `record_demo` makes both.
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,9 +15,9 @@ import numpy as np
 from jaxtyping import Float
 
 from copycat_jax.errors import UserError
+from copycat_jax.files import write_json, write_text
 from copycat_jax.text.phonemes import SIL_ID, to_ids
 from prosody_vae.demo.page import Card, Group, render_page, shown
-from prosody_vae.reading.wav_parts import write_json, write_text
 
 if TYPE_CHECKING:
     from copycat_jax.types import MelSpec
@@ -78,21 +77,6 @@ class Take(NamedTuple):
     choice: "Choice"
     speech: "Speech"
     f0_hz: Float[np.ndarray, " T"]  # tracked in the sound, 0 = unvoiced
-
-
-def check_folder(out: str | Path) -> Path:
-    """A folder that can be written into, or made; leaves nothing behind; raises UserError otherwise."""
-    out = Path(out)
-    probe = out.absolute()
-    while not probe.exists():
-        probe = probe.parent
-    try:
-        with tempfile.TemporaryFile(dir=probe):
-            return out
-    except NotADirectoryError:
-        raise UserError("is not a folder", str(probe), "Choose another place.") from None
-    except OSError as error:
-        raise UserError(f"cannot be written into: {error.strerror}", str(probe), "Choose another place.") from None
 
 
 def record_demo(

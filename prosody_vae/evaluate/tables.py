@@ -94,14 +94,3 @@ def gate_table(title: str, table: Figures) -> str:
         rows[label(system)] = cells
     columns = [text for name in ERRORS.values() for text in (name, "less the centroid's")]
     return markdown(title, columns, rows)
-
-
-def plain(value: Any) -> Any:
-    """A report as JSON holds it: numbers that are not finite become null, NumPy's become Python's."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not np.isfinite(value) else value

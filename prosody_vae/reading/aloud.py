@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from copycat_jax import __version__, console
+from copycat_jax.audio.signal import WavWriter
 from copycat_jax.bundle.bundle import Bundle
 from copycat_jax.errors import UserError
+from copycat_jax.files import check_file, write_json
 from copycat_jax.text.normalize import spoken_words
 from prosody_vae.linguistics.document import (
     Chapter,
@@ -34,7 +36,7 @@ from prosody_vae.linguistics.document import (
     split_sentences,
     words_of_sentence,
 )
-from prosody_vae.reading.wav_parts import Part, Parts, WavWriter, check_wav, write_json
+from prosody_vae.reading.wav_parts import Part, Parts
 from prosody_vae.selection.continuity import check_lsw
 from prosody_vae.selection.opening import open_selector
 from prosody_vae.selection.selector import Selector
@@ -156,7 +158,7 @@ class ReadAloud:
             title = Chapter(document.title, ())
             document = document._replace(chapters=(title, *document.chapters))
         total = _checked(document, where)
-        parts = Parts(check_wav(out), self.voice.sample_rate)
+        parts = Parts(check_file(out, ".wav"), self.voice.sample_rate)
         done, resumed = [], 0
         try:
             with console.progress_bar("reading", total=total, unit="sentence") as bar:
@@ -214,7 +216,7 @@ class ReadAloud:
 
 
 class _Memory:
-    """Takes samples as a `wav_parts.WavWriter` does, and keeps them."""
+    """Takes samples as a `audio.signal.WavWriter` does, and keeps them."""
 
     def __init__(self, rate: int):
         self.rate, self.blocks, self.samples = rate, [], 0

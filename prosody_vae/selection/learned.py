@@ -277,15 +277,15 @@ def save_learned(space_path: str | Path, learned: Learned) -> Path:
     from safetensors.numpy import save
 
     from copycat_jax.bundle.bundle import flatten
-    from copycat_jax.files import replacing_folder
+    from copycat_jax.files import json_text, replacing_folder
 
     space_path = Path(space_path)
     arrays = {"model": learned.params, "scaling": learned.scaling._asdict()}
     flat = {name: np.ascontiguousarray(value, np.float32) for name, value in flatten(arrays).items()}
     facts = {"format": FORMAT, "config": dataclasses.asdict(learned.config), **learned.facts}
-    files = {WEIGHTS: save(flat), FACTS: _json(facts)}
+    files = {WEIGHTS: save(flat), FACTS: json_text(facts).encode()}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    files[MANIFEST] = _json({"space": space_fingerprint(space_path), "files": hashes})
+    files[MANIFEST] = json_text({"space": space_fingerprint(space_path), "files": hashes}).encode()
     with replacing_folder(space_path / FOLDER) as folder:
         for name, content in files.items():
             (folder / name).write_bytes(content)
@@ -364,7 +364,3 @@ def best_checkpoint(run_dir: str | Path) -> tuple[int | None, float | None]:
     losses = [(r["loss"], r["step"]) for r in records if r["kind"] == "eval" and r["step"] in kept]
     loss, step = min(losses, default=(None, None))
     return step, loss
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()

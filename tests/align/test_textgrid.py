@@ -150,5 +150,5 @@ def test_a_missing_file_and_an_unwritable_one(tmp_path):
     with pytest.raises(UserError, match=r"none\.TextGrid"):
         read_textgrid(tmp_path / "none.TextGrid")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="cannot be written"):
         write_textgrid(tmp_path / "file" / "a.TextGrid", ALIGNMENT)

@@ -3,10 +3,9 @@
 import jax
 import numpy as np
 import pytest
-from tiny_bundle import tiny_contents
 
-from copycat_jax.bundle.bundle import read_bundle, write_bundle
-from copycat_jax.bundle.export import TARGETS, Target, assemble, open_target, read_part, read_run, summary
+from copycat_jax.bundle.bundle import read_bundle
+from copycat_jax.bundle.export import TARGETS, Target, assemble, open_target, read_run, summary
 from copycat_jax.errors import UserError
 from copycat_jax.models.speaker import SIZES, SpeakerConfig
 from copycat_jax.train.checkpoint import Checkpoints
@@ -37,19 +36,6 @@ def test_a_run_is_known_by_the_name_of_its_task(run):
     assert (trained.params["w"] == 2.0).all() and (read_run(run, CONFIGS, ema=False).params["w"] == 1.0).all()
     with pytest.raises(UserError, match=r"a run of 'speaker' makes no bundle here\. Known: other\."):
         read_run(run, {"other": SpeakerConfig})
-
-
-def test_a_part_comes_from_a_bundle_or_a_run(run, tmp_path):
-    path = write_bundle(tmp_path / "whole", "copycat", **tiny_contents())
-    params, fields, made_by = read_part(path, "speaker", SpeakerConfig)
-    stored = read_bundle(path)
-    assert made_by == stored.fingerprint and fields == stored.config["speaker"]
-    jax.tree.map(np.testing.assert_array_equal, params, stored.params["speaker"])
-    assert read_part(run, "speaker", SpeakerConfig)[2] == ""
-    with pytest.raises(UserError, match="holds no model 'prosody_vae'"):
-        read_part(path, "prosody_vae", SpeakerConfig)
-    with pytest.raises(UserError, match="no such bundle"):
-        read_part(tmp_path / "absent", "speaker", SpeakerConfig)
 
 
 def test_another_target_is_one_entry(run, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 
 from copycat_jax.errors import UserError
 from copycat_jax.evaluate.statistics import paired_t_holm
+from copycat_jax.files import plain
 from prosody_vae.evaluate import comparison, intervals, labels, measures, speech, systems, tables
 
 KINDS = ("wh", "orq", "yn", "list", "neutral")
@@ -287,7 +288,7 @@ def test_a_report_survives_json_and_its_pictures_can_be_drawn(tmp_path):
         np.random.default_rng(0).integers(0, len(bank.ids), len(test.ids)), np.zeros((len(test.ids), 3))
     )
     report = comparison.compare(bank, test, chosen | {"random": random}, takes=True, draws=40)
-    text = json.dumps(tables.plain(report), allow_nan=False)
+    text = json.dumps(plain(report), allow_nan=False)
     again = comparison.format_report(json.loads(text) | {"skipped": {"bert": "no encoder"}})
     assert "best of the bank *" in again and "Left out:\n- bert: no encoder" in again and "another take" not in again
     assert list(report["choice"]["figures"]) == ["centroid", "random", "category", "best"]

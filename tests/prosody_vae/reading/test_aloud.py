@@ -195,7 +195,7 @@ def test_a_failed_run_leaves_nothing(tmp_path):
 
 
 def test_parts_join_to_more_than_one_block(tmp_path, monkeypatch):
-    monkeypatch.setattr("prosody_vae.reading.wav_parts._BLOCK", 100)
+    monkeypatch.setattr("prosody_vae.reading.wav_parts.BLOCK_SAMPLES", 100)
     parts, rng = Parts(tmp_path / "a.wav", RATE), np.random.default_rng(0)
     written, blocks = [], [rng.uniform(-1, 1, n).astype(np.float32) for n in (250, 0, 33)]
     for number, block in enumerate(blocks):
