@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from copycat_jax.bundle.bundle import Speaker, flatten
-from copycat_jax.data.batches import Corpus
+from copycat_jax.corpus.corpus import Corpus
 from copycat_jax.errors import UserError, nearest
 
 

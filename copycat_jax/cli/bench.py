@@ -115,7 +115,8 @@ def _train(arguments: argparse.Namespace) -> int:
 def _input(path: str, config: dict[str, Any]) -> dict[str, Any]:
     from copycat_jax.bench.throughput import measure_input
     from copycat_jax.cli.train import make_inputs, resolve
-    from copycat_jax.data.batches import open_corpus, open_prefetch
+    from copycat_jax.corpus.corpus import open_corpus
+    from copycat_jax.data.batches import open_prefetch
 
     corpus = open_corpus(path)
     batches, _, plan = make_inputs(resolve(config, corpus), corpus, 0, 1)

@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int | None:
     """Embeds the corpus and writes the vectors beside its shards."""
     from copycat_jax.cli.outputs import check_folder
+    from copycat_jax.corpus.corpus import open_corpus, write_vectors
     from copycat_jax.corpus.description import VECTORS_FILE
-    from copycat_jax.data.batches import open_corpus, write_vectors
 
     if arguments.batch < 1:
         raise UserError(f"{arguments.batch}", "--batch", "Give a positive number.")

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         groups["speaker"], sections["speaker"], hashed = _classifier(arguments)
         if arguments.corpus is None:
             raise UserError("no --corpus", remedy="Give the built corpus with the voices.")
-        from copycat_jax.data.batches import open_corpus
+        from copycat_jax.corpus.corpus import open_corpus
 
         corpus = open_corpus(arguments.corpus)
         if corpus.spec != spec:

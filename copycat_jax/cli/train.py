@@ -96,7 +96,7 @@ def corpus_inputs(path: str | None, config: dict[str, Any], process: int, proces
 
 
 def _open(path: str, config: dict[str, Any]):
-    from copycat_jax.data.batches import open_corpus
+    from copycat_jax.corpus.corpus import open_corpus
     from copycat_jax.errors import UserError
 
     corpus = open_corpus(path)
@@ -113,7 +113,7 @@ def synthetic_corpus(config: dict[str, Any]):
     """A small generated corpus in memory, each speaker with a vector of its own."""
     import numpy as np
 
-    from copycat_jax.data.batches import memory_corpus
+    from copycat_jax.corpus.corpus import memory_corpus
     from copycat_jax.data.synthetic import synthetic_utterances
     from copycat_jax.types import HIFIGAN
 

@@ -58,7 +58,7 @@ def _export_selector(arguments: argparse.Namespace) -> None:
 def _export_voice(arguments: argparse.Namespace) -> None:
     from copycat_jax.bundle.bundle import check_replaceable, write_bundle
     from copycat_jax.bundle.voices import make_card, read_registers, read_text
-    from copycat_jax.data.batches import open_corpus
+    from copycat_jax.corpus.corpus import open_corpus
     from copycat_jax.types import MelSpec
 
     check_replaceable(arguments.out)
