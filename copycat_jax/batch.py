@@ -2,10 +2,13 @@
 
 A `Batch` is a NamedTuple of arrays, hence a pytree to JAX although JAX is not imported here; the pipeline makes it of
 NumPy arrays, the training step sees it as sharded JAX arrays. Shapes are static within a length bucket. Letters: B
-batch, P phonemes, T mel frames, M mel bins, E width of the speaker vector.
+batch, P phonemes, T mel frames, M mel bins, E width of the speaker vector. What reads a field's type and axes takes
+them from its annotation (see `records`); a field that `corpus.utterance.Utterance` names too is padded into it.
 """
 
 from typing import Any, NamedTuple
+
+from jaxtyping import Bool, Float32, Int32
 
 Array = Any
 
@@ -17,16 +20,16 @@ class Batch(NamedTuple):
     durations of a row sum to its number of real frames. Speaker vectors are zeros where the corpus has none yet.
     """
 
-    index: Array  # int32 [B], position of the utterance in the corpus
-    mel: Array  # float32 [B, T, M], natural log-mel
-    mask: Array  # bool [B, T], True = real frame
-    phonemes: Array  # int32 [B, P], ids of text.phonemes
-    phoneme_mask: Array  # bool [B, P], True = real phoneme
-    durations: Array  # int32 [B, P], frames
-    breaks: Array  # int32 [B, P], what follows a phoneme: values of text.phrasing, 0 = inside a word
-    f0_hz: Array  # float32 [B, T], 0 = unvoiced (or not tracked)
-    energy: Array  # float32 [B, T], log-RMS of the frame
-    speaker: Array  # int32 [B]
-    speaker_vector: Array  # float32 [B, E], the utterance's own embedding
-    other_vector: Array  # float32 [B, E], embedding of another utterance of the same speaker
-    centroid: Array  # float32 [B, E], mean embedding of the speaker
+    index: Int32[Array, "B"]  # position of the utterance in the corpus
+    mel: Float32[Array, "B T M"]  # natural log-mel
+    mask: Bool[Array, "B T"]  # True = real frame
+    phonemes: Int32[Array, "B P"]  # ids of text.phonemes
+    phoneme_mask: Bool[Array, "B P"]  # True = real phoneme
+    durations: Int32[Array, "B P"]  # frames
+    breaks: Int32[Array, "B P"]  # what follows a phoneme: values of text.phrasing, 0 = inside a word
+    f0_hz: Float32[Array, "B T"]  # 0 = unvoiced (or not tracked)
+    energy: Float32[Array, "B T"]  # log-RMS of the frame
+    speaker: Int32[Array, "B"]
+    speaker_vector: Float32[Array, "B E"]  # the utterance's own embedding
+    other_vector: Float32[Array, "B E"]  # embedding of another utterance of the same speaker
+    centroid: Float32[Array, "B E"]  # mean embedding of the speaker

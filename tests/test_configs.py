@@ -8,6 +8,7 @@ import pytest
 
 from copycat_jax.batch import Batch
 from copycat_jax.cli.configuration import load_config, load_function
+from copycat_jax.records import allocate
 from copycat_jax.train.loop import Trainer
 
 FOLDER = Path(__file__).parents[1] / "configs"
@@ -17,24 +18,8 @@ SHAPES = {"mel_bins": 80, "speakers": 5, "embedding": 128, "frame_rate_hz": 86.1
 
 
 def abstract_batch(rows=8, frames=64, phones=8, embedding=128) -> Batch:
-    f, i, b = np.float32, np.int32, bool
-    t, p, e = (rows, frames), (rows, phones), (rows, embedding)
-    kinds = [
-        ((rows,), i),
-        ((*t, 80), f),
-        (t, b),
-        (p, i),
-        (p, b),
-        (p, i),
-        (p, i),
-        (t, f),
-        (t, f),
-        ((rows,), i),
-        (e, f),
-        (e, f),
-        (e, f),
-    ]
-    return Batch(*(jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in kinds))
+    sizes = {"B": rows, "T": frames, "P": phones, "M": 80, "E": embedding}
+    return allocate(Batch, sizes, jax.ShapeDtypeStruct)
 
 
 def variants(pages):

@@ -10,6 +10,7 @@ import numpy as np
 
 from copycat_jax.batch import Batch
 from copycat_jax.bench.flops import count_flops, matmul_ceiling
+from copycat_jax.records import allocate
 from copycat_jax.task import Task
 from copycat_jax.train.trainer import Trainer
 
@@ -40,7 +41,10 @@ def full_batch(
     rng = np.random.default_rng(0)
     edges = np.round(np.linspace(0, frames, phones + 1)).astype(np.int32)
     vectors = rng.standard_normal((3, rows, embedding)).astype(np.float32)
-    return Batch(
+    sizes = {"B": rows, "T": frames, "P": phones, "M": mel_bins, "E": embedding}
+    return allocate(
+        Batch,
+        sizes,
         index=np.arange(rows, dtype=np.int32),
         mel=(2.0 * rng.standard_normal((rows, frames, mel_bins)) - 5.0).astype(np.float32),
         mask=np.ones((rows, frames), bool),
@@ -49,7 +53,6 @@ def full_batch(
         durations=np.tile(np.diff(edges), (rows, 1)).astype(np.int32),
         breaks=np.tile(np.arange(phones) % 4 == 3, (rows, 1)).astype(np.int32),
         f0_hz=np.full((rows, frames), 150.0, np.float32),
-        energy=np.zeros((rows, frames), np.float32),
         speaker=rng.integers(0, speakers, rows).astype(np.int32),
         speaker_vector=vectors[0],
         other_vector=vectors[1],
@@ -151,7 +154,8 @@ def measure_training(
 
 def measure_corpus(path: str, config: dict[str, Any]) -> dict[str, Any]:
     """`measure_input` of a configuration over a built corpus."""
-    from copycat_jax.data.batches import open_corpus, open_prefetch
+    from copycat_jax.corpus.corpus import open_corpus
+    from copycat_jax.data.batches import open_prefetch
     from copycat_jax.data.inputs import corpus_batches, resolve
 
     corpus, threads = open_corpus(path), config["train"]["threads"]

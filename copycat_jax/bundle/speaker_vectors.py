@@ -11,7 +11,8 @@ from jaxtyping import Float32
 from copycat_jax import console
 from copycat_jax.bundle.bundle import read_bundle
 from copycat_jax.bundle.export import read_run
-from copycat_jax.data.batches import Corpus, make_evaluation
+from copycat_jax.corpus.corpus import Corpus
+from copycat_jax.data.batches import make_evaluation
 from copycat_jax.data.plan import make_batch_plan
 from copycat_jax.errors import UserError
 from copycat_jax.models.speaker import SpeakerConfig, embed

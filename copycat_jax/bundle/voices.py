@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from copycat_jax.bundle.bundle import Speaker, flatten
-from copycat_jax.data import batches
-from copycat_jax.data.batches import Corpus
+from copycat_jax.corpus import corpus as corpora
+from copycat_jax.corpus.corpus import Corpus
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.types import MelSpec
 
@@ -68,7 +68,7 @@ def read_voices(
     Raises:
       UserError: no such corpus, of another convention, with vectors of another classifier, or see `make_speaker`.
     """
-    corpus = batches.open_corpus(path)
+    corpus = corpora.open_corpus(path)
     if corpus.spec != spec:
         remedy = "Give a corpus built with the run's --spec."
         raise UserError(f"mel convention '{corpus.spec.name}', the run's is '{spec.name}'", str(path), remedy)

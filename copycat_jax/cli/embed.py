@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int | None:
     """Embeds the corpus and writes the vectors beside its shards."""
     from copycat_jax.bundle.speaker_vectors import embed_corpus, read_classifier
+    from copycat_jax.corpus.corpus import open_corpus, write_vectors
     from copycat_jax.corpus.description import VECTORS_FILE
-    from copycat_jax.data.batches import open_corpus, write_vectors
     from copycat_jax.files import check_folder
 
     if arguments.batch < 1:

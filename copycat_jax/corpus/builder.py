@@ -34,6 +34,7 @@ from copycat_jax.corpus.readers import Raw, read_corpus
 from copycat_jax.corpus.utterance import ARRAYS, TEXTS, Utterance, check_utterance, text_key
 from copycat_jax.errors import UserError
 from copycat_jax.files import write_text
+from copycat_jax.records import fields_of
 from copycat_jax.types import MelSpec
 
 BAD_FILE = "bad.tsv"
@@ -191,12 +192,11 @@ class SpeechCorpus(tfds.core.GeneratorBasedBuilder):
         super().__init__(**tfds_options)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        shapes = {name: (None, self._mel_bins) if name == "mel" else (None,) for name in ARRAYS}
-        # encoding="bytes": raw little-endian bytes; without it float16 would be stored as a list of float32.
-        tensors = {
-            name: tfds.features.Tensor(shape=shapes[name], dtype=dtype.type, encoding="bytes")
-            for name, dtype in ARRAYS.items()
-        }
+        tensors = {}
+        for name, field in fields_of(Utterance).items():
+            shape = tuple({"M": self._mel_bins}.get(axis) for axis in field.axes)
+            # encoding="bytes": raw little-endian bytes; without it float16 would be stored as a list of float32.
+            tensors[name] = tfds.features.Tensor(shape=shape, dtype=field.dtype.type, encoding="bytes")
         texts = {name: tfds.features.Text() for name in TEXTS}
         features = tfds.features.FeaturesDict(texts | tensors)
         return tfds.core.DatasetInfo(

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from copycat_jax.corpus.utterance import ARRAYS, TEXTS, Utterance
+from copycat_jax.corpus.utterance import TEXTS, Utterance
 from copycat_jax.errors import UserError
+from copycat_jax.records import fields_of
 from copycat_jax.types import MelSpec
 
 
@@ -58,9 +59,9 @@ def decode_utterance(record: bytes, spec: MelSpec) -> Utterance:
     try:
         features = parse_example(record)
         fields: dict[str, Any] = {name: bytes(features[name][0]).decode() for name in TEXTS}
-        for name, dtype in ARRAYS.items():
-            fields[name] = np.frombuffer(features[name][0], dtype.newbyteorder("<"))
-        fields["mel"] = fields["mel"].reshape(-1, spec.mel_bins)
+        for name, field in fields_of(Utterance).items():
+            shape = [{"M": spec.mel_bins}.get(axis, -1) for axis in field.axes]
+            fields[name] = np.frombuffer(features[name][0], field.dtype.newbyteorder("<")).reshape(shape)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         remedy = "Build the corpus again."
         raise UserError(f"a record is not one of ours ({type(error).__name__}: {error})", "shards", remedy) from error

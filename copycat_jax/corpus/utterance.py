@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float16, Float32, Int32
 
 from copycat_jax.errors import UserError
+from copycat_jax.records import fields_of, sizes_of
 from copycat_jax.text.phonemes import INVENTORY, PAD_ID
 from copycat_jax.text.phrasing import BREAKS
 from copycat_jax.types import MelSpec
@@ -27,16 +28,8 @@ class Utterance(NamedTuple):
     energy: Float32[np.ndarray, " T"]  # log-RMS of the frame
 
 
-# Array fields and their types on disk. `mel` is the only one with a second axis: the spec's mel bins.
-ARRAYS = {
-    "mel": np.dtype(np.float16),
-    "phonemes": np.dtype(np.int32),
-    "durations": np.dtype(np.int32),
-    "breaks": np.dtype(np.int32),
-    "f0_hz": np.dtype(np.float32),
-    "energy": np.dtype(np.float32),
-}
-TEXTS = ("id", "speaker", "text")
+ARRAYS = {name: field.dtype for name, field in fields_of(Utterance).items()}  # on disk, in this order
+TEXTS = tuple(name for name in Utterance._fields if name not in ARRAYS)
 
 
 def check_utterance(utterance: Utterance, spec: MelSpec) -> None:
@@ -44,24 +37,22 @@ def check_utterance(utterance: Utterance, spec: MelSpec) -> None:
     where = f"utterance '{utterance.id}'"
     if not utterance.id or not utterance.speaker:
         raise UserError("has no id or no speaker", where)
-    for name, dtype in ARRAYS.items():
-        value = getattr(utterance, name)
-        if value.dtype != dtype or value.ndim != (2 if name == "mel" else 1):
-            raise UserError(f"{name} is {value.dtype} with {value.ndim} axes, expected {dtype}", where)
-        if not np.isfinite(value).all():
+    try:
+        sizes = sizes_of(utterance)
+    except ValueError as error:
+        raise UserError(str(error), where) from error
+    frames, bins, phones = sizes["T"], sizes["M"], sizes["P"]
+    if bins != spec.mel_bins:
+        raise UserError(f"mel has {bins} bins, expected {spec.mel_bins} bins", where)
+    if not frames or not phones:
+        raise UserError(f"{frames} frames with {phones} phonemes", where)
+    for name in ARRAYS:
+        if not np.isfinite(getattr(utterance, name)).all():
             raise UserError(f"{name} holds values that are not finite", where)
-    frames, bins = utterance.mel.shape
-    if frames == 0 or bins != spec.mel_bins:
-        raise UserError(f"mel is {frames} frames x {bins} bins, expected {spec.mel_bins} bins", where)
-    if len(utterance.f0_hz) != frames or len(utterance.energy) != frames:
-        raise UserError(f"F0 or energy does not have the {frames} frames of the mel", where)
-    if len(utterance.phonemes) == 0 or len(utterance.phonemes) != len(utterance.durations):
-        raise UserError(f"{len(utterance.phonemes)} phonemes with {len(utterance.durations)} durations", where)
     if utterance.durations.min() < 1 or utterance.durations.sum() != frames:
         raise UserError(f"durations sum to {utterance.durations.sum()} for {frames} frames, or one is below 1", where)
-    if len(utterance.breaks) != len(utterance.phonemes) or not np.isin(utterance.breaks, range(BREAKS)).all():
-        found = f"{len(utterance.breaks)} breaks for {len(utterance.phonemes)} phonemes"
-        raise UserError(f"{found}, or an unknown one", where)
+    if not np.isin(utterance.breaks, range(BREAKS)).all():
+        raise UserError("a break is none of text.phrasing", where)
     if utterance.phonemes.min() <= PAD_ID or utterance.phonemes.max() >= len(INVENTORY):
         raise UserError("a phoneme id is outside the inventory", where)
     if utterance.f0_hz.min() < 0:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copycat_jax.config import Config
-from copycat_jax.data.batches import EMBEDDING, Corpus, make_batches, make_evaluation, memory_corpus, open_corpus
+from copycat_jax.corpus.corpus import Corpus, memory_corpus, open_corpus
+from copycat_jax.data.batches import EMBEDDING, make_batches, make_evaluation
 from copycat_jax.data.plan import BatchPlan, held_out, make_batch_plan, rows_of
 from copycat_jax.data.synthetic import synthetic_utterances
 from copycat_jax.errors import UserError

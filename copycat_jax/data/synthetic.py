@@ -7,13 +7,14 @@ murmur too); the melody declines with an accent on stressed syllables. Durations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32
+from jaxtyping import Float, Float32, Float64, Int32
 
 from copycat_jax.batch import Batch
 from copycat_jax.corpus.utterance import Utterance
+from copycat_jax.records import allocate, pad_rows
 from copycat_jax.text.phonemes import CONSONANTS, SIL, VOWELS, base, is_vowel, to_ids, to_symbols
 from copycat_jax.text.phrasing import SENTENCE, WORD
 from copycat_jax.types import HIFIGAN, Alignment, Interval, MelSpec
@@ -109,34 +110,25 @@ def synthetic_batch(
     rng = np.random.default_rng((seed, rows, frames, phones))
     voices = synthetic_voices(speakers)
     vectors = rng.standard_normal((speakers, embedding)).astype(np.float32) / np.sqrt(np.float32(embedding))
-    made = []
+    spoken = []
     for row in range(rows):
         real = frames if row == 0 else int(rng.integers(max(frames * 2 // 3, 1), frames + 1))
         count = max(1, min(phones * real // frames, real))
         score = make_score(rng, voices[row % speakers], count, real)
-        made.append((score, mel_of(score, voices[row % speakers], spec, rng)))
-
-    def padded(parts, length, dtype):
-        out = np.zeros((rows, length, *parts[0].shape[1:]), dtype)
-        for row, part in enumerate(parts):
-            out[row, : len(part)] = part
-        return out
-
+        mel = mel_of(score, voices[row % speakers], spec, rng)
+        spoken.append(_stored(score, mel, mel.mean(axis=1), id=str(row), speaker=voices[row % speakers].name))
     speaker = np.arange(rows, dtype=np.int32) % speakers
     own, other = (vectors[speaker] + 0.02 * rng.standard_normal((rows, embedding)).astype(np.float32) for _ in range(2))
-    return Batch(
+    return pad_rows(
+        Batch,
+        spoken,
+        {"T": frames, "P": phones, "M": spec.mel_bins},
         index=np.arange(rows, dtype=np.int32),
-        mel=padded([mel for _, mel in made], frames, np.float32),
-        mask=padded([np.ones(len(mel), bool) for _, mel in made], frames, bool),
-        phonemes=padded([to_ids(score.symbols) for score, _ in made], phones, np.int32),
-        phoneme_mask=padded([np.ones(len(score.symbols), bool) for score, _ in made], phones, bool),
-        durations=padded([score.durations for score, _ in made], phones, np.int32),
-        breaks=padded([word_ends(score.symbols) for score, _ in made], phones, np.int32),
-        f0_hz=padded([score.f0_hz for score, _ in made], frames, np.float32),
-        energy=padded([mel.mean(axis=1) for _, mel in made], frames, np.float32),
+        mask=np.arange(frames) < np.array([len(utterance.mel) for utterance in spoken])[:, None],
+        phoneme_mask=np.arange(phones) < np.array([len(utterance.phonemes) for utterance in spoken])[:, None],
         speaker=speaker,
-        speaker_vector=own.astype(np.float32),
-        other_vector=other.astype(np.float32),
+        speaker_vector=own,
+        other_vector=other,
         centroid=vectors[speaker],
     )
 
@@ -236,18 +228,25 @@ def _utterance(index: int, spec: MelSpec, seed: int, speakers: int, seconds: tup
     frames = max(8, round(rng.uniform(*seconds) * spec.frame_rate_hz))
     score = make_score(rng, voice, max(1, round(frames / spec.frame_rate_hz * 10)), frames)
     samples = render_score(score, voice, spec, rng)
-    utterance = Utterance(
-        id=f"synthetic-{seed}-{index:05d}",
-        speaker=voice.name,
+    energy = frame_energy(samples, spec)
+    identity = f"synthetic-{seed}-{index:05d}"
+    return _stored(score, extract_mel(samples, spec), energy, id=identity, speaker=voice.name), samples
+
+
+def _stored(score: Score, mel: Float[np.ndarray, "T M"], energy: Float[np.ndarray, " T"], **names: Any) -> Utterance:
+    """The utterance as a corpus stores it; what nobody knows of generated speech is zeros."""
+    return allocate(
+        Utterance,
+        {"T": len(mel), "P": len(score.symbols), "M": mel.shape[1]},
         text=" ".join(symbol for symbol in score.symbols if symbol != SIL),
-        mel=extract_mel(samples, spec).astype(np.float16),
+        mel=mel.astype(np.float16),
         phonemes=to_ids(score.symbols),
         durations=score.durations,
         breaks=word_ends(score.symbols),
         f0_hz=score.f0_hz.astype(np.float32),
-        energy=frame_energy(samples, spec).astype(np.float32),
+        energy=energy.astype(np.float32),
+        **names,
     )
-    return utterance, samples
 
 
 def _envelope(

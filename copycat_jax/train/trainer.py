@@ -5,6 +5,7 @@ initialisation makes every array where it belongs.
 """
 
 import concurrent.futures
+import functools
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 from copycat_jax import console
 from copycat_jax.batch import Batch
 from copycat_jax.errors import UserError
+from copycat_jax.records import allocate, sizes_of
 from copycat_jax.task import Task
 from copycat_jax.train import sharding
 from copycat_jax.train.checkpoint import restore_params
@@ -25,14 +27,13 @@ from copycat_jax.train.optimizer import make_optimizer, make_schedule, optimizer
 from copycat_jax.train.state import EMA_GROUP, TrainState
 from copycat_jax.train.step import empty_metrics, jit_step, make_eval_step, make_init, make_train_step
 
-AXES = ("B", "BTM", "BT", "BP", "BP", "BP", "BP", "BT", "BT", "B", "BE", "BE", "BE")  # of the fields of Batch
-
 
 class Trainer:
     """A task on a mesh: its abstract state, shardings and compiled functions. Holds no arrays.
 
     Batches are NamedTuples of arrays whose first axis is the rows, with a field `mask` of what is real: `Batch`, or the
-    type of a task that is fed something else; buckets can be compiled ahead for `Batch` only.
+    type of a task that is fed something else. Buckets can be compiled ahead where the type declares its axes (see
+    `records`).
 
     Args:
       task: the model's pure functions.
@@ -112,13 +113,12 @@ class Trainer:
         metrics = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), self._empty)
 
         def compile_one(shape: tuple[int, int, int]) -> None:
-            sizes, fields = dict(zip("BTP", shape, strict=True)), []
-            for axes, x in zip(AXES, self._abstract_batch, strict=True):
-                own = tuple(sizes.get(axis, width) for axis, width in zip(axes, x.shape, strict=True))
-                fields.append(jax.ShapeDtypeStruct(own, x.dtype, sharding=self._rows))
+            sizes = sizes_of(self._abstract_batch) | dict(zip("BTP", shape, strict=True))
+            shaped = functools.partial(jax.ShapeDtypeStruct, sharding=self._rows)
+            batch = allocate(type(self._abstract_batch), sizes, shaped)
             with jax.set_mesh(self.mesh):
-                compiled = self._jitted.lower(self.abstract, metrics, Batch(*fields)).compile()
-            self._compiled[tuple(x.shape for x in fields)] = compiled
+                compiled = self._jitted.lower(self.abstract, metrics, batch).compile()
+            self._compiled[tuple(x.shape for x in batch)] = compiled
 
         with concurrent.futures.ThreadPoolExecutor(max(1, min(len(shapes), os.cpu_count() or 1))) as pool:
             list(pool.map(compile_one, shapes))

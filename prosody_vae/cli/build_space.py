@@ -16,7 +16,7 @@ from copycat_jax.errors import UserError, nearest
 if TYPE_CHECKING:
     import numpy as np
 
-    from copycat_jax.data.batches import Corpus
+    from copycat_jax.corpus.corpus import Corpus
     from prosody_vae.linguistics.syntax import Parser
     from prosody_vae.space.build import Encoder
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Builds the space and writes it; what is asked for is checked before any work starts."""
     from copycat_jax.bundle.bundle import read_bundle
-    from copycat_jax.data.batches import open_corpus
+    from copycat_jax.corpus.corpus import open_corpus
     from copycat_jax.train import distributed
     from prosody_vae.space.build import KIND, build_space
     from prosody_vae.space.table import check_space_folder, write_space

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     import numpy as np
 
     from copycat_jax.bundle.bundle import read_bundle
-    from copycat_jax.data.batches import open_corpus
+    from copycat_jax.corpus.corpus import open_corpus
     from prosody_vae.evaluate import comparison, systems
     from prosody_vae.evaluate.labels import check_labels, read_labels
     from prosody_vae.space.table import open_space, shipped_space

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int, Int32
 
 from copycat_jax.config import Config, setting
 from copycat_jax.data.inputs import Inputs
@@ -44,14 +44,14 @@ class SelectorDataConfig(Config, section="data"):
 
 
 class SelectorBatch(NamedTuple):
-    """One batch of sentences in standardised coordinates (see the module); V or the 64 is 0 where it is not read."""
+    """One batch of sentences in standardised coordinates (see the module); V or D is 0 where it is not read."""
 
-    index: Array  # int32 [B], position in the space
-    sentence: Array  # float32 [B, V]
-    distance: Array  # float32 [B, 64]
-    mean: Array  # float32 [B, Z], of the encoder's posterior
-    log_variance: Array  # float32 [B, Z]
-    mask: Array  # bool [B, 1], False = a row that fills up the batch
+    index: Int32[Array, "B"]  # position in the space
+    sentence: Float32[Array, "B V"]
+    distance: Float32[Array, "B D"]
+    mean: Float32[Array, "B Z"]  # of the encoder's posterior
+    log_variance: Float32[Array, "B Z"]
+    mask: Bool[Array, "B 1"]  # False = a row that fills up the batch
 
 
 class Scaling(NamedTuple):
@@ -129,12 +129,12 @@ class SelectorTable(NamedTuple):
         sentence, distance, mean, variance = self.raw(rows)
         sentence, distance = standardise(scaling, sentence, distance)
         return SelectorBatch(
-            np.asarray(rows, np.int32),
-            sentence,
-            distance,
-            (mean - scaling.latent_mean) / scaling.latent_scale,
-            np.log(np.maximum(variance, 1e-12)) - 2.0 * np.log(scaling.latent_scale),
-            np.asarray(real, bool)[:, None],
+            index=np.asarray(rows, np.int32),
+            sentence=sentence,
+            distance=distance,
+            mean=(mean - scaling.latent_mean) / scaling.latent_scale,
+            log_variance=np.log(np.maximum(variance, 1e-12)) - 2.0 * np.log(scaling.latent_scale),
+            mask=np.asarray(real, bool)[:, None],
         )
 
 

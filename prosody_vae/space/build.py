@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from copycat_jax import console
 from copycat_jax.bundle.bundle import Bundle
-from copycat_jax.data.batches import Corpus
+from copycat_jax.corpus.corpus import Corpus
 from copycat_jax.data.plan import BatchIndices, evaluation_batches, make_batch_plan, rows_of
 from copycat_jax.errors import UserError
 from prosody_vae.features import FEATURES, prosodic_features

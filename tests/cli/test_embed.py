@@ -11,8 +11,9 @@ from copycat_jax.bundle.bundle import read_bundle, write_bundle
 from copycat_jax.cli import main
 from copycat_jax.corpus.builder import build_corpus
 from copycat_jax.corpus.cache import FeatureOptions
+from copycat_jax.corpus.corpus import open_corpus, write_vectors
 from copycat_jax.corpus.description import VECTORS_FILE
-from copycat_jax.data.batches import make_batches, open_corpus, write_vectors
+from copycat_jax.data.batches import make_batches
 from copycat_jax.data.plan import make_batch_plan
 from copycat_jax.data.synthetic import synthetic_batch, write_plain_corpus
 from copycat_jax.models.speaker import SIZES, SpeakerConfig, embed, make_task

@@ -254,8 +254,8 @@ def test_the_demo_chooses_from_what_there_is():
 
 
 def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
+    from copycat_jax.corpus import corpus as corpora
     from copycat_jax.corpus import description
-    from copycat_jax.data import batches
     from copycat_jax.data.synthetic import synthetic_utterances
     from copycat_jax.train import checkpoint
     from copycat_jax.types import HIFIGAN
@@ -277,10 +277,10 @@ def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
 
     utterances = synthetic_utterances(8, speakers=2, seconds=(0.3, 0.6))
     vectors = np.random.default_rng(0).standard_normal((8, 128)).astype(np.float32)
-    corpus = batches.memory_corpus(utterances, HIFIGAN, vectors)
+    corpus = corpora.memory_corpus(utterances, HIFIGAN, vectors)
     monkeypatch.setattr(checkpoint, "read_task_name", kind_of)
     monkeypatch.setattr(checkpoint, "restore_params", restore)
-    monkeypatch.setattr(batches, "open_corpus", lambda path: corpus)
+    monkeypatch.setattr(corpora, "open_corpus", lambda path: corpus)
     assert main(["export", "--run", "spk_run", "--out", "spk"]) == 0
     assert read_bundle("spk", "speaker").speakers == {}
     name = corpus.speakers[1]

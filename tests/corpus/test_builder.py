@@ -8,9 +8,10 @@ import pytest
 from copycat_jax.cli import main
 from copycat_jax.corpus.builder import Exclusions, build_corpus
 from copycat_jax.corpus.cache import FeatureOptions
+from copycat_jax.corpus.corpus import memory_corpus, open_corpus, write_vectors
 from copycat_jax.corpus.description import describe, read_description
 from copycat_jax.corpus.utterance import ARRAYS, TEXTS, text_key
-from copycat_jax.data.batches import make_batches, memory_corpus, open_corpus, write_vectors
+from copycat_jax.data.batches import make_batches
 from copycat_jax.data.plan import make_batch_plan
 from copycat_jax.data.synthetic import write_plain_corpus
 from copycat_jax.errors import UserError

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from copycat_jax.batch import Batch
+from copycat_jax.corpus.corpus import memory_corpus
 from copycat_jax.corpus.utterance import text_hash
-from copycat_jax.data.batches import VectorJoin, make_batches, make_evaluation, memory_corpus, open_prefetch
+from copycat_jax.data.batches import VectorJoin, make_batches, make_evaluation, open_prefetch
 from copycat_jax.data.plan import make_batch_plan
 from copycat_jax.data.synthetic import synthetic_utterances
 from copycat_jax.errors import UserError

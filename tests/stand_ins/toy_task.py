@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from copycat_jax.batch import Batch
+from copycat_jax.records import allocate
 from copycat_jax.task import Task, Term
 
 M, H = 8, 16
@@ -18,20 +19,15 @@ def toy_batch(
     if step == poison:
         mel[0, 0, 0] = np.nan
     lengths = rng.integers(frames // 2, frames + 1, rows)
-    whole = Batch(
+    whole = allocate(
+        Batch,
+        {"B": rows, "T": frames, "P": 4, "M": M, "E": 4},
         index=np.arange(rows, dtype=np.int32),
         mel=mel,
         mask=np.arange(frames)[None] < lengths[:, None],
         phonemes=rng.integers(1, 20, (rows, 4)).astype(np.int32),
         phoneme_mask=np.ones((rows, 4), bool),
         durations=np.full((rows, 4), frames // 4, np.int32),
-        breaks=np.zeros((rows, 4), np.int32),
-        f0_hz=np.zeros((rows, frames), np.float32),
-        energy=np.zeros((rows, frames), np.float32),
-        speaker=np.zeros(rows, np.int32),
-        speaker_vector=np.zeros((rows, 4), np.float32),
-        other_vector=np.zeros((rows, 4), np.float32),
-        centroid=np.zeros((rows, 4), np.float32),
     )
     part = rows // processes
     return Batch(*(x[process * part : (process + 1) * part] for x in whole))

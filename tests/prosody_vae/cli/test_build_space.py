@@ -10,8 +10,8 @@ from tiny_space import TREES, Letters
 from tiny_voice import tiny_contents, write_tiny_voice
 
 from copycat_jax.bundle.bundle import read_bundle
+from copycat_jax.corpus import corpus as corpora
 from copycat_jax.corpus import description
-from copycat_jax.data import batches
 from copycat_jax.data.synthetic import synthetic_utterances
 from copycat_jax.train import checkpoint
 from copycat_jax.types import HIFIGAN
@@ -32,8 +32,8 @@ def corpus(monkeypatch):
     made = synthetic_utterances(6, speakers=2, seconds=(0.3, 0.5))
     made = [u._replace(text=texts[i % len(texts)]) for i, u in enumerate(made)]
     vectors = np.random.default_rng(0).standard_normal((6, 128)).astype(np.float32)
-    corpus = batches.memory_corpus(made, HIFIGAN, vectors)
-    monkeypatch.setattr(batches, "open_corpus", lambda path, with_vectors=True: corpus)
+    corpus = corpora.memory_corpus(made, HIFIGAN, vectors)
+    monkeypatch.setattr(corpora, "open_corpus", lambda path, with_vectors=True: corpus)
     return corpus
 
 

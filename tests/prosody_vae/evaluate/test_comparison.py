@@ -304,7 +304,7 @@ def test_a_report_survives_json_and_its_pictures_can_be_drawn(tmp_path):
 def test_the_verb_measures_a_tiny_voice_from_end_to_end(tmp_path, monkeypatch, capsys):
     from tiny_voice import TEXTS, TREES, tiny_bundle, tiny_space, write_tiny_voice
 
-    from copycat_jax.data import batches
+    from copycat_jax.corpus import corpus as corpora
     from copycat_jax.data.synthetic import synthetic_utterances
     from copycat_jax.types import HIFIGAN
     from prosody_vae.cli import evaluate
@@ -326,7 +326,7 @@ def test_the_verb_measures_a_tiny_voice_from_end_to_end(tmp_path, monkeypatch, c
     corpus = [
         u._replace(id=f"t{i}", text=s, speaker="reader") for i, (u, s) in enumerate(zip(made, sentences, strict=True))
     ]
-    monkeypatch.setattr(batches, "open_corpus", lambda path, with_vectors=True: batches.memory_corpus(corpus, HIFIGAN))
+    monkeypatch.setattr(corpora, "open_corpus", lambda path, with_vectors=True: corpora.memory_corpus(corpus, HIFIGAN))
     (tmp_path / "trees.json").write_text(
         json.dumps({t: f"(S {t[:-1]} (. .))" for t in sentences} | dict(zip(TEXTS, TREES, strict=True)))
     )

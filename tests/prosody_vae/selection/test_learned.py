@@ -10,6 +10,7 @@ import pytest
 
 from copycat_jax.errors import UserError
 from copycat_jax.nn.gaussian import kl_to_standard, log_density
+from copycat_jax.records import allocate
 from copycat_jax.train.loop import Trainer, fit
 from copycat_jax.train.writer import read_metrics
 from prosody_vae.selection import learned as selector
@@ -318,11 +319,8 @@ def test_every_variant_of_the_page_makes_a_trainer(variant):
     page = load_config(f"{PAGE}:{variant}")
     assert load_function(page["inputs"]) is make_inputs and page["train"]["eval_every"] == page["train"]["save_every"]
     task = load_function(page["task"])(dict(page["model"]), {"sentence": 384, "distance": 64, "latent": 64})
-    rows = page["data"]["batch_size"]
-    widths = {"sentence": 384, "distance": 64, "mean": 64, "log_variance": 64}
-    fields = {name: jax.ShapeDtypeStruct((rows, width), np.float32) for name, width in widths.items()}
-    index, mask = jax.ShapeDtypeStruct((rows,), np.int32), jax.ShapeDtypeStruct((rows, 1), bool)
-    trainer = Trainer(task, page, selector.SelectorBatch(index=index, mask=mask, **fields))  # traces a whole step
+    sizes = {"B": page["data"]["batch_size"], "V": 384, "D": 64, "Z": 64}
+    trainer = Trainer(task, page, allocate(selector.SelectorBatch, sizes, jax.ShapeDtypeStruct))  # traces a whole step
     assert {"loss/model", "kl", "kl_prior", "residual"} <= set(trainer._empty["terms"])
     assert "Paper" in PAGE.read_text() and "Command" in PAGE.read_text()
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tiny_space import TREES, Letters, tiny_space, tiny_trees
 
 from copycat_jax.bundle.bundle import Bundle, write_bundle
-from copycat_jax.data.batches import memory_corpus
+from copycat_jax.corpus.corpus import memory_corpus
 from copycat_jax.data.synthetic import synthetic_utterances
 from copycat_jax.errors import UserError
 from copycat_jax.types import HIFIGAN, PAPER_24K
