@@ -31,7 +31,9 @@ _RANGE = 11.0  # natural log units below the loudest bin that are still shown
 
 
 def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, title: str = "") -> "Figure":
-    """Draws a source and what was made of it on one time axis: spectrograms, phonemes, and all F0 curves together.
+    """Draws a source and what was made of it: spectrograms, phonemes, and all F0 curves together.
+
+    The one time axis is that of the results' samples.
 
     Args:
       results: transfers of one source, to one or more voices.
@@ -39,30 +41,30 @@ def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, tit
       title: a line above all; the sentence, say.
     """
     results = [results] if hasattr(results, "mel") else list(results)  # type: ignore[list-item]
-    first, hop_s = results[0], spec.hop_samples / spec.sample_rate
-    rows = [("source", first.source_mel, first.source_f0_hz)]
+    hop_s, start_s = spec.hop_samples / spec.sample_rate, results[0].start_s
+    source = results[0].source.analysis
+    rows = [("source", source.mel, source.f0_hz)]
     for result in results:
-        f0_hz = track_f0(result.samples, result.sample_rate, len(result.mel), hop_s)
-        rows.append((result.voice, result.mel, f0_hz))
-    seconds = len(first.source_mel) * hop_s
+        spoken = result.samples[round(start_s * result.sample_rate) :]
+        rows.append((result.voice, result.mel, track_f0(spoken, result.sample_rate, len(result.mel), hop_s)))
+    seconds = max(len(results[0].samples) / results[0].sample_rate, start_s + len(source.mel) * hop_s)
     heights = [1.5] * len(rows) + [1.7]
     figure = _figure(min(20.0, max(9.0, 2.2 * seconds)), 1.1 + sum(heights))
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     loudest = max(float(mel.max()) for _, mel, _ in rows)
+    edges_s = start_s + np.concatenate([[0], np.cumsum(source.durations)]) * hop_s
     for i, (axis, (name, mel, f0_hz)) in enumerate(zip(axes, rows, strict=False)):
-        _spectrogram(axis, mel, spec, loudest)
-        _contour(axis, f0_hz, hop_s, spec, SOURCE if i == 0 else RESULT)
-        _boundaries(axis, first.durations, hop_s, "white", 0.22)
+        _spectrogram(axis, mel, spec, loudest, start_s)
+        _contour(axis, f0_hz, hop_s, SOURCE if i == 0 else RESULT, start_s)
+        _boundaries(axis, edges_s, "white", 0.22)
         rows_of_labels = 0
         if i == 0:
-            rows_of_labels = _labels(
-                axis, first.phonemes, first.durations, hop_s, 0.87 * figure.get_figwidth() / seconds
-            )
+            rows_of_labels = _labels(axis, source.phonemes, edges_s, 0.87 * figure.get_figwidth() / seconds)
         name = name if i == 0 else f"in the voice {name}"
         axis.set_title(name, loc="left", fontsize=10, color=INK, pad=4 + _LABEL_POINTS * rows_of_labels)
     curves = {name: f0_hz for name, _, f0_hz in rows}
-    _melody(axes[-1], curves, hop_s, [result.ratio for result in results])
-    _boundaries(axes[-1], first.durations, hop_s, INK, 0.08)
+    _melody(axes[-1], curves, hop_s, [result.ratio for result in results], start_s)
+    _boundaries(axes[-1], edges_s, INK, 0.08)
     axes[-1].set_xlabel("time (s)", color=INK)
     axes[-1].set_xlim(0, seconds)
     if title:
@@ -138,7 +140,7 @@ def training_figure(
     for i, (axis, (name, mel)) in enumerate(zip(axes, mels.items(), strict=False)):
         _spectrogram(axis, mel, spec, loudest)
         if name in f0_hz:
-            _contour(axis, f0_hz[name], hop_s, spec, SOURCE if i == 0 else RESULT)
+            _contour(axis, f0_hz[name], hop_s, SOURCE if i == 0 else RESULT)
         axis.set_title(name, loc="left", fontsize=10, color=INK)
     if f0_hz:
         _melody(axes[-1], f0_hz, hop_s)
@@ -192,9 +194,12 @@ def _bin_of(hertz: Float[np.ndarray, " K"], spec: MelSpec) -> Float[np.ndarray, 
     return np.interp(hertz, centres, np.arange(len(centres)), left=np.nan, right=np.nan)
 
 
-def _spectrogram(axis: "Axes", mel: Float[np.ndarray, "T M"], spec: MelSpec, loudest: float) -> None:
+def _spectrogram(
+    axis: "Axes", mel: Float[np.ndarray, "T M"], spec: MelSpec, loudest: float, start_s: float = 0.0
+) -> None:
     seconds = len(mel) * spec.hop_samples / spec.sample_rate
-    extent = (0.0, seconds, -0.5, mel.shape[1] - 0.5)
+    extent = (start_s, start_s + seconds, -0.5, mel.shape[1] - 0.5)
+    axis.set_facecolor("black")  # silence
     axis.imshow(
         np.asarray(mel, np.float32).T,
         origin="lower",
@@ -213,10 +218,10 @@ def _spectrogram(axis: "Axes", mel: Float[np.ndarray, "T M"], spec: MelSpec, lou
     _plain(axis)
 
 
-def _contour(axis: "Axes", f0_hz: Float[np.ndarray, " T"], hop_s: float, spec: MelSpec, colour: str) -> None:
+def _contour(axis: "Axes", f0_hz: Float[np.ndarray, " T"], hop_s: float, colour: str, start_s: float = 0.0) -> None:
     """F0 over a spectrogram on an axis of its own: log Hz, the same octaves in every row."""
     twin = axis.twinx()
-    times = (np.arange(len(f0_hz)) + 0.5) * hop_s
+    times = start_s + (np.arange(len(f0_hz)) + 0.5) * hop_s
     curve = np.where(np.asarray(f0_hz) > 0, f0_hz, np.nan)
     twin.plot(times, curve, color="black", linewidth=3.2, alpha=0.55, solid_capstyle="round")
     twin.plot(times, curve, color=colour, linewidth=1.6, solid_capstyle="round")
@@ -226,14 +231,18 @@ def _contour(axis: "Axes", f0_hz: Float[np.ndarray, " T"], hop_s: float, spec: M
 
 
 def _melody(
-    axis: "Axes", curves: Mapping[str, Float[np.ndarray, " T"]], hop_s: float, ratios: Sequence[float] = ()
+    axis: "Axes",
+    curves: Mapping[str, Float[np.ndarray, " T"]],
+    hop_s: float,
+    ratios: Sequence[float] = (),
+    start_s: float = 0.0,
 ) -> None:
     """All F0 curves on one logarithmic axis; equal melodies are parallel there."""
     colours = ("#d9822b", "#1f77b4", "#2a9d6f", "#b03a6b", "#6a51a3", "#555555")
     voiced = np.concatenate([np.asarray(f0)[np.asarray(f0) > 0] for f0 in curves.values()] or [np.zeros(0)])
     low, high = (float(voiced.min()) / 1.1, float(voiced.max()) * 1.1) if len(voiced) else (80.0, 300.0)
     for i, (name, f0_hz) in enumerate(curves.items()):
-        times = (np.arange(len(f0_hz)) + 0.5) * hop_s
+        times = start_s + (np.arange(len(f0_hz)) + 0.5) * hop_s
         curve = np.where(np.asarray(f0_hz) > 0, f0_hz, np.nan)
         label = f"{name} ({12 * np.log2(ratios[i - 1]):+.1f} semitones)" if 0 < i <= len(ratios) else name
         axis.plot(times, curve, color=colours[i % len(colours)], linewidth=1.8, label=label, solid_capstyle="round")
@@ -258,21 +267,18 @@ def _log_hertz(axis: "Axes", low: float, high: float, ticks: Sequence[float]) ->
     axis.yaxis.set_minor_locator(NullLocator())
 
 
-def _boundaries(axis: "Axes", durations: np.ndarray, hop_s: float, colour: str, alpha: float) -> None:
-    for edge in np.cumsum(durations)[:-1] * hop_s:
+def _boundaries(axis: "Axes", edges_s: np.ndarray, colour: str, alpha: float) -> None:
+    for edge in edges_s[1:-1]:
         axis.axvline(edge, color=colour, linewidth=0.7, alpha=alpha)
 
 
-def _labels(
-    axis: "Axes", phonemes: Sequence[str], durations: np.ndarray, hop_s: float, inches_per_second: float
-) -> int:
+def _labels(axis: "Axes", phonemes: Sequence[str], edges_s: np.ndarray, inches_per_second: float) -> int:
     """Phonemes above the axis at the middle of where they sound, in up to three rows; returns the rows needed."""
-    ends = np.cumsum(durations) * hop_s
     free = [-1.0, -1.0, -1.0]  # where each row's last label ends
-    for symbol, end, frames in zip(phonemes, ends, durations, strict=True):
+    for symbol, start, end in zip(phonemes, edges_s[:-1], edges_s[1:], strict=True):
         if symbol in SILENCES:
             continue
-        middle, half = end - frames * hop_s / 2, (0.034 * len(symbol) + 0.01) / inches_per_second
+        middle, half = (start + end) / 2, (0.034 * len(symbol) + 0.01) / inches_per_second
         row = next((i for i in range(3) if middle - half >= free[i]), int(np.argmin(free)))
         free[row] = middle + half
         axis.annotate(

@@ -3,15 +3,14 @@
     synthesizer = copycat_jax.load()
     out = synthesizer.transfer("source.wav", text="What it says.", voice="af_heart")
 
-A transfer has two halves. `prepare` turns a recording and its text into a `Source`: trimmed samples, log-mel, phonemes
-with durations, register and speaker vector. `convert` gives it to one or more voices. Features come from the functions
-the corpus was built with, under the MelSpec that lies in the bundle. Shapes are padded to few static buckets, which
-the models do not notice, so that each function is compiled a handful of times.
+A transfer has two halves. `prepare` turns a recording and its text into a `Source`: its analysis, the same that corpora
+are built with, under the MelSpec that lies in the bundle, and its speaker's register and vector. `convert` gives it to
+one or more voices. Shapes are padded to few static buckets, which the models do not notice, so that each function is
+compiled a handful of times.
 """
 
-import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from copycat_jax.align import aligner, durations, textgrid
+from copycat_jax.align import aligner, textgrid
 from copycat_jax.align.pieces import Segment, cut_segments, join_segments
-from copycat_jax.audio import mel as host_mel
+from copycat_jax.analysis import Analysis, analyse
 from copycat_jax.audio import pitch, signal
 from copycat_jax.bundle.bundle import Bundle, Speaker, read_bundle, shipped
 from copycat_jax.errors import UserError, nearest
@@ -33,47 +32,43 @@ from copycat_jax.types import Alignment, MelSpec
 from copycat_jax.vocoder.registry import Vocoder, open_vocoder
 
 LONGEST_S = 10.0  # of a piece: what the models were trained on
+FADE_S = 0.005  # where a result meets the silence around it; shorter ones click
 RATIO_RANGE = (0.35, 3.0)  # of registers: beyond it an estimate is wrong, not a voice strange
 Recording = str | Path | np.ndarray | signal.Audio
-
-
-class Source(NamedTuple):
-    """A recording made ready for transfer; T frames, P phonemes.
-
-    `alignment` and `durations` count from the start of the trimmed `samples`, which begin `start_s` into the recording.
-    """
-
-    samples: np.ndarray  # float32 [N] at the bundle's rate
-    start_s: float
-    mel: np.ndarray  # float32 [T, M], natural log
-    phonemes: tuple[str, ...]
-    durations: np.ndarray  # int32 [P], frames
-    alignment: Alignment
-    confidence: float
-    f0_hz: np.ndarray  # float32 [T], 0 = unvoiced
-    register_hz: float
-    vector: np.ndarray  # float32 [E]
-    pieces: tuple[Segment, ...]
 
 
 # Of the model's mel before it is vocoded; on 48 development clips: voicing error 0.138 without, 0.115 with.
 SHARPNESS = 0.5
 
 
-class Transfer(NamedTuple):
-    """One recording in one other voice; T frames, P phonemes."""
+class Source(NamedTuple):
+    """A recording made ready for transfer: what it is, whose voice it has, and how it is cut for the models."""
 
-    samples: np.ndarray  # float32 [T * hop]
-    sample_rate: int
-    mel: np.ndarray  # float32 [T, M], natural log
-    durations: np.ndarray  # int32 [P], frames; their sum is T
-    phonemes: tuple[str, ...]
-    confidence: float  # 0..1, how surely the text is what is said; 1 where an alignment was given
-    alignment: Alignment
+    analysis: Analysis
+    register_hz: float
+    vector: np.ndarray  # float32 [E]
+    pieces: tuple[Segment, ...]
+
+    @property
+    def confidence(self) -> float:
+        """How surely the text is what is said, 0..1; 1 where an alignment without a score was given."""
+        return confidence(self.analysis.alignment.score)
+
+
+class Transfer(NamedTuple):
+    """A source in one other voice; T frames.
+
+    The samples lie on the recording's own time axis, as `source.analysis.alignment` does: as long as the recording,
+    with silence where its edges were trimmed away. Of a trimmed result they are the T frames, and `start_s` is 0.
+    """
+
+    source: Source
     voice: str
     ratio: float  # target register / source register, as applied
-    source_mel: np.ndarray  # float32 [T, M]
-    source_f0_hz: np.ndarray  # float32 [T], 0 = unvoiced
+    samples: np.ndarray  # float32
+    sample_rate: int
+    start_s: float  # when the frames of `mel` begin in `samples`
+    mel: np.ndarray  # float32 [T, M], natural log
 
 
 class Synthesizer:
@@ -108,6 +103,7 @@ class Synthesizer:
         register_shift_semitones: float = 0.0,
         sample: bool = False,
         seed: int = 0,
+        trim: bool = False,
     ) -> Transfer:
         """Speaks what `source` says, with its prosody, in `voice`.
 
@@ -124,6 +120,8 @@ class Synthesizer:
           register_shift_semitones: how far above the target's own register to speak.
           sample: draw from the posterior instead of taking its mean.
           seed: of that draw.
+          trim: leave out the silence at the recording's edges; without it the result has the recording's length,
+            N samples at rate r being round(N * sample_rate / r), halves rounded up.
 
         Raises:
           UserError: bad sound, text that does not match, an unknown voice, an unusable vocoder or alignment.
@@ -139,7 +137,7 @@ class Synthesizer:
             references=references,
             register_hz=source_register_hz,
         )
-        return self._convert(prepared, [voice], vocode, register_shift_semitones, seed if sample else None)[0]
+        return self._convert(prepared, [voice], vocode, register_shift_semitones, seed if sample else None, trim)[0]
 
     def prepare(
         self,
@@ -152,46 +150,25 @@ class Synthesizer:
         references: Sequence[Recording] = (),
         register_hz: float | None = None,
     ) -> Source:
-        """Reads, trims, aligns and measures a recording once, for any number of voices; arguments as in `transfer`."""
-        spec, where = self.spec, str(source) if isinstance(source, str | Path) else "source"
+        """Reads and analyses a recording once, for any number of voices; arguments as in `transfer`."""
+        where = str(source) if isinstance(source, str | Path) else "source"
         if register_hz is not None and not 0.0 < register_hz < math.inf:
             raise UserError(f"a register of {register_hz} Hz", where, "Give the source speaker's mean F0 in Hz.")
         if alignment is None and text is None:
             raise UserError("no text", where, "Say what is spoken in it, or give an alignment.")
         given = textgrid.read_textgrid(alignment) if isinstance(alignment, str | Path) else alignment
         audio = self._read(source, sample_rate)
-        hop_s = spec.hop_samples / spec.sample_rate
-        with _named(where):
-            # Trimmed before it is aligned, so that silence around a recording changes nothing at all.
-            start, stop = signal.trim_bounds(*audio)
-            seconds, start_s, stop_s = (n / audio.sample_rate for n in (len(audio.samples), start, stop))
-            if given is not None:
-                given = _cropped(given, seconds, start_s, stop_s)
-            else:
-                given = aligner.align_text(audio.samples[start:stop], audio.sample_rate, text or "", lexicon)
-                aligner.check_match(given, where)
-            samples = self._resampled(audio, start, stop)
-            mel = host_mel.extract_mel(samples, spec).astype(np.float32)
-            symbols, frames = durations.frame_durations(given.phones, len(mel), hop_s)
-        pieces = cut_segments(symbols, frames, given.words, hop_s, LONGEST_S)
-        f0_hz = self._f0(samples, len(mel))
-        mels, f0s = [mel[p.start : p.stop] for p in pieces], [f0_hz]
+        found = analyse(audio, self.spec, text=text, alignment=given, lexicon=lexicon, where=where)
+        hop_s = self.spec.hop_samples / self.spec.sample_rate
+        same_speaker = [found]
         for reference in references:
-            with _named(str(reference) if isinstance(reference, str | Path) else "reference"):
-                audio = self._read(reference, sample_rate)
-                more = self._resampled(audio, *signal.trim_bounds(*audio))
-                mels.append(host_mel.extract_mel(more, spec).astype(np.float32))
-            f0s.append(self._f0(more, len(mels[-1])))
+            name = str(reference) if isinstance(reference, str | Path) else "reference"
+            same_speaker.append(analyse(self._read(reference, sample_rate), self.spec, where=name))
+        pieces = cut_segments(found.phonemes, found.durations, found.words, hop_s, LONGEST_S)
+        mels = [found.mel[p.start : p.stop] for p in pieces] + [other.mel for other in same_speaker[1:]]
         return Source(
-            samples=samples,
-            start_s=start_s,
-            mel=mel,
-            phonemes=tuple(symbols),
-            durations=frames,
-            alignment=given,
-            confidence=confidence(given.score),
-            f0_hz=f0_hz,
-            register_hz=register_hz or pitch.register_hz(np.concatenate(f0s)),
+            analysis=found,
+            register_hz=register_hz or pitch.register_hz(np.concatenate([one.f0_hz for one in same_speaker])),
             vector=self.embed(mels),
             pieces=pieces,
         )
@@ -205,10 +182,12 @@ class Synthesizer:
         register_shift_semitones: float = 0.0,
         sample: bool = False,
         seed: int = 0,
+        trim: bool = False,
     ) -> list[Transfer]:
         """Speaks a prepared source in several voices at once; arguments as in `transfer`."""
         self.check_voices(voices)
-        return self._convert(source, voices, self.vocoder(vocoder), register_shift_semitones, seed if sample else None)
+        drawn, vocode = seed if sample else None, self.vocoder(vocoder)
+        return self._convert(source, voices, vocode, register_shift_semitones, drawn, trim)
 
     def embed(self, mels: Sequence[np.ndarray]) -> np.ndarray:
         """Speaker vector float32 [E] of recordings of one speaker: mean over their mels [T, M], weighted by length."""
@@ -234,17 +213,24 @@ class Synthesizer:
         return self._vocoders[str(name)]
 
     def _convert(
-        self, source: Source, voices: Sequence[str], vocode: Vocoder, shift_semitones: float, seed: int | None
+        self,
+        source: Source,
+        voices: Sequence[str],
+        vocode: Vocoder,
+        shift_semitones: float,
+        seed: int | None,
+        trim: bool,
     ) -> list[Transfer]:
         if not abs(shift_semitones) <= 48.0:  # also false for NaN
             raise UserError(f"a register shift of {shift_semitones} semitones", remedy="Give at most four octaves.")
         targets = [self.voices[name] for name in voices]
         ratios = np.array([_ratio(source.register_hz, t.register_hz, shift_semitones) for t in targets], np.float32)
         centroids = np.array([t.centroid for t in targets], np.float32)
-        ids, count = to_ids(source.phonemes), len(voices)
+        found, rate = source.analysis, self.spec.sample_rate
+        ids, count = to_ids(found.phonemes), len(voices)
         rows, mels = partial(_rows, count=count), []
         for number, piece in enumerate(source.pieces):
-            mel, mask = self._padded(source.mel[piece.start : piece.stop])
+            mel, mask = self._padded(found.mel[piece.start : piece.stop])
             size = _phoneme_bucket(len(piece.durations), len(mel))
             phonemes, frames = np.zeros((2, size), np.int32)
             phonemes[: len(piece.durations)] = ids[piece.first : piece.first + len(piece.durations)]
@@ -253,22 +239,13 @@ class Synthesizer:
             inputs = (rows(mel), ratios, rows(phonemes), rows(frames), rows(mask), rows(source.vector), centroids)
             result = np.asarray(self._transfer(self._params["copycat"], *inputs, rng), np.float32)
             mels.append(result[:, : piece.stop - piece.start])
-        joined = join_segments(mels, source.pieces, len(source.mel))
-        samples = self._vocode(joined, source.pieces, vocode)
+        joined = join_segments(mels, source.pieces, len(found.mel))
+        samples = [_unclipped(sound) for sound in self._vocode(joined, source.pieces, vocode)]
+        start = 0 if trim else round(found.start_s * rate)
+        if not trim:
+            samples = [signal.surround(sound, start, found.length, round(FADE_S * rate)) for sound in samples]
         return [
-            Transfer(
-                samples=_unclipped(samples[i]),
-                sample_rate=self.spec.sample_rate,
-                mel=joined[i],
-                durations=source.durations,
-                phonemes=source.phonemes,
-                confidence=source.confidence,
-                alignment=source.alignment,
-                voice=name,
-                ratio=float(ratios[i]),
-                source_mel=source.mel,
-                source_f0_hz=source.f0_hz,
-            )
+            Transfer(source, name, float(ratios[i]), samples[i], rate, start / rate, joined[i])
             for i, name in enumerate(voices)
         ]
 
@@ -304,12 +281,6 @@ class Synthesizer:
         signal.check_samples(recording.samples, "source")
         return recording
 
-    def _resampled(self, audio: signal.Audio, start: int, stop: int) -> np.ndarray:
-        return signal.resample(audio.samples[start:stop], audio.sample_rate, self.spec.sample_rate)
-
-    def _f0(self, samples: np.ndarray, frames: int) -> np.ndarray:
-        return pitch.track_f0(samples, self.spec.sample_rate, frames, self.spec.hop_samples / self.spec.sample_rate)
-
     def _bucket(self, frames: int) -> int:
         """The static number of frames that `frames` are padded to: a multiple of tau, steps growing with length."""
         step = self._step * (1 if frames <= 4 * self._step else 2 if frames <= 14 * self._step else 4)
@@ -340,29 +311,11 @@ def confidence(score: float) -> float:
     return 1.0 / (1.0 + math.exp(min(60.0, (aligner.SCORE_THRESHOLD - score) / 3.0)))
 
 
-@contextlib.contextmanager
-def _named(where: str) -> Iterator[None]:
-    """Names the recording in a UserError that names no place of its own."""
-    try:
-        yield
-    except UserError as error:
-        raise error if error.where else UserError(error.what, where, error.remedy) from None
-
-
 def _ratio(source_hz: float, target_hz: float, shift_semitones: float) -> float:
     """Target register / source register, shifted; 1 where the source has no voiced frame to tell its register by."""
     if not (math.isfinite(source_hz) and source_hz > 0):
         return 2.0 ** (shift_semitones / 12)
     return min(max(target_hz / source_hz * 2.0 ** (shift_semitones / 12), RATIO_RANGE[0]), RATIO_RANGE[1])
-
-
-def _cropped(alignment: Alignment, seconds: float, start_s: float, stop_s: float) -> Alignment:
-    """A given alignment, checked against the recording's length, within its trimmed part."""
-    end_s = alignment.phones[-1].end_s if alignment.phones else 0.0
-    if abs(end_s - seconds) > 0.1:
-        raise UserError(f"the alignment is {end_s:.2f} s long, the recording {seconds:.2f} s", remedy="Give its own.")
-    phones = durations.crop(alignment.phones, start_s, stop_s)
-    return Alignment(tuple(phones), tuple(durations.crop(alignment.words, start_s, stop_s)), alignment.score)
 
 
 def _phoneme_bucket(phonemes: int, frames: int) -> int:

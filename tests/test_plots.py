@@ -15,19 +15,24 @@ PHONEMES, DURATIONS = ("SIL", "HH", "AH0", "L", "OW1", "SIL"), np.array([5, 10, 
 FRAMES = int(DURATIONS.sum())
 
 
-def result(voice="af_heart", samples=None, f0=150.0):
+def result(voice="af_heart", samples=None, f0=150.0, start_s=0.0):
     """A transfer as pictures see it; a buzz by default."""
     rng = np.random.default_rng(0)
     time = np.arange(FRAMES * 256) / 22050
     buzz = 0.1 * sum(np.sin(2 * np.pi * 180 * k * time) / k for k in range(1, 8))
-    return SimpleNamespace(
-        samples=(buzz if samples is None else samples).astype(np.float32),
-        sample_rate=22050,
+    silence = np.zeros(round(start_s * 22050))
+    analysis = SimpleNamespace(
         mel=rng.uniform(-11, 1, (FRAMES, 80)).astype(np.float32),
-        source_mel=rng.uniform(-11, 1, (FRAMES, 80)).astype(np.float32),
-        source_f0_hz=np.full(FRAMES, f0, np.float32),
+        f0_hz=np.full(FRAMES, f0, np.float32),
         durations=DURATIONS,
         phonemes=PHONEMES,
+    )
+    return SimpleNamespace(
+        source=SimpleNamespace(analysis=analysis),
+        samples=np.concatenate([silence, buzz if samples is None else samples, silence]).astype(np.float32),
+        sample_rate=22050,
+        start_s=start_s,
+        mel=rng.uniform(-11, 1, (FRAMES, 80)).astype(np.float32),
         voice=voice,
         ratio=1.2,
     )
@@ -51,6 +56,20 @@ def test_every_phoneme_is_named_where_it_sounds(figure):
     at = {text.get_text(): text.xy[0] for text in source.texts}
     middles = (np.cumsum(DURATIONS) - DURATIONS / 2) * 256 / 22050
     assert at == pytest.approx({p: m for p, m in zip(PHONEMES, middles, strict=True) if p != "SIL"})
+
+
+def test_everything_stands_where_it_sounds_in_the_file():
+    plain, moved = (plots.transfer_figure(result(start_s=start_s), HIFIGAN) for start_s in (0.0, 0.5))  # type: ignore
+    seconds = FRAMES * 256 / 22050
+    assert all(axis.get_xlim() == pytest.approx((0, seconds + 1.0), abs=1e-4) for axis in moved.axes)
+    for one, other in zip(plain.axes, moved.axes, strict=True):
+        for image, later in zip(one.images, other.images, strict=True):
+            np.testing.assert_allclose(np.subtract(later.get_extent(), image.get_extent()), [0.5, 0.5, 0, 0])
+        for text, later in zip(one.texts, other.texts, strict=True):
+            assert later.xy[0] == pytest.approx(text.xy[0] + 0.5)
+        for line, later in zip(one.lines, other.lines, strict=True):
+            np.testing.assert_allclose(np.subtract(later.get_xdata(), line.get_xdata()), 0.5)
+    np.testing.assert_allclose(moved.axes[2].lines[1].get_ydata(), plain.axes[2].lines[1].get_ydata(), rtol=0.01)
 
 
 def test_melodies_are_drawn_in_hertz_on_a_log_axis(figure):

@@ -33,24 +33,19 @@ def source(synthesizer):
     return synthesizer.prepare(CLIP / "source.opus", TEXT)
 
 
-def shifted(alignment: Alignment, by_s: float, seconds: float) -> Alignment:
-    """An alignment of the trimmed part as one of the whole recording."""
-    phones = [Interval(p.start_s + by_s, p.end_s + by_s, p.label) for p in alignment.phones]
-    edges = (Interval(0.0, by_s, "SIL"), Interval(phones[-1].end_s, seconds, "SIL"))
-    return Alignment((edges[0], *phones, edges[1]), (), math.nan)
-
-
 def test_shapes_and_sums_agree(synthesizer, source):
-    (result,) = synthesizer.convert(source, ["af_heart"])
-    frames = len(source.mel)
-    assert result.mel.shape == result.source_mel.shape == (frames, 80)
+    (result,) = synthesizer.convert(source, ["af_heart"], trim=True)
+    analysis = source.analysis
+    frames = len(analysis.mel)
+    assert result.mel.shape == analysis.mel.shape == (frames, 80)
     assert result.samples.shape == (frames * 256,)
     assert result.samples.dtype == np.float32 and np.abs(result.samples).max() <= 1.0
-    assert result.durations.sum() == frames and result.durations.min() >= 1
-    assert len(result.phonemes) == len(result.durations)
-    assert result.phonemes[0] == "SIL"
+    assert analysis.durations.sum() == frames and analysis.durations.min() >= 1
+    assert len(analysis.phonemes) == len(analysis.durations)
+    assert analysis.phonemes[0] == "SIL"
     assert np.isfinite(result.samples).all() and np.isfinite(result.mel).all()
-    assert 0.5 < result.confidence <= 1.0
+    assert 0.5 < source.confidence <= 1.0
+    assert result.source is source and result.start_s == 0.0
     assert (result.sample_rate, result.voice) == (22050, "af_heart")
     assert result.ratio == pytest.approx(VOICES["af_heart"] / source.register_hz, rel=1e-5)
 
@@ -74,23 +69,42 @@ def test_silence_around_a_recording_changes_nothing(synthesizer, source, clip):
     rate = clip.sample_rate
     samples = np.concatenate([np.zeros(rate, np.float32), clip.samples, np.zeros(rate // 2, np.float32)])
     padded = synthesizer.prepare(samples, TEXT, sample_rate=rate)
-    assert padded.start_s == pytest.approx(source.start_s + 1.0, abs=1e-3)
-    assert padded.phonemes == source.phonemes
-    np.testing.assert_array_equal(padded.durations, source.durations)
-    np.testing.assert_array_equal(padded.mel, source.mel)
+    assert padded.analysis.start_s == pytest.approx(source.analysis.start_s + 1.0, abs=1e-3)
+    assert padded.analysis.phonemes == source.analysis.phonemes
+    np.testing.assert_array_equal(padded.analysis.durations, source.analysis.durations)
+    np.testing.assert_array_equal(padded.analysis.mel, source.analysis.mel)
     assert padded.register_hz == source.register_hz
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (24000, 12000), (5, 1), (777, 22222)])
+def test_a_result_lies_on_the_time_axis_of_its_recording(synthesizer, source, clip, before, after):
+    padded = signal.Audio(np.pad(clip.samples, (before, after)), clip.sample_rate)
+    alignment = source.analysis.alignment
+    moved = [Interval(p.start_s + before / 24000, p.end_s + before / 24000, p.label) for p in alignment.phones]
+    moved[0], moved[-1] = moved[0]._replace(start_s=0.0), moved[-1]._replace(end_s=len(padded.samples) / 24000)
+    prepared = synthesizer.prepare(padded, alignment=alignment._replace(phones=tuple(moved), words=()))
+    (whole,), (bare,) = (
+        synthesizer.convert(prepared, ["af_heart"], vocoder="dummy", trim=trim) for trim in (False, True)
+    )
+    assert len(whole.samples) == math.floor(len(padded.samples) * 22050 / 24000 + 0.5)
+    start, fade = round(prepared.analysis.start_s * 22050), round(synthesis.FADE_S * 22050)
+    assert whole.start_s == start / 22050 and bare.start_s == 0.0
+    stop = start + len(bare.samples)
+    assert not whole.samples[:start].any() and not whole.samples[stop:].any()
+    np.testing.assert_array_equal(whole.samples[start + fade : stop - fade], bare.samples[fade:-fade])
+    np.testing.assert_array_equal(whole.mel, bare.mel)
 
 
 def test_samples_serve_as_well_as_a_file(synthesizer, source, clip):
     for given in ({"source": clip}, {"source": clip.samples, "sample_rate": clip.sample_rate}):
-        np.testing.assert_array_equal(synthesizer.prepare(text=TEXT, **given).mel, source.mel)
+        prepared = synthesizer.prepare(text=TEXT, **given)
+        np.testing.assert_array_equal(prepared.analysis.mel, source.analysis.mel)
 
 
 def test_a_given_alignment_is_believed(synthesizer, source, clip):
-    alignment = shifted(source.alignment, source.start_s, len(clip.samples) / clip.sample_rate)
-    given = synthesizer.prepare(clip, alignment=alignment)
-    assert given.phonemes == source.phonemes
-    assert np.abs(given.durations - source.durations).max() <= 1
+    given = synthesizer.prepare(clip, alignment=source.analysis.alignment._replace(score=math.nan))
+    assert given.analysis.phonemes == source.analysis.phonemes
+    np.testing.assert_array_equal(given.analysis.durations, source.analysis.durations)
     assert given.confidence == 1.0
     with pytest.raises(UserError, match=r"alignment is 2\.00 s long"):
         synthesizer.prepare(clip, alignment=Alignment((Interval(0.0, 2.0, "SIL"),), (), math.nan))
@@ -99,13 +113,12 @@ def test_a_given_alignment_is_believed(synthesizer, source, clip):
 def test_long_recordings_are_cut_and_joined(synthesizer, source, clip, monkeypatch):
     monkeypatch.setattr(synthesis, "LONGEST_S", 2.6)
     monkeypatch.setattr(synthesizer, "_bucket", lambda frames: 512)  # what is compiled already
-    alignment = shifted(source.alignment, source.start_s, len(clip.samples) / clip.sample_rate)
-    cut = synthesizer.prepare(clip, alignment=alignment)
+    cut = synthesizer.prepare(clip, alignment=source.analysis.alignment._replace(words=()))
     assert len(cut.pieces) >= 2
-    (result,) = synthesizer.convert(cut, ["af_heart"], vocoder="dummy")
-    assert result.mel.shape == source.mel.shape
-    assert result.samples.shape == (len(source.mel) * 256,)
-    assert result.durations.sum() == len(source.mel)
+    (result,) = synthesizer.convert(cut, ["af_heart"], vocoder="dummy", trim=True)
+    assert result.mel.shape == source.analysis.mel.shape
+    assert result.samples.shape == (len(source.analysis.mel) * 256,)
+    assert cut.analysis.durations.sum() == len(source.analysis.mel)
     # The crossfades give back the dummy's envelope, up to one scale, but for a few frames at each cut.
     envelope = np.repeat(np.exp(result.mel).mean(axis=1), 256)
     scale = np.median(result.samples / envelope)

@@ -186,6 +186,24 @@ def trim_bounds(samples: Float[np.ndarray, " N"], rate: int, edge_s: float = 0.1
     return max(0, int(runs[0, 0]) - edge), min(len(samples), int(runs[-1, 1]) + edge)
 
 
+def surround(samples: Float[np.ndarray, " N"], start: int, length: int, fade: int) -> Float[np.ndarray, " L"]:
+    """Lays sound on a time axis of its own recording: `length` samples, silent but for `samples` from `start` on.
+
+    Where the sound meets silence that was added it fades over `fade` samples (a half cosine), so that nothing clicks
+    even if it does not end at zero; what would lie beyond `length` is cut off.
+    """
+    laid = np.zeros(length, np.float32)
+    sound = laid[start : start + len(samples)]
+    sound[:] = samples[: len(sound)]
+    fade = min(fade, len(sound) // 2)
+    rise = (0.5 - 0.5 * np.cos(np.pi * np.arange(fade) / fade)).astype(np.float32)
+    if start > 0:
+        sound[:fade] *= rise
+    if fade and start + len(sound) < length:
+        sound[-fade:] *= rise[::-1]
+    return laid
+
+
 class WavWriter:
     """Takes samples as they come and puts them into an open 16-bit wav file."""
 

@@ -113,7 +113,7 @@ def _synth(arguments: argparse.Namespace) -> int:
     voice = arguments.voice or next(iter(synthesizer.voices))
 
     def transfer():
-        out = synthesizer.transfer(source, text, voice, vocoder=arguments.vocoder)
+        out = synthesizer.transfer(source, text, voice, vocoder=arguments.vocoder, trim=True)
         return out.samples, out.sample_rate
 
     figures = measure_synthesis(transfer, arguments.repeats)

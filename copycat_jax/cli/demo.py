@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
     text = (CLIP / "source.txt").read_text(encoding="utf-8").strip()
     with console.progress_bar("demo", total=5, unit="step") as bar:
         bar.set_postfix_str("loading")
-        from copycat_jax.audio.signal import write_wav
+        from copycat_jax.audio.signal import read_audio, write_wav
         from copycat_jax.plots import transfer_figure, write_png
         from copycat_jax.synthesis import load
 
@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
         voices = choose_voices(list(synthesizer.voices))
         bar.update()
         bar.set_postfix_str("aligning the recording")
-        source = synthesizer.prepare(CLIP / "source.opus", text)
+        recording = read_audio(CLIP / "source.opus")
+        source = synthesizer.prepare(recording, text)
         bar.update()
         bar.set_postfix_str(f"speaking as {', '.join(voices)}")
         results = synthesizer.convert(source, voices, vocoder=arguments.vocoder)
@@ -45,13 +46,13 @@ def run(arguments: argparse.Namespace) -> None:
         figure = transfer_figure(results, synthesizer.spec, text)
         bar.update()
         out.mkdir(parents=True, exist_ok=True)
-        write_wav(out / "source.wav", source.samples, synthesizer.spec.sample_rate)
+        write_wav(out / "source.wav", *recording)
         for result in results:
             write_wav(out / f"{result.voice}.wav", result.samples, result.sample_rate)
         write_png(out / "picture.png", figure)
         bar.update()
     console.say(f'"{text}"')
-    console.say(f"{out / 'source.wav'}: the recording, {len(source.samples) / synthesizer.spec.sample_rate:.1f} s")
+    console.say(f"{out / 'source.wav'}: the recording, {len(recording.samples) / recording.sample_rate:.1f} s")
     for result in results:
         console.say(f"{out / result.voice}.wav: the same words and melody in the voice {result.voice}")
     console.say(f"{out / 'picture.png'}: spectrograms and melodies ({time.monotonic() - started:.0f} s in all)")

@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sample", action="store_true", help="draw the prosody from its posterior")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
+    parser.add_argument("--trim", action="store_true", help="leave out the silence at the recording's edges")
 
 
 def run(arguments: argparse.Namespace) -> int | None:
@@ -88,8 +89,8 @@ def run(arguments: argparse.Namespace) -> int | None:
 
             write_png(plot, picture)
         bar.update()
-    if result.confidence < DOUBTFUL:
-        console.warn(f"{source}: the text matches the recording poorly (confidence {result.confidence:.2f})")
+    if prepared.confidence < DOUBTFUL:
+        console.warn(f"{source}: the text matches the recording poorly (confidence {prepared.confidence:.2f})")
     seconds, target = len(result.samples) / result.sample_rate, synthesizer.voices[arguments.voice].register_hz
     console.say(
         f"{out}: {seconds:.1f} s in the voice {arguments.voice}, register {prepared.register_hz:.0f} -> {target:.0f} Hz"
@@ -205,6 +206,7 @@ def _convert(synthesizer: "Synthesizer", source: "Source", voice: str, arguments
         register_shift_semitones=arguments.register_shift,
         sample=arguments.sample,
         seed=arguments.seed,
+        trim=arguments.trim,
     )[0]
 
 

@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import math
 import os
 import threading
 import zipfile
@@ -27,12 +26,11 @@ from copycat_jax.corpus.readers import Raw
 from copycat_jax.corpus.utterance import ARRAYS, Utterance
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.files import replacing_file
-from copycat_jax.text.phonemes import SIL, SIL_ID, to_ids
-from copycat_jax.types import HIFIGAN, Alignment, MelSpec
+from copycat_jax.text.phonemes import to_ids
+from copycat_jax.types import HIFIGAN, MelSpec
 
-FEATURE_VERSION = 2  # count up whenever the same input would give other features
+FEATURE_VERSION = 3  # count up whenever the same input would give other features
 CLIPPED_SHARE = 1e-3  # of the samples in flat or full-scale runs of three or more
-_ALIGNMENT_SLACK_S = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,53 +175,31 @@ def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> 
 
 
 def compute_features(raw: Raw, options: FeatureOptions, limits: Limits) -> dict[str, np.ndarray]:
-    """Decodes, checks, trims, aligns and analyses one recording.
-
-    Alignments are made on, and read for, the untrimmed recording; their phones are then cropped to the trim bounds.
+    """Decodes, checks and analyses one recording.
 
     Raises:
       UserError: the recording is bad, or its text does not match it.
     """
-    from copycat_jax.align.durations import crop, frame_durations, phone_breaks
-    from copycat_jax.audio.mel import extract_mel
-    from copycat_jax.audio.pitch import frame_energy, track_f0
-    from copycat_jax.audio.signal import read_audio, resample, trim_bounds
+    from copycat_jax.align.textgrid import read_textgrid
+    from copycat_jax.analysis import analyse
+    from copycat_jax.audio.signal import read_audio, trim_bounds
 
-    spec = options.spec
-    samples, rate = read_audio(raw.path)
-    check_clipping(samples, str(raw.path))
-    start, stop = trim_bounds(samples, rate)
-    _check_limits((stop - start) / rate, limits)
-    alignment = None if options.audio_only else _alignment(raw, samples, rate, options)
-    trimmed = resample(samples[start:stop], rate, spec.sample_rate)
-    mel = extract_mel(trimmed, spec)
-    frames, hop_s = len(mel), spec.hop_samples / spec.sample_rate
-    if alignment is None:
-        phonemes, durations, breaks = np.array([SIL_ID]), np.array([frames]), np.zeros(1)
-    else:
-        phones, words = (crop(tier, start / rate, stop / rate) for tier in (alignment.phones, alignment.words))
-        symbols, durations = frame_durations(phones, frames, hop_s)
-        phonemes, breaks = to_ids(symbols), np.zeros(len(symbols), np.int32)
-        kinds = phone_breaks(phones, words, _word_breaks(raw.text or "", len(words), options.lexicon))
-        spoken = [kind for phone, kind in zip(phones, kinds, strict=True) if phone.label != SIL]
-        breaks[phonemes != SIL_ID] = spoken  # rounding to frames merges and drops silences, never another phone
-    values = {
-        "mel": mel,
-        "phonemes": phonemes,
-        "durations": durations,
-        "breaks": breaks,
-        "f0_hz": track_f0(trimmed, spec.sample_rate, frames, hop_s, tracker=options.f0),
-        "energy": frame_energy(trimmed, spec),
-    }
+    audio = read_audio(raw.path)
+    check_clipping(audio.samples, str(raw.path))
+    start, stop = trim_bounds(*audio)
+    _check_limits((stop - start) / audio.sample_rate, limits)  # before the work that they may spare
+    known = not options.audio_only
+    found = analyse(
+        audio,
+        options.spec,
+        text=raw.text if known else None,
+        alignment=read_textgrid(raw.alignment_path) if known and raw.alignment_path is not None else None,
+        lexicon=_lexicon(options.lexicon, os.stat(options.lexicon).st_mtime_ns) if options.lexicon else None,
+        tracker=options.f0,
+        where=str(raw.path),
+    )
+    values = found._asdict() | {"phonemes": to_ids(found.phonemes)}
     return {name: np.asarray(values[name], dtype) for name, dtype in ARRAYS.items()}
-
-
-def _word_breaks(text: str, words: int, lexicon: str) -> list[int]:
-    """What follows each of the alignment's words."""
-    from copycat_jax.text.phrasing import word_breaks
-
-    own = _lexicon(lexicon, os.stat(lexicon).st_mtime_ns).entries if lexicon else ()
-    return word_breaks(text, own, words)
 
 
 def check_clipping(samples: Float[np.ndarray, " N"], where: str) -> None:
@@ -270,31 +246,6 @@ def process_all(
             raise UserError("a worker process died", "copycat build", remedy) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _alignment(raw: Raw, samples: np.ndarray, rate: int, options: FeatureOptions) -> Alignment:
-    from copycat_jax.align.textgrid import read_textgrid
-
-    if raw.alignment_path is not None:
-        alignment = read_textgrid(raw.alignment_path)
-        lasts, seconds = alignment.phones[-1].end_s, len(samples) / rate
-        if abs(lasts - seconds) > _ALIGNMENT_SLACK_S:
-            found = f"the alignment lasts {lasts:.2f} s, the recording {seconds:.2f} s"
-            raise UserError(found, str(raw.alignment_path), "Align the recording again.")
-        if math.isnan(alignment.score):  # made elsewhere: trusted
-            return alignment
-    else:
-        alignment = _align(samples, rate, raw.text or "", options.lexicon)
-    from copycat_jax.align.aligner import check_match
-
-    check_match(alignment, str(raw.path))
-    return alignment
-
-
-def _align(samples: np.ndarray, rate: int, text: str, lexicon: str) -> Alignment:
-    from copycat_jax.align.aligner import align_text
-
-    return align_text(samples, rate, text, _lexicon(lexicon, os.stat(lexicon).st_mtime_ns) if lexicon else None)
 
 
 @functools.lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ A manifest is JSON lines. Paths are relative to the manifest's folder (or to `--
   source_voice  whose it is
   truth         the same words and prosody spoken by the voice itself, where that exists; an .npz of the same name with
                 `f0_hz_12p5ms` beside it is its exact F0 curve
-  offset_s      when the result starts on the source's clock (what was trimmed off); 0 if absent
+  offset_s      when the result starts on the source's clock (what --trim cut off); 0 if absent
   text          the words; without it none are counted
   set, system, group, sentence   what tables are grouped by; clips of one sentence are not independent (intervals)
 

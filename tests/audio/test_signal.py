@@ -178,3 +178,18 @@ def test_quiet_speech_is_not_silence():
     clip = np.concatenate([silence(0.5), speech(1.0), silence(0.5)])
     moved = np.subtract(signal.trim_bounds(clip, RATE), signal.trim_bounds(0.03 * clip, RATE))
     assert np.abs(moved).max() < 0.02 * RATE
+
+
+@pytest.mark.parametrize(("start", "length"), [(700, 4000), (0, 4000), (700, 2700), (700, 2000), (0, 2000), (900, 950)])
+def test_sound_laid_in_silence_does_not_click(start, length):
+    loud = 0.5 * np.cos(np.arange(2000) * 2 * np.pi * 100 / RATE).astype(np.float32)  # far from zero at either end
+    laid = signal.surround(loud, start, length, 110)
+    stop = min(start + 2000, length)
+    assert laid.shape == (length,) and laid.dtype == np.float32
+    assert not laid[:start].any() and not laid[stop:].any()
+    fade = min(110, (stop - start) // 2)
+    first, last = (fade if start else 0), (fade if stop < length else 0)
+    np.testing.assert_array_equal(laid[start + first : stop - last], loud[first : stop - start - last])
+    # No step is larger than the sound's own and the fade's steepest slope together.
+    steepest = np.abs(np.diff(loud)).max() + 0.5 * np.pi / 2 / fade
+    assert np.abs(np.diff(laid)).max() <= steepest

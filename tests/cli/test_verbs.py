@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import re
 import struct
@@ -88,6 +89,16 @@ def test_transfer_writes_what_it_is_asked_for(capsys, work, bundle, compiled):
         assert file.comment == "synthetic speech"
         assert 4.0 < file.frames / 22050 < 6.0
     assert "am_michael" in capsys.readouterr().out
+
+
+def test_a_result_is_as_long_as_its_recording(work, bundle, compiled):
+    recording = soundfile.info(SOURCE)
+    whole = math.floor(recording.frames * 22050 / recording.samplerate + 0.5)
+    (work / "list.txt").write_text(f"{SOURCE}|{TEXT}|af_heart|listed.wav")
+    assert main(["transfer", "--manifest", "list.txt", "--bundle", bundle]) == 0
+    assert main(transfer(bundle)) == main([*transfer(bundle, out="bare.wav"), "--trim"]) == 0
+    assert soundfile.info("listed.wav").frames == soundfile.info("out.wav").frames == whole
+    assert soundfile.info("bare.wav").frames < whole
 
 
 def transfer(bundle, source=SOURCE, text=TEXT, voice="af_heart", out="out.wav", *more):
@@ -246,6 +257,8 @@ def test_the_demo_says_where_its_files_are(capsys, work, bundle, compiled):
     assert written == ["af_heart.wav", "am_michael.wav", "bf_emma.wav", "picture.png", "source.wav"]
     said = capsys.readouterr().out
     assert all(f"copycat_demo/{name}" in said for name in written)
+    sounds = [soundfile.info(f"copycat_demo/{name}.wav") for name in ("source", "af_heart")]
+    assert sounds[0].duration == pytest.approx(sounds[1].duration, abs=0.5 / 22050)
 
 
 def test_the_demo_chooses_from_what_there_is():

@@ -1,0 +1,135 @@
+"""From a recording to its features: the one way that a corpus's build and a transfer both take.
+
+A recording is trimmed, then aligned, so that silence around it changes nothing at all; an alignment that is given is
+of the whole recording and cropped. All that is framed counts from the trimmed sound, which begins `start_s` into the
+recording; the alignment counts from the recording's own zero.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from copycat_jax.align import aligner
+from copycat_jax.align.durations import crop, frame_durations, merge_silences, phone_breaks
+from copycat_jax.audio.mel import extract_mel
+from copycat_jax.audio.pitch import frame_energy, track_f0
+from copycat_jax.audio.signal import Audio, resample, trim_bounds
+from copycat_jax.errors import UserError
+from copycat_jax.text.lexicon import Lexicon
+from copycat_jax.text.phonemes import SIL
+from copycat_jax.text.phrasing import word_breaks
+from copycat_jax.types import Alignment, Interval, MelSpec
+
+# By which a given alignment may be longer or shorter than its recording. Phones that lie 50 ms late cost a transfer
+# 0.013 of F0 correlation and 10 points of voicing error (48 development clips), 100 ms 0.024 and 17 points.
+ALIGNMENT_SLACK_S = 0.05
+
+
+class Analysis(NamedTuple):
+    """A recording and its features; N samples, T frames, P phonemes, M mel bins."""
+
+    samples: Float32[np.ndarray, " N"]  # trimmed, at the spec's rate
+    start_s: float  # when they begin in the recording
+    length: int  # of the whole recording, in samples at the spec's rate, halves rounded up
+    mel: Float32[np.ndarray, "T M"]  # natural log
+    phonemes: tuple[str, ...]
+    durations: Int32[np.ndarray, " P"]  # frames, each at least 1; their sum is T
+    breaks: Int32[np.ndarray, " P"]  # what follows the phoneme: values of text.phrasing, 0 = inside a word
+    alignment: Alignment  # of the whole recording
+    words: tuple[Interval, ...]  # of the trimmed samples
+    f0_hz: Float32[np.ndarray, " T"]  # 0 = unvoiced
+    energy: Float32[np.ndarray, " T"]  # log-RMS of the frame
+
+
+def analyse(
+    audio: Audio,
+    spec: MelSpec,
+    *,
+    text: str | None = None,
+    alignment: Alignment | None = None,
+    lexicon: Lexicon | None = None,
+    tracker: str = "pyin",
+    where: str = "recording",
+) -> Analysis:
+    """Trims, aligns and measures a recording.
+
+    Args:
+      audio: the recording as it came, at any rate.
+      spec: the mel convention; its rate and frames are those of all features.
+      text: what is said. Beside an alignment it only tells which breaks follow the words.
+      alignment: where the phones of the whole recording lie, if that is known. Without it and without a text the
+        whole is one silence: the features of a sound about whose words nothing is known.
+      lexicon: looked into before all else.
+      tracker: of F0, a name of `audio.pitch.TRACKERS`.
+      where: the recording's name, for errors that name no other place.
+
+    Raises:
+      UserError: nothing but silence, a text that is not what was said, or an alignment of something else.
+    """
+    rate, seconds = audio.sample_rate, len(audio.samples) / audio.sample_rate
+    hop_s = spec.hop_samples / spec.sample_rate
+    with _named(where):
+        start, stop = trim_bounds(audio.samples, rate)
+        start_s, stop_s = start / rate, stop / rate
+        if alignment is not None:
+            _check_length(alignment, seconds)
+        elif text is not None:
+            found = aligner.align_text(audio.samples[start:stop], rate, text, lexicon)
+            alignment = _moved(found, start_s, seconds)
+        else:
+            alignment = Alignment((Interval(0.0, seconds, SIL),), (), float("nan"))
+        aligner.check_match(alignment, where)
+        samples = resample(audio.samples[start:stop], rate, spec.sample_rate)
+        mel = extract_mel(samples, spec).astype(np.float32)
+        phones, words = (crop(tier, start_s, stop_s) for tier in (alignment.phones, alignment.words))
+        phonemes, durations = frame_durations(phones, len(mel), hop_s)
+    kinds = word_breaks(text or "", lexicon.entries if lexicon else (), len(words))
+    return Analysis(
+        samples=samples,
+        start_s=start_s,
+        length=(2 * len(audio.samples) * spec.sample_rate + rate) // (2 * rate),
+        mel=mel,
+        phonemes=tuple(phonemes),
+        durations=durations,
+        breaks=_breaks(phonemes, phones, phone_breaks(phones, words, kinds)),
+        alignment=alignment,
+        words=tuple(words),
+        f0_hz=track_f0(samples, spec.sample_rate, len(mel), hop_s, tracker=tracker).astype(np.float32),
+        energy=frame_energy(samples, spec).astype(np.float32),
+    )
+
+
+def _check_length(alignment: Alignment, seconds: float) -> None:
+    lasts = alignment.phones[-1].end_s if alignment.phones else 0.0
+    if abs(lasts - seconds) > ALIGNMENT_SLACK_S:
+        found = f"the alignment is {lasts:.2f} s long, the recording {seconds:.2f} s"
+        raise UserError(found, remedy="Align the recording again.")
+
+
+def _moved(alignment: Alignment, by_s: float, seconds: float) -> Alignment:
+    """An alignment of the trimmed part as one of the whole recording, whose edges are silence."""
+    phones, words = (
+        [Interval(i.start_s + by_s, i.end_s + by_s, i.label) for i in tier]
+        for tier in (alignment.phones, alignment.words)
+    )
+    edges = Interval(0.0, by_s, SIL), Interval(phones[-1].end_s, seconds, SIL)
+    whole = merge_silences([edge for edge in (edges[0], *phones, edges[1]) if edge.end_s > edge.start_s])
+    return Alignment(tuple(whole), tuple(words), alignment.score)
+
+
+def _breaks(symbols: Sequence[str], phones: Sequence[Interval], kinds: Sequence[int]) -> np.ndarray:
+    """`kinds` of `phones` as those of `symbols`: rounding to frames merges and drops silences, never another phone."""
+    spoken = iter([kind for phone, kind in zip(phones, kinds, strict=True) if phone.label != SIL])
+    return np.array([0 if symbol == SIL else next(spoken) for symbol in symbols], np.int32)
+
+
+@contextlib.contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Names the recording in a UserError that names no place of its own."""
+    try:
+        yield
+    except UserError as error:
+        raise error if error.where else UserError(error.what, where, error.remedy) from None
