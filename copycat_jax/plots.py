@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from copycat_jax.audio.mel import mel_filters
 from copycat_jax.audio.pitch import track_f0
 from copycat_jax.batch import Batch
 from copycat_jax.files import refusals_of, replacing_file
+from copycat_jax.mel_spec import MelSpec, mel_edges_hz
 from copycat_jax.task import Task
 from copycat_jax.text.phonemes import SILENCES
-from copycat_jax.types import MelSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +40,7 @@ def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, tit
       title: a line above all; the sentence, say.
     """
     results = [results] if hasattr(results, "mel") else list(results)  # type: ignore[list-item]
-    hop_s, start_s = spec.hop_samples / spec.sample_rate, results[0].start_s
+    hop_s, start_s = spec.hop_s, results[0].start_s
     source = results[0].source.analysis
     rows = [("source", source.mel, source.f0_hz)]
     for result in results:
@@ -104,7 +103,7 @@ def training_renderer(
             "centroid": np.asarray(compiled(params, row._replace(speaker_vector=row.centroid)))[0, :frames],
         }
         sounds = {name: np.asarray(griffin_lim(mel[None], spec))[0] for name, mel in mels.items()}
-        hop_s = spec.hop_samples / spec.sample_rate
+        hop_s = spec.hop_s
         f0_hz = {name: track_f0(samples, spec.sample_rate, frames, hop_s) for name, samples in sounds.items()}
         items: dict[str, Any] = {"reconstruction": training_figure(mels, f0_hz, spec, f"step {step}")}
         return items | {
@@ -131,7 +130,7 @@ def training_figure(
     Returns:
       An RGB image, uint8 [H, W, 3].
     """
-    hop_s = spec.hop_samples / spec.sample_rate
+    hop_s = spec.hop_s
     seconds = max(len(mel) for mel in mels.values()) * hop_s
     heights = [1.4] * len(mels) + [1.6] * bool(f0_hz)
     figure = _figure(min(16.0, max(8.0, 1.6 * seconds)), 0.9 + sum(heights), dpi=80)
@@ -188,16 +187,14 @@ def _figure(width: float, height: float, dpi: int = 130) -> "Figure":
 
 def _bin_of(hertz: Float[np.ndarray, " K"], spec: MelSpec) -> Float[np.ndarray, " K"]:
     """Mel bins, with fractions, whose filters are centred on frequencies."""
-    filters = mel_filters(spec)
-    bins = np.arange(filters.shape[1]) * spec.sample_rate / spec.fft_samples
-    centres = (filters * bins).sum(axis=1) / np.maximum(filters.sum(axis=1), 1e-12)
+    centres = mel_edges_hz(spec)[1:-1]
     return np.interp(hertz, centres, np.arange(len(centres)), left=np.nan, right=np.nan)
 
 
 def _spectrogram(
     axis: "Axes", mel: Float[np.ndarray, "T M"], spec: MelSpec, loudest: float, start_s: float = 0.0
 ) -> None:
-    seconds = len(mel) * spec.hop_samples / spec.sample_rate
+    seconds = len(mel) * spec.hop_s
     extent = (start_s, start_s + seconds, -0.5, mel.shape[1] - 0.5)
     axis.set_facecolor("black")  # silence
     axis.imshow(

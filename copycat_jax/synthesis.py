@@ -25,10 +25,11 @@ from copycat_jax.analysis import Analysis, analyse
 from copycat_jax.audio import pitch, signal
 from copycat_jax.bundle.bundle import Bundle, Speaker, read_bundle, shipped
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.mel_spec import MelSpec
 from copycat_jax.models import copycat, speaker
 from copycat_jax.nn.spectrum import sharpen_mel
 from copycat_jax.text.phonemes import to_ids
-from copycat_jax.types import Alignment, MelSpec
+from copycat_jax.types import Alignment
 from copycat_jax.vocoder.registry import Vocoder, open_vocoder
 
 LONGEST_S = 10.0  # of a piece: what the models were trained on
@@ -159,7 +160,7 @@ class Synthesizer:
         given = textgrid.read_textgrid(alignment) if isinstance(alignment, str | Path) else alignment
         audio = self._read(source, sample_rate)
         found = analyse(audio, self.spec, text=text, alignment=given, lexicon=lexicon, where=where)
-        hop_s = self.spec.hop_samples / self.spec.sample_rate
+        hop_s = self.spec.hop_s
         same_speaker = [found]
         for reference in references:
             name = str(reference) if isinstance(reference, str | Path) else "reference"

@@ -11,7 +11,7 @@ from copycat_jax.plots import FAINT, INK, RESULT, SOURCE, write_png
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from copycat_jax.types import MelSpec
+    from copycat_jax.mel_spec import MelSpec
     from prosody_vae.selection.continuity import SweepRow
 
 __all__ = ["chosen_figure", "interval_figure", "speech_figure", "sweep_figure", "write_png"]
@@ -76,7 +76,7 @@ def speech_figure(
     figure = Figure(figsize=(6.4, 2.1), dpi=120, layout="constrained", facecolor="none")
     FigureCanvasAgg(figure)
     sound = figure.subplots()
-    hop_s, loudest = spec.hop_samples / spec.sample_rate, float(mel.max())
+    hop_s, loudest = spec.hop_s, float(mel.max())
     sound.imshow(
         mel.T, origin="lower", aspect="auto", cmap="magma", vmin=loudest - 9.0, vmax=loudest,
         extent=(0.0, len(mel) * hop_s, 0.0, mel.shape[1]),

@@ -13,8 +13,8 @@ from copycat_jax.corpus.builder import build_corpus
 from copycat_jax.corpus.cache import FeatureOptions
 from copycat_jax.corpus.shards import ShardReader
 from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.text.phonemes import to_ids
-from copycat_jax.types import HIFIGAN
 
 TEXT = (CLIP / "source.txt").read_text(encoding="utf-8").strip()
 

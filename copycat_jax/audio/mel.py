@@ -1,38 +1,13 @@
 """Log-mel extraction on the host in float64; `nn.spectrum` is its batched twin on device."""
 
-import functools
-
 import numpy as np
 from jaxtyping import Float
 
 from copycat_jax.errors import UserError
-from copycat_jax.numba_cache import import_librosa
-from copycat_jax.types import MelSpec
+from copycat_jax.mel_spec import MelSpec, mel_filters, window
 
 # Frames transformed at a time: bounds the memory that an hour of speech takes.
 _CHUNK = 4096
-
-
-@functools.lru_cache
-def mel_filters(spec: MelSpec) -> Float[np.ndarray, "M F"]:
-    """The Slaney-normalised triangular filters of a spec, float64 [M, F] with F = fft_samples / 2 + 1."""
-    filters = import_librosa().filters.mel(
-        sr=spec.sample_rate,
-        n_fft=spec.fft_samples,
-        n_mels=spec.mel_bins,
-        fmin=spec.fmin_hz,
-        fmax=spec.fmax_hz,
-        dtype=np.float64,
-    )
-    filters.setflags(write=False)
-    return filters
-
-
-def window(spec: MelSpec) -> Float[np.ndarray, " fft"]:
-    """The periodic Hann window of `window_samples`, centred in `fft_samples`."""
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.window_samples) / spec.window_samples)
-    left = (spec.fft_samples - spec.window_samples) // 2
-    return np.pad(hann, (left, spec.fft_samples - spec.window_samples - left))
 
 
 def frame_signal(samples: Float[np.ndarray, " N"], spec: MelSpec) -> Float[np.ndarray, "T fft"]:
@@ -62,7 +37,7 @@ def extract_mel(samples: Float[np.ndarray, " N"], spec: MelSpec) -> Float[np.nda
       UserError: the signal is shorter than the padding.
     """
     frames = frame_signal(samples, spec)
-    hann, filters = window(spec), mel_filters(spec).T
+    hann, filters = window(spec), mel_filters(spec)
     mel = np.empty((len(frames), spec.mel_bins))
     for start in range(0, len(frames), _CHUNK):
         magnitude = np.abs(np.fft.rfft(frames[start : start + _CHUNK] * hann, axis=1))

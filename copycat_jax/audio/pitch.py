@@ -5,11 +5,11 @@ import functools
 import numpy as np
 from jaxtyping import Bool, Float
 
-from copycat_jax.audio.mel import frame_signal, window
+from copycat_jax.audio.mel import frame_signal
 from copycat_jax.audio.signal import resample
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.mel_spec import MelSpec, window
 from copycat_jax.numba_cache import filling_numba_cache, import_librosa
-from copycat_jax.types import MelSpec
 
 TRACKERS = ("pyin", "dio", "none")
 

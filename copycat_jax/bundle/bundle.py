@@ -17,8 +17,8 @@ import numpy as np
 
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_replaceable_folder, json_text, replacing_folder
+from copycat_jax.mel_spec import MelSpec
 from copycat_jax.text.phonemes import INVENTORY
-from copycat_jax.types import MelSpec
 
 SHIPPED = Path(__file__).parents[1] / "pretrained" / "copycat"
 FORMAT = 1

@@ -13,8 +13,8 @@ from copycat_jax.bundle.voices import make_card
 from copycat_jax.config import Config
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.files import plain
+from copycat_jax.mel_spec import MelSpec
 from copycat_jax.train import checkpoint
-from copycat_jax.types import MelSpec
 
 
 class Trained(NamedTuple):

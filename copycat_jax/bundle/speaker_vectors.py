@@ -15,8 +15,8 @@ from copycat_jax.corpus.corpus import Corpus
 from copycat_jax.data.batches import make_evaluation
 from copycat_jax.data.plan import make_batch_plan
 from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import MelSpec
 from copycat_jax.models.speaker import SpeakerConfig, embed
-from copycat_jax.types import MelSpec
 
 
 class Classifier(NamedTuple):

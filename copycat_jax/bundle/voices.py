@@ -13,7 +13,7 @@ from copycat_jax.bundle.bundle import Speaker, flatten
 from copycat_jax.corpus import corpus as corpora
 from copycat_jax.corpus.corpus import Corpus
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.types import MelSpec
+from copycat_jax.mel_spec import MelSpec
 
 
 def make_speaker(corpus: Corpus, name: str, registers: Mapping[str, float]) -> Speaker:

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     from copycat_jax.corpus.cache import FeatureOptions, Limits
     from copycat_jax.corpus.utterance import text_key
     from copycat_jax.files import check_folder
-    from copycat_jax.types import mel_spec
+    from copycat_jax.mel_spec import mel_spec
 
     sources = [_source(value) for value in arguments.source]
     if not 0 <= arguments.min_seconds < arguments.max_seconds:

@@ -34,8 +34,8 @@ from copycat_jax.corpus.readers import Raw, read_corpus
 from copycat_jax.corpus.utterance import ARRAYS, TEXTS, Utterance, check_utterance, text_key
 from copycat_jax.errors import UserError
 from copycat_jax.files import write_text
+from copycat_jax.mel_spec import MelSpec
 from copycat_jax.records import fields_of
-from copycat_jax.types import MelSpec
 
 BAD_FILE = "bad.tsv"
 _SHARD_BYTES = 128 * 2**20

@@ -26,8 +26,8 @@ from copycat_jax.corpus.readers import Raw
 from copycat_jax.corpus.utterance import ARRAYS, Utterance
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.files import replacing_file
+from copycat_jax.mel_spec import HIFIGAN, MelSpec
 from copycat_jax.text.phonemes import to_ids
-from copycat_jax.types import HIFIGAN, MelSpec
 
 FEATURE_VERSION = 3  # count up whenever the same input would give other features
 CLIPPED_SHARE = 1e-3  # of the samples in flat or full-scale runs of three or more

@@ -13,7 +13,7 @@ from copycat_jax.corpus.shards import ShardReader
 from copycat_jax.corpus.utterance import Utterance
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.files import replacing_file
-from copycat_jax.types import MelSpec
+from copycat_jax.mel_spec import MelSpec
 
 
 @runtime_checkable

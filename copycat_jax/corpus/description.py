@@ -18,7 +18,7 @@ from copycat_jax.audio.pitch import register_hz, spread_semitones
 from copycat_jax.corpus.utterance import Utterance, content_hash, text_hash
 from copycat_jax.errors import UserError
 from copycat_jax.files import replacing_file, write_json
-from copycat_jax.types import MelSpec
+from copycat_jax.mel_spec import MelSpec
 
 FORMAT = 2
 CORPUS_FILE, LENGTHS_FILE, VECTORS_FILE = "corpus.json", "lengths.npz", "speaker_vectors.safetensors"

@@ -16,8 +16,8 @@ import numpy as np
 
 from copycat_jax.corpus.utterance import TEXTS, Utterance
 from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import MelSpec
 from copycat_jax.records import fields_of
-from copycat_jax.types import MelSpec
 
 
 class ShardReader:

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float16, Float32, Int32
 
 from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import MelSpec
 from copycat_jax.records import fields_of, sizes_of
 from copycat_jax.text.phonemes import INVENTORY, PAD_ID
 from copycat_jax.text.phrasing import BREAKS
-from copycat_jax.types import MelSpec
 
 
 class Utterance(NamedTuple):

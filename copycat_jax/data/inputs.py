@@ -12,7 +12,7 @@ from copycat_jax.data.batches import EMBEDDING, make_batches, make_evaluation
 from copycat_jax.data.plan import BatchPlan, held_out, make_batch_plan, rows_of
 from copycat_jax.data.synthetic import synthetic_utterances
 from copycat_jax.errors import UserError
-from copycat_jax.types import HIFIGAN
+from copycat_jax.mel_spec import HIFIGAN
 
 SYNTHETIC_UTTERANCES, SYNTHETIC_SPEAKERS = 48, 4
 

@@ -14,10 +14,11 @@ from jaxtyping import Float, Float32, Float64, Int32
 
 from copycat_jax.batch import Batch
 from copycat_jax.corpus.utterance import Utterance
+from copycat_jax.mel_spec import HIFIGAN, MelSpec
 from copycat_jax.records import allocate, pad_rows
 from copycat_jax.text.phonemes import CONSONANTS, SIL, VOWELS, base, is_vowel, to_ids, to_symbols
 from copycat_jax.text.phrasing import SENTENCE, WORD
-from copycat_jax.types import HIFIGAN, Alignment, Interval, MelSpec
+from copycat_jax.types import Alignment, Interval
 
 # First three formants of a man's vowels, Hz: monophthongs after Peterson and Barney (1952), diphthongs by their onset.
 _FORMANTS = {
@@ -88,7 +89,7 @@ def write_plain_corpus(
         (folder / name).mkdir(parents=True, exist_ok=True)
     lines, utterances = ["id|speaker|text"], []
     for utterance, samples in synthetic_recordings(count, spec, seed, speakers, seconds):
-        edges = np.concatenate([[0], np.cumsum(utterance.durations)]) * (spec.hop_samples / spec.sample_rate)
+        edges = np.concatenate([[0], np.cumsum(utterance.durations)]) * spec.hop_s
         spans = zip(edges[:-1].tolist(), edges[1:].tolist(), to_symbols(utterance.phonemes), strict=True)
         phones = tuple(Interval(*span) for span in spans)
         words = _words(phones, utterance.breaks)

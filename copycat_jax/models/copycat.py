@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 from copycat_jax import losses
 from copycat_jax.batch import Batch
 from copycat_jax.config import Config, setting
+from copycat_jax.mel_spec import MelSpec
 from copycat_jax.models.discriminator import Discriminator, choose_windows, cut_windows
 from copycat_jax.modules.decoder import Decoder
 from copycat_jax.modules.phoneme_encoder import PhonemeEncoder
@@ -33,7 +34,6 @@ from copycat_jax.nn.regulate import kept_frames, temporal_bottleneck
 from copycat_jax.nn.scale import from_network, rms_normalize, to_network
 from copycat_jax.nn.spectrum import stretch_mel
 from copycat_jax.task import Floor, Task, Term, Terms
-from copycat_jax.types import MelSpec
 
 Params = Any
 

@@ -6,30 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from copycat_jax.numba_cache import import_librosa
-from copycat_jax.types import MelSpec
-
-
-@functools.lru_cache
-def mel_filters(spec: MelSpec) -> Float[np.ndarray, "F M"]:
-    """The Slaney-normalised mel filters of a spec, float32 [F, M] on the host (a constant of the traced program)."""
-    filters = import_librosa().filters.mel(
-        sr=spec.sample_rate, n_fft=spec.fft_samples, n_mels=spec.mel_bins, fmin=spec.fmin_hz, fmax=spec.fmax_hz
-    )
-    return filters.T
-
-
-@functools.lru_cache
-def mel_centres_hz(spec: MelSpec) -> Float[np.ndarray, " M"]:
-    """Centre frequencies of the mel filters in Hz, float64 [M]."""
-    return import_librosa().mel_frequencies(n_mels=spec.mel_bins + 2, fmin=spec.fmin_hz, fmax=spec.fmax_hz)[1:-1]
-
-
-def window(spec: MelSpec) -> Float[np.ndarray, " fft"]:
-    """The periodic Hann window of `window_samples`, centred in `fft_samples`, float32 on the host."""
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.window_samples) / spec.window_samples)
-    left = (spec.fft_samples - spec.window_samples) // 2
-    return np.pad(hann, (left, spec.fft_samples - spec.window_samples - left)).astype(np.float32)
+from copycat_jax.mel_spec import MelSpec, mel_edges_hz, mel_filters, window
 
 
 def _frames(padded: Float[Array, "B n"], spec: MelSpec, count: int) -> Float[Array, "B T fft"]:
@@ -51,7 +28,7 @@ def stft(samples: Float[Array, "B N"], spec: MelSpec) -> Complex[Array, "B T F"]
     pad = spec.pad_samples
     padded = jnp.pad(samples, ((0, 0), (pad, pad)), mode="reflect")
     frames = _frames(padded, spec, spec.frames(samples.shape[1]))
-    return jnp.fft.rfft(frames * window(spec)[None, None, :], axis=-1)
+    return jnp.fft.rfft(frames * window(spec, np.float32)[None, None, :], axis=-1)
 
 
 def _overlap_add(frames: Float[Array, "B T fft"], spec: MelSpec) -> Float[Array, "B n"]:
@@ -66,7 +43,7 @@ def _overlap_add(frames: Float[Array, "B T fft"], spec: MelSpec) -> Float[Array,
 @functools.lru_cache
 def _window_power(spec: MelSpec, count: int) -> np.ndarray:
     """Sum of squared windows over `count` frames, clipped away from zero, [n] (the overlap-add's normaliser)."""
-    hop, squared = spec.hop_samples, window(spec).astype(np.float64) ** 2
+    hop, squared = spec.hop_samples, window(spec, np.float32).astype(np.float64) ** 2
     per_frame = -(-spec.fft_samples // hop)
     total = np.zeros((count + per_frame - 1) * hop)
     for t in range(count):
@@ -77,7 +54,7 @@ def _window_power(spec: MelSpec, count: int) -> np.ndarray:
 def istft(spectrum: Complex[Array, "B T F"], spec: MelSpec) -> Float[Array, "B N"]:
     """Least-squares inverse of `stft`: N = T * hop_samples samples (Griffin and Lim 1984, equation 6)."""
     count = spectrum.shape[1]
-    frames = jnp.fft.irfft(spectrum, n=spec.fft_samples, axis=-1) * window(spec)[None, None, :]
+    frames = jnp.fft.irfft(spectrum, n=spec.fft_samples, axis=-1) * window(spec, np.float32)[None, None, :]
     signal = _overlap_add(frames, spec) / _window_power(spec, count)[None, :]
     return signal[:, spec.pad_samples : spec.pad_samples + count * spec.hop_samples]
 
@@ -85,7 +62,7 @@ def istft(spectrum: Complex[Array, "B T F"], spec: MelSpec) -> Float[Array, "B N
 def log_mel(samples: Float[Array, "B N"], spec: MelSpec) -> Float[Array, "B T M"]:
     """Log-mel spectrogram, float32; agrees with `audio.mel.extract_mel` but for rounding beside the floor."""
     magnitude = jnp.abs(stft(samples.astype(jnp.float32), spec))
-    mel = jnp.einsum("btf,fm->btm", magnitude, mel_filters(spec), precision="highest")
+    mel = jnp.einsum("btf,fm->btm", magnitude, mel_filters(spec, np.float32), precision="highest")
     return jnp.log(jnp.maximum(mel, spec.floor))
 
 
@@ -107,7 +84,7 @@ def stretch_mel(
     if axis == "bins":
         places = jnp.arange(spec.mel_bins, dtype=jnp.float32)[None, :] / ratio[:, None]
     elif axis == "hertz":
-        centres = jnp.asarray(mel_centres_hz(spec), jnp.float32)
+        centres = jnp.asarray(mel_edges_hz(spec)[1:-1], jnp.float32)
         places = jnp.interp(centres[None, :] / ratio[:, None], centres, jnp.arange(spec.mel_bins, dtype=jnp.float32))
     else:
         raise ValueError(f"axis must be 'hertz' or 'bins', not '{axis}'")

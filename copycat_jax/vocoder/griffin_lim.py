@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from copycat_jax.nn.spectrum import istft, mel_filters, stft
-from copycat_jax.types import MelSpec
+from copycat_jax.mel_spec import MelSpec, mel_filters
+from copycat_jax.nn.spectrum import istft, stft
 
 MOMENTUM = 0.99  # Perraudin, Balazs, Søndergaard 2013
 _MAGNITUDE_STEPS = 30
@@ -17,7 +17,7 @@ _MAGNITUDE_STEPS = 30
 @functools.lru_cache
 def _inverse_filters(spec: MelSpec) -> Float[np.ndarray, "M F"]:
     """Spreads a mel bin over the frequencies of its filter: the transpose, scaled to give a flat spectrum back."""
-    filters = mel_filters(spec).astype(np.float64)
+    filters = mel_filters(spec, np.float32).astype(np.float64)
     gain = filters.sum(axis=1, keepdims=True)
     weights = filters / np.maximum(gain, 1e-12)
     return (weights / np.maximum(filters.sum(axis=0), 1e-12)[None, :]).T.astype(np.float32)
@@ -25,7 +25,7 @@ def _inverse_filters(spec: MelSpec) -> Float[np.ndarray, "M F"]:
 
 def mel_to_magnitude(mel: Float[Array, "B T M"], spec: MelSpec) -> Float[Array, "B T F"]:
     """Non-negative magnitudes that have the mel spectrum asked for (multiplicative updates, Lee and Seung 2001)."""
-    filters = jnp.asarray(mel_filters(spec))
+    filters = jnp.asarray(mel_filters(spec, np.float32))
     target = jnp.exp(mel.astype(jnp.float32))
     magnitude = target @ _inverse_filters(spec) + 1e-9
     wanted = target @ filters.T

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.types import HIFIGAN, MelSpec
+from copycat_jax.mel_spec import HIFIGAN, MelSpec
 from copycat_jax.vocoder.griffin_lim import griffin_lim
 from copycat_jax.vocoder.hifigan import hifigan
 from copycat_jax.vocoder.torch_weights import load_hifigan

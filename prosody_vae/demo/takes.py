@@ -20,7 +20,7 @@ from copycat_jax.text.phonemes import SIL_ID, to_ids
 from prosody_vae.demo.page import Card, Group, render_page, shown
 
 if TYPE_CHECKING:
-    from copycat_jax.types import MelSpec
+    from copycat_jax.mel_spec import MelSpec
     from prosody_vae.linguistics.bert import SentenceEncoder
     from prosody_vae.linguistics.syntax import Parser
     from prosody_vae.selection.selector import Choice, Selector
@@ -147,7 +147,7 @@ def speak_takes(
     pairs = [(text, chosen[i]) for i, text in enumerate(texts) for chosen in choices]
     embeddings = np.stack([choice.embedding for _, choice in pairs])
     speeches = voice.speak_all([text for text, _ in pairs], embeddings, speaker, vocoder=vocoder, batch=len(by))
-    hop_s = voice.spec.hop_samples / voice.spec.sample_rate
+    hop_s = voice.spec.hop_s
     takes = [
         Take(choice, speech, track_f0(speech.samples, speech.sample_rate, len(speech.mel), hop_s))
         for (_, choice), speech in zip(pairs, speeches, strict=True)

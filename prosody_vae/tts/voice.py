@@ -22,10 +22,10 @@ from jaxtyping import Float
 
 from copycat_jax.bundle.bundle import Bundle, read_bundle
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.mel_spec import MelSpec
 from copycat_jax.nn.spectrum import sharpen_mel
 from copycat_jax.text.lexicon import Lexicon
 from copycat_jax.text.phonemes import to_symbols
-from copycat_jax.types import MelSpec
 from copycat_jax.vocoder.registry import Vocoder, open_vocoder
 from prosody_vae.features import prosodic_features
 from prosody_vae.tts import model

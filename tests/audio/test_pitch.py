@@ -14,7 +14,7 @@ from copycat_jax.audio.pitch import (
 )
 from copycat_jax.audio.signal import read_audio
 from copycat_jax.errors import UserError
-from copycat_jax.types import HIFIGAN, MEL_SPECS
+from copycat_jax.mel_spec import HIFIGAN, MEL_SPECS
 
 HOP_S = HIFIGAN.hop_samples / HIFIGAN.sample_rate
 

@@ -15,7 +15,7 @@ from copycat_jax.bundle.bundle import (
     write_bundle,
 )
 from copycat_jax.errors import UserError
-from copycat_jax.types import HIFIGAN
+from copycat_jax.mel_spec import HIFIGAN
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pytest
 from copycat_jax.bundle.bundle import read_bundle
 from copycat_jax.bundle.export import TARGETS, Target, assemble, open_target, read_run, summary
 from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.models.speaker import SIZES, SpeakerConfig
 from copycat_jax.train.checkpoint import Checkpoints
 from copycat_jax.train.state import TrainState
-from copycat_jax.types import HIFIGAN
 
 CONFIGS = {"speaker": SpeakerConfig}
 SHAPES = {"mel_bins": 80, "embedding": 12, "speakers": 3, "frame_rate_hz": 86.1}

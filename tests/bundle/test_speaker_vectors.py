@@ -7,9 +7,9 @@ from tiny_bundle import tiny_contents
 from copycat_jax.bundle.bundle import read_bundle, write_bundle
 from copycat_jax.bundle.speaker_vectors import read_classifier
 from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.train.checkpoint import Checkpoints
 from copycat_jax.train.state import TrainState
-from copycat_jax.types import HIFIGAN
 
 SHAPES = {"mel_bins": 80, "embedding": 12, "speakers": 3}
 

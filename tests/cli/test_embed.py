@@ -16,8 +16,8 @@ from copycat_jax.corpus.description import VECTORS_FILE
 from copycat_jax.data.batches import make_batches
 from copycat_jax.data.plan import make_batch_plan
 from copycat_jax.data.synthetic import synthetic_batch, write_plain_corpus
+from copycat_jax.mel_spec import HIFIGAN, PAPER_24K
 from copycat_jax.models.speaker import SIZES, SpeakerConfig, embed, make_task
-from copycat_jax.types import HIFIGAN, PAPER_24K
 
 SIZE = 12
 

@@ -270,8 +270,8 @@ def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
     from copycat_jax.corpus import corpus as corpora
     from copycat_jax.corpus import description
     from copycat_jax.data.synthetic import synthetic_utterances
+    from copycat_jax.mel_spec import HIFIGAN
     from copycat_jax.train import checkpoint
-    from copycat_jax.types import HIFIGAN
 
     contents = tiny_contents()
     shapes = {"mel_bins": 80, "embedding": 128, "speakers": 3}

@@ -18,7 +18,8 @@ from copycat_jax.corpus.readers import read_corpus
 from copycat_jax.corpus.utterance import check_utterance
 from copycat_jax.data.synthetic import synthetic_recordings, write_plain_corpus
 from copycat_jax.errors import UserError
-from copycat_jax.types import HIFIGAN, PAPER_24K, Interval
+from copycat_jax.mel_spec import HIFIGAN, PAPER_24K
+from copycat_jax.types import Interval
 
 OPTIONS = FeatureOptions(f0="none")
 LIMITS = Limits(0.1, 5.0)

@@ -6,7 +6,7 @@ import pytest
 from copycat_jax.corpus.utterance import ARRAYS, check_utterance, content_hash, text_key
 from copycat_jax.data.synthetic import synthetic_utterances
 from copycat_jax.errors import UserError
-from copycat_jax.types import HIFIGAN, PAPER_24K
+from copycat_jax.mel_spec import HIFIGAN, PAPER_24K
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from copycat_jax.data.batches import VectorJoin, make_batches, make_evaluation, 
 from copycat_jax.data.plan import make_batch_plan
 from copycat_jax.data.synthetic import synthetic_utterances
 from copycat_jax.errors import UserError
-from copycat_jax.types import HIFIGAN
+from copycat_jax.mel_spec import HIFIGAN
 
 
 @pytest.fixture(scope="module")

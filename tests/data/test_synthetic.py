@@ -6,7 +6,7 @@ import pytest
 from copycat_jax.audio.pitch import track_f0
 from copycat_jax.corpus.utterance import check_utterance
 from copycat_jax.data.synthetic import synthetic_batch, synthetic_recordings, synthetic_utterances
-from copycat_jax.types import HIFIGAN, MEL_SPECS
+from copycat_jax.mel_spec import HIFIGAN, MEL_SPECS
 
 
 @pytest.mark.parametrize("name", sorted(MEL_SPECS))

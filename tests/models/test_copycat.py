@@ -8,11 +8,11 @@ import pytest
 
 from copycat_jax.data.synthetic import synthetic_batch
 from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.models import copycat
 from copycat_jax.models.copycat import SIZES, CopyCatConfig, make_task
 from copycat_jax.nn.masks import length_mask
 from copycat_jax.task import total
-from copycat_jax.types import HIFIGAN
 
 TINY = dataclasses.asdict(SIZES["tiny"])
 SHAPES = {"mel_bins": 80, "embedding": 16}

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from copycat_jax.bundle.bundle import Speaker, write_bundle
+from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.models import copycat, speaker
-from copycat_jax.types import HIFIGAN
 
 VOICES = {"af_heart": 182.6, "am_michael": 105.1, "bf_emma": 173.3}
 

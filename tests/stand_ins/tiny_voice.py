@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from copycat_jax.bundle.bundle import Bundle, Speaker, read_bundle, write_bundle
-from copycat_jax.types import HIFIGAN
+from copycat_jax.mel_spec import HIFIGAN
 from prosody_vae.tts import model
 
 SPEAKERS = {"reader": 182.6, "guest": 105.1}

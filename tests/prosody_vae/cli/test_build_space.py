@@ -13,8 +13,8 @@ from copycat_jax.bundle.bundle import read_bundle
 from copycat_jax.corpus import corpus as corpora
 from copycat_jax.corpus import description
 from copycat_jax.data.synthetic import synthetic_utterances
+from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.train import checkpoint
-from copycat_jax.types import HIFIGAN
 from prosody_vae.cli import main
 from prosody_vae.linguistics import bert, syntax
 from prosody_vae.space.table import open_space

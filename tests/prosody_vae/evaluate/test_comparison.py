@@ -306,7 +306,7 @@ def test_the_verb_measures_a_tiny_voice_from_end_to_end(tmp_path, monkeypatch, c
 
     from copycat_jax.corpus import corpus as corpora
     from copycat_jax.data.synthetic import synthetic_utterances
-    from copycat_jax.types import HIFIGAN
+    from copycat_jax.mel_spec import HIFIGAN
     from prosody_vae.cli import evaluate
     from prosody_vae.space.table import write_space
 

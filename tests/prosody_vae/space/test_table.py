@@ -18,7 +18,7 @@ from copycat_jax.bundle.bundle import Bundle, write_bundle
 from copycat_jax.corpus.corpus import memory_corpus
 from copycat_jax.data.synthetic import synthetic_utterances
 from copycat_jax.errors import UserError
-from copycat_jax.types import HIFIGAN, PAPER_24K
+from copycat_jax.mel_spec import HIFIGAN, PAPER_24K
 from prosody_vae.features import FEATURES, prosodic_features
 from prosody_vae.linguistics.syntax import recorded_parser
 from prosody_vae.linguistics.tree_distance import syntactic_distance

@@ -8,11 +8,11 @@ import pytest
 
 from copycat_jax.data.synthetic import Score, SyntheticVoice, make_score, mel_of, synthetic_batch
 from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.nn.masks import length_mask
 from copycat_jax.nn.scale import from_network, to_network
 from copycat_jax.task import total
 from copycat_jax.text.phonemes import to_ids
-from copycat_jax.types import HIFIGAN
 from prosody_vae.tts import model
 from prosody_vae.tts.losses import latent_terms, targets_of
 from prosody_vae.tts.model import SIZES, VaeConfig, VaeTts, make_task
