@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from copycat_jax.corpus.corpus import Corpus
-    from prosody_vae.linguistics.syntax import Parser
-    from prosody_vae.space.build import Encoder
+    from prosody_vae.linguistics.protocols import Encoder, Parser
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +45,8 @@ def run(arguments: argparse.Namespace) -> None:
     from copycat_jax.bundle.bundle import read_bundle
     from copycat_jax.corpus.corpus import open_corpus
     from copycat_jax.train import distributed
-    from prosody_vae.space.build import KIND, build_space
-    from prosody_vae.space.table import check_space_folder, write_space
+    from prosody_vae.space.build import build_space
+    from prosody_vae.space.table import KIND, check_space_folder, write_space
 
     if arguments.batch < 1:
         raise UserError(f"{arguments.batch}", "--batch", "Give a positive number.")

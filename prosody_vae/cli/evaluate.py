@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from copycat_jax import console
-from copycat_jax.errors import UserError, nearest
+from copycat_jax.errors import UserError
 
 if TYPE_CHECKING:
     from copycat_jax.bundle.bundle import Bundle
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prosody_vae.selection.selector import Selector
     from prosody_vae.space.table import ProsodySpace
 
+BASES = ("centroid",)  # what others are held against is measured whether asked for or not
 SHOWN = ("syntactic", "bert", "both", "learned", "best")  # rows of the picture of what was chosen
 
 
@@ -58,13 +59,13 @@ def run(arguments: argparse.Namespace) -> int | None:
     from copycat_jax.corpus.corpus import open_corpus
     from prosody_vae.evaluate import comparison, systems
     from prosody_vae.evaluate.labels import check_labels, read_labels
-    from prosody_vae.space.table import open_space, shipped_space
+    from prosody_vae.selection.opening import open_selector
+    from prosody_vae.space.table import KIND, open_space, shipped_space
 
     bank_labels = read_labels(arguments.bank_labels) if arguments.bank_labels else {}
     test_labels = read_labels(arguments.test_labels) if arguments.test_labels else {}
-    folder = shipped_space() if arguments.space is None else Path(arguments.space)
-    space = open_space(folder)
-    bundle = None if arguments.bundle is None else read_bundle(arguments.bundle, "prosody_vae")
+    space = open_space(arguments.space or shipped_space())
+    bundle = None if arguments.bundle is None else read_bundle(arguments.bundle, KIND)
     if bundle is not None:
         space.check_bundle(bundle)
     corpus = open_corpus(arguments.test, with_vectors=False)
@@ -84,9 +85,17 @@ def run(arguments: argparse.Namespace) -> int | None:
 
     bank = comparison.make_bank(space, bank_labels)
     test = comparison.make_test(utterances, corpus.spec.frame_rate_hz, test_labels)
-    asked, skipped = _selectors(arguments, space, folder)
-    chosen, lacking = systems.choose(asked, test.texts)
-    for name, why in (skipped := skipped | lacking).items():
+    selector = open_selector(
+        space,
+        encoder=arguments.encoder,
+        parser=arguments.parser,
+        trees=arguments.trees,
+        rule=arguments.length_rule,
+        combine=arguments.combine,
+    )
+    asked = _asked(arguments.systems)
+    chosen, skipped = systems.choose(selector, tuple(dict.fromkeys((*BASES, *asked))), test.texts)
+    for name, why in skipped.items():
         console.warn(f"no {name}: {why}")
     own = None
     if bundle is not None:
@@ -100,10 +109,11 @@ def run(arguments: argparse.Namespace) -> int | None:
 
         said = comparison.say_all(bundle, phones_of(utterances), chosen, voices)
     report = comparison.compare(bank, test, chosen, said, arguments.takes, arguments.draws)
-    report = _facts(arguments, space, bank, test) | {"skipped": skipped} | report
+    used = {name: selector.used(name) for name in asked if name in chosen}
+    report = _facts(arguments, space, bank, test) | {"used": used, "skipped": skipped} | report
     console.say(comparison.format_report(report))
     if arguments.length_rules:
-        report["length_rules"] = _length_rules(next(iter(asked.values())), space, bank, test)
+        report["length_rules"] = _length_rules(selector, bank, test)
     _write(report, Path(arguments.out))
     if arguments.pictures:
         _draw(report, chosen, bank, test, Path(arguments.pictures))
@@ -111,8 +121,6 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from prosody_vae.evaluate.systems import LEARNED_MEAN, SYSTEMS
-
     out = Path(arguments.out).absolute()
     if out.is_dir() or not os.access(out.parent, os.W_OK):
         raise UserError("cannot write there", f"--out {arguments.out}", "Name a file in a folder that you may write.")
@@ -121,50 +129,25 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UserError("no folder to write into", f"--pictures {arguments.pictures}", "Name another one.")
     if arguments.draws < 1:
         raise UserError(f"{arguments.draws}", "--draws", "Give a positive number.")
-    known = (*SYSTEMS, LEARNED_MEAN)
-    for name in arguments.systems.split(",") if arguments.systems else ():
-        if name.strip() not in known:
-            remedy = nearest(name, known) or f"Known: {', '.join(known)}."
-            raise UserError(f"unknown way of choosing '{name}'", "--systems", remedy)
+    _asked(arguments.systems)
 
 
-def _selectors(
-    arguments: argparse.Namespace, space: "ProsodySpace", folder: Path
-) -> tuple[dict[str, "Selector"], dict[str, str]]:
-    """Who is asked by each name, and why some are not asked."""
-    from prosody_vae.evaluate.systems import LEARNED_MEAN, SYSTEMS
-    from prosody_vae.linguistics.bert import open_encoder
-    from prosody_vae.linguistics.syntax import open_parser, recorded_parser
-    from prosody_vae.selection.learned import open_learned
-    from prosody_vae.selection.selector import Selector
+def _asked(systems: str | None) -> list[str]:
+    """The ways of choosing that are measured."""
+    from prosody_vae.selection.ways import WAYS, way_named
 
-    encoder = open_encoder(arguments.encoder) if arguments.encoder else None
-    parser = open_parser(arguments.parser) if arguments.parser and not arguments.trees else None
-    if arguments.trees:
-        parser = recorded_parser(arguments.trees, arguments.parser or space.info.parser)
-    learned, skipped = None, {}
-    try:
-        learned = open_learned(folder)
-    except UserError as error:
-        skipped = dict.fromkeys(("learned", LEARNED_MEAN), str(error))
-    names = [n.strip() for n in arguments.systems.split(",")] if arguments.systems else [*SYSTEMS, LEARNED_MEAN]
-    skipped = {name: why for name, why in skipped.items() if name in names}
-    options: dict[str, Any] = {"rule": arguments.length_rule, "combine": arguments.combine}
-    plain = Selector(space, encoder, parser, learned, **options)
-    asked = {name: plain for name in ("centroid", *names) if name not in skipped}
-    if LEARNED_MEAN in asked:
-        asked[LEARNED_MEAN] = Selector(space, encoder, parser, learned, predicted_mean=True, **options)
-    return asked, skipped
+    return [way_named(name.strip(), "--systems").name for name in systems.split(",")] if systems else list(WAYS)
 
 
-def _length_rules(selector: "Selector", space: "ProsodySpace", bank: Any, test: Any) -> list[dict[str, Any]]:
+def _length_rules(selector: "Selector", bank: Any, test: Any) -> list[dict[str, Any]]:
     """Prints how the rules for distance vectors of different length choose, and returns the rows."""
     from prosody_vae.selection.lengths import format_table, length_rule_table
 
+    space = selector.space
     if space.distances is None or not any(test.categories):
         remedy = "Build the space with a parser, and give --test-labels and --bank-labels."
         raise UserError("the rules are compared by distances and categories", "--length-rules", remedy)
-    queries = selector.linguist.read(test.texts, ("syntactic",)).distances or ()
+    queries = selector.equipment.read(test.texts, ("distances",)).distances or ()
     rows = length_rule_table(queries, space.distances, test.categories, bank.categories)
     console.say("\nRules for distance vectors of different length\n\n" + format_table(rows))
     return [row._asdict() for row in rows]
@@ -213,6 +196,6 @@ def _draw(report: dict[str, Any], chosen: "dict[str, Chosen]", bank: Any, test: 
     rows = {label(s): choice[s][measure] for s in in_order(list(choice))}
     title = "How often the planted style is chosen" if measure == "hit" else "Regret of the choice"
     write_png(folder / "hits.png", interval_figure(rows, title))
-    picks = {label(s): bank.prosody[chosen[s].picks] for s in SHOWN if s in chosen}
+    picks = {label(s): bank.prosody[chosen[s].picks[0]] for s in SHOWN if s in chosen}
     write_png(folder / "chosen.png", chosen_figure(picks, test.prosody, test.categories, list(SHORT.values())))
     console.say(f"wrote {folder / 'hits.png'} and {folder / 'chosen.png'}")

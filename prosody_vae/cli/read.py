@@ -7,7 +7,7 @@ A killed run goes on with the chapter it was in when the same command is given a
 import argparse
 
 from copycat_jax import console
-from prosody_vae.cli.select import add_choosing, selector_of
+from prosody_vae.cli.select import add_choosing, add_ties, selector_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("document", help="what to read: a text (.txt) or Markdown (.md) file in UTF-8")
     parser.add_argument("--out", required=True, metavar="OUT.wav", help="where to write; OUT.json is put beside it")
     add_choosing(parser, "syntactic")
+    add_ties(parser, "vector where an encoder is installed")
     parser.add_argument(
         "--lsw", type=float, default=0.9, metavar="W", help="weight of language against continuity (default 0.9)"
     )
@@ -43,6 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         lsw=arguments.lsw,
         exact=arguments.exact,
         scaled=arguments.scaled,
+        ties=arguments.ties,
         rate=arguments.rate,
         speaker=arguments.speaker,
         vocoder=arguments.vocoder,

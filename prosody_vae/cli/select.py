@@ -2,8 +2,8 @@
 
   prosody select "Who ate the rest of my pizza?" --by both --top 5
 
-Every way of choosing but "centroid", "random" and "length" compares the sentence with the recordings' sentences: by the
-shape of its constituency tree ("syntactic"), its meaning ("bert"), or the mean of the two ("both").
+What a sentence is compared by is a way of choosing (--by); which of several recordings that score alike is taken, a
+rule (--ties).
 """
 
 import argparse
@@ -11,17 +11,20 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from copycat_jax import console
+from prosody_vae.selection.ties import TIES
+from prosody_vae.selection.ways import WAYS
 
 if TYPE_CHECKING:
-    from prosody_vae.selection.selector import Choice, Selector
-
-BY = ("centroid", "syntactic", "bert", "both", "shrunk", "learned", "random", "length")
+    from prosody_vae.selection.choice import Choice
+    from prosody_vae.selection.selector import Selector
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `prosody select`."""
     parser.add_argument("text", metavar="TEXT", help="one sentence")
     add_choosing(parser, "both")
+    own = {rule: [name for name, way in WAYS.items() if way.ties == rule] for rule in TIES}
+    add_ties(parser, "; ".join(f"{rule} for {', '.join(names)}" for rule, names in own.items() if names))
     parser.add_argument("--top", type=int, default=5, metavar="K", help="how many recordings to list (5)")
     parser.add_argument("--lock", metavar="ID", help="speak like this recording, whatever is most similar")
     parser.add_argument("--exclude", metavar="ID,...", default="", help="recordings never to choose")
@@ -30,9 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_choosing(parser: argparse.ArgumentParser, by: str) -> None:
     """Declares what every verb that chooses takes: the space, the way, and what analyses the sentences."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(["ways of choosing:", *(f"  {name:<14}{way.about}" for name, way in WAYS.items())])
     parser.add_argument("--space", metavar="DIR", help="the prosody space; the one that ships by default")
     parser.add_argument("--bundle", metavar="DIR", help="check that the space was built with this bundle")
-    parser.add_argument("--by", default=by, metavar="WAY", help=f"one of {', '.join(BY)} ({by})")
+    parser.add_argument("--by", default=by, metavar="WAY", help=f"one of {', '.join(WAYS)} ({by})")
     parser.add_argument(
         "--length-rule",
         default="zero-pad",
@@ -47,13 +52,22 @@ def add_choosing(parser: argparse.ArgumentParser, by: str) -> None:
     parser.add_argument("--trees", metavar="FILE", help="JSON of recorded trees {sentence: tree}, instead of a parser")
 
 
+def add_ties(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declares the rule for ties, of verbs that choose one entry for each sentence."""
+    rules = "; ".join(f"{name}: {rule.about}" for name, rule in TIES.items())
+    parser.add_argument(
+        "--ties",
+        metavar="RULE",
+        help=f"which of several recordings that score alike is taken (default: {default}). {rules}",
+    )
+
+
 def selector_of(arguments: argparse.Namespace) -> "Selector":
     """The selector that the arguments of `add_choosing` ask for."""
     from prosody_vae.selection.opening import open_selector
 
     return open_selector(
         arguments.space,
-        arguments.by,
         bundle=arguments.bundle,
         encoder=arguments.encoder,
         parser=arguments.parser,
@@ -70,11 +84,11 @@ def run(arguments: argparse.Namespace) -> None:
     selector = selector_of(arguments)
     exclude = [name.strip() for name in arguments.exclude.split(",") if name.strip()]
     lock = None if arguments.lock is None else {0: arguments.lock}
-    choice = selector.select([arguments.text], arguments.by, arguments.top, lock, exclude)[0]
-    facts = _facts(selector, choice, arguments)
+    choice = selector.select([arguments.text], arguments.by, arguments.top, lock, exclude, arguments.ties)[0]
+    facts, details = _facts(selector, choice, arguments.ties), selector.details(choice)
     warn_of_dropped(arguments.text)
     if arguments.json:
-        console.say(json.dumps({**choice.to_dict(), **facts}, indent=1, allow_nan=False))
+        console.say(json.dumps({**choice.to_dict(), **facts, **details}, indent=1, allow_nan=False))
         return
     for line in _table(choice):
         console.say(line)
@@ -82,49 +96,25 @@ def run(arguments: argparse.Namespace) -> None:
         f"centroid: the mean of {facts['space_entries']} recordings; the embedding chosen lies "
         f"{facts['from_centroid']:.2f} from it ({facts['from_centroid_mean']:.2f} in the mean over the recordings)"
     )
-    if "shrink" in facts:
-        shrink = facts["shrink"]
-        weighed = "all alike" if shrink["temperature"] is None else f"temperature {shrink['temperature']:g}"
-        console.say(
-            f"shrunk: {shrink['k']} nearest by {shrink['by']}, {weighed}, weight {shrink['weight']:.2f} "
-            "(fitted on sentences held out of the space)"
-        )
-    if "variance_shares" in facts:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in facts["variance_shares"].items())
-        console.say(f"variance of the plain mean over the recordings: {shares}")
+    for line in WAYS[choice.by].explain(details) if details else ():
+        console.say(line)
 
 
-def _facts(selector: "Selector", choice: "Choice", arguments: argparse.Namespace) -> dict[str, Any]:
-    """What surrounds the choice: the space, the centroid, the settings of the score."""
+def _facts(selector: "Selector", choice: "Choice", ties: str | None) -> dict[str, Any]:
+    """What surrounds the choice: what it was made with, and the centroid."""
     import numpy as np
 
-    space = selector.space
-    means = np.asarray(space.mean, np.float32)
-    centroid = np.asarray(space.centroid(), np.float32)
-    facts: dict[str, Any] = {
-        "space_entries": len(space),
-        "encoder": space.info.encoder,
-        "parser": space.info.parser,
-        "length_rule": arguments.length_rule,
-        "combine": arguments.combine,
+    centroid = selector.bank.centroid
+    return {
+        **selector.used(choice.by, ties),
         "from_centroid": float(np.linalg.norm(choice.embedding - centroid)),
-        "from_centroid_mean": float(np.linalg.norm(means - centroid, axis=1).mean()),
+        "from_centroid_mean": float(np.linalg.norm(selector.bank.means - centroid, axis=1).mean()),
     }
-    if choice.by == "shrunk":
-        shrink = selector.shrink
-        endless = np.isinf(shrink.temperature)  # JSON knows no infinity
-        facts["shrink"] = shrink._replace(temperature=None if endless else shrink.temperature)._asdict()
-    if choice.by == "both":
-        from prosody_vae.selection.scores import variance_shares
-
-        parts = {name: selector.similarity([choice.text], name) for name in ("syntactic", "bert")}
-        facts["variance_shares"] = variance_shares(parts)
-    return facts
 
 
 def _table(choice: "Choice") -> list[str]:
     """The choice's entries as lines: every score, the recording, what it says."""
-    lines = [f"'{choice.text}' by {choice.by}"]
+    lines = [f"'{choice.text}' by {choice.by}{f' ({choice.note})' if choice.note else ''}"]
     if not choice.entries:
         return lines
     names = list(dict.fromkeys(name for entry in choice.entries for name in entry.scores))

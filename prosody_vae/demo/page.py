@@ -9,7 +9,8 @@ from typing import NamedTuple
 class Card(NamedTuple):
     """One way of saying one sentence."""
 
-    by: str
+    title: str
+    about: str  # what the way of choosing takes
     wav: str  # file name beside the page
     picture: str
     seconds: float
@@ -17,6 +18,7 @@ class Card(NamedTuple):
     chosen: str  # the text of the chosen recording; empty where none was chosen
     source: str  # its id
     scores: Mapping[str, float]  # similarity by name
+    note: str = ""  # how a tie, or a score that says nothing, was settled
 
 
 class Group(NamedTuple):
@@ -26,13 +28,6 @@ class Group(NamedTuple):
     tree: str  # bracketed, or empty
     cards: Sequence[Card]
 
-
-NAMES = {  # of a way of choosing, and what it is; sentence vectors go by the name of what made them
-    "centroid": ("Centroid", "One embedding for everything: the mean of all recordings. The baseline."),
-    "syntactic": ("Syntactic", "The recording whose syntactic distances are most similar."),
-    "bert": ("{encoder}", "The recording whose sentence vector is closest."),
-    "both": ("{encoder} + syntactic", "The mean of the two similarities."),
-}
 
 _STYLE = """
 :root { --paper: #fbfaf7; --ink: #1e2126; --soft: #666b74; --line: #e2dfd8; --card: #fff; --accent: #b0441f; }
@@ -76,15 +71,14 @@ def shown(value: float, form: str, unit: str = "") -> str:
     return f"{value:{form}} {unit}".strip().replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "not tracked"
 
 
-def render_page(groups: Sequence[Group], about: Mapping[str, str], encoder: str) -> str:
+def render_page(groups: Sequence[Group], about: Mapping[str, str]) -> str:
     """The page as HTML.
 
     Args:
       groups: the sentences; the file names of their cards are relative to the page.
       about: what made them, name -> value; stands at the foot.
-      encoder: label of what made the sentence vectors.
     """
-    sections = "\n".join(_section(group, encoder) for group in groups)
+    sections = "\n".join(_section(group) for group in groups)
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in about.items())
     return f"""<!doctype html>
 <html lang="en">
@@ -109,32 +103,31 @@ their axes.</p>
 """
 
 
-def _section(group: Group, encoder: str) -> str:
+def _section(group: Group) -> str:
     tree = ""
     if group.tree:
         tree = f"<details><summary>its constituency tree</summary><code>{escape(group.tree)}</code></details>"
-    cards = "\n".join(_card(card, encoder) for card in group.cards)
+    cards = "\n".join(_card(card) for card in group.cards)
     return f'<section>\n<h2>{escape(group.text)}</h2>\n{tree}\n<div class="cards">\n{cards}\n</div>\n</section>'
 
 
-def _card(card: Card, encoder: str) -> str:
-    name, meaning = (text.replace("{encoder}", encoder) for text in NAMES.get(card.by, (card.by, "")))
+def _card(card: Card) -> str:
     chosen = '<p class="source">No recording is chosen.</p>'
     if card.chosen:
-        named = {encoder if key == "bert" else key: value for key, value in card.scores.items()}
-        scores = ", ".join(f"{key} {shown(value, '.3f')}" for key, value in named.items())
+        scores = ", ".join(f"{key} {shown(value, '.3f')}" for key, value in card.scores.items())
         chosen = (
             f"<blockquote>{escape(card.chosen)}</blockquote>"
             f'<p class="source">{escape(card.source)}{" &middot; " if scores else ""}{escape(scores)}</p>'
         )
+    note = f'\n<p class="source">{escape(card.note[0].upper() + card.note[1:])}.</p>' if card.note else ""
     measured = "".join(
         f"<div><dt>{escape(key)}</dt><dd>{escape(value)}</dd></div>" for key, value in card.features.items()
     )
     return f"""<article>
-<h3>{escape(name)}</h3>
-<p class="what">{escape(meaning)}</p>
+<h3>{escape(card.title)}</h3>
+<p class="what">{escape(card.about)}</p>
 <audio controls preload="metadata" src="{escape(card.wav)}"></audio>
 <img src="{escape(card.picture)}" alt="spectrogram and F0, {card.seconds:.1f} seconds" loading="lazy">
-{chosen}
+{chosen}{note}
 <dl>{measured}</dl>
 </article>"""

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -18,12 +18,13 @@ from copycat_jax.errors import UserError
 from copycat_jax.files import write_json, write_text
 from copycat_jax.text.phonemes import SIL_ID, to_ids
 from prosody_vae.demo.page import Card, Group, render_page, shown
+from prosody_vae.selection.ways import WAYS, way_named
 
 if TYPE_CHECKING:
     from copycat_jax.mel_spec import MelSpec
-    from prosody_vae.linguistics.bert import SentenceEncoder
-    from prosody_vae.linguistics.syntax import Parser
-    from prosody_vae.selection.selector import Choice, Selector
+    from prosody_vae.linguistics.protocols import Encoder, Parser
+    from prosody_vae.selection.choice import Choice
+    from prosody_vae.selection.selector import Selector
     from prosody_vae.space.table import ProsodySpace
     from prosody_vae.tts.voice import Speech, Voice
 
@@ -63,12 +64,9 @@ class Recorded(NamedTuple):
     parser: str
     encoder: RecordedEncoder
 
-    def selector(self, space: "ProsodySpace") -> "Selector":
-        """A Selector that knows these sentences and no others; raises UserError for another encoder's space."""
-        from prosody_vae.linguistics.syntax import recorded_parser
-        from prosody_vae.selection.selector import Selector
-
-        return Selector(space, self.encoder, recorded_parser(dict(self.trees), self.parser))
+    def options(self) -> dict[str, Any]:
+        """What makes a `Selector` know these sentences and no others."""
+        return {"encoder": self.encoder, "parser": self.parser, "trees": self.trees}
 
 
 class Take(NamedTuple):
@@ -81,7 +79,7 @@ class Take(NamedTuple):
 
 def record_demo(
     space: "ProsodySpace",
-    encoder: "SentenceEncoder",
+    encoder: "Encoder",
     parser: "Parser",
     out: str | Path = RECORDED,
     sentences: Sequence[str] = DEMO_SENTENCES,
@@ -192,10 +190,10 @@ def write_demo(
             paths.append(out / f"{stem}.wav")
             write_wav(paths[-1], take.speech.samples, take.speech.sample_rate)
             write_png(out / f"{stem}.png", speech_figure(take.speech.mel, take.f0_hz, spec, seconds, band))
-            cards.append(_card(take, stem, spec))
+            cards.append(_card(take, stem, spec, encoder))
         text = row[0].choice.text
         groups.append(Group(text, trees.get(text, ""), cards))
-    write_text(out / "index.html", render_page(groups, about, encoder))
+    write_text(out / "index.html", render_page(groups, about))
     return paths
 
 
@@ -210,7 +208,7 @@ def measured(take: Take, spec: "MelSpec") -> dict[str, float]:
     return prosodic_features(take.f0_hz, energy, phonemes, frames, spec.frame_rate_hz)
 
 
-def _card(take: Take, stem: str, spec: "MelSpec") -> Card:
+def _card(take: Take, stem: str, spec: "MelSpec", encoder: str) -> Card:
     values = measured(take, spec)
     features = {
         "length": shown(values["seconds"], ".2f", "s"),
@@ -218,16 +216,19 @@ def _card(take: Take, stem: str, spec: "MelSpec") -> Card:
         "F0 spread": shown(values["f0_spread_st"], ".1f", "semitones"),
         "final rise": shown(values["final_rise_st"], "+.1f", "semitones"),
     }
-    entry = take.choice.entries[0] if take.choice.entries else None
+    entry, way = take.choice.entries[0] if take.choice.entries else None, way_named(take.choice.by)
+    scores = {(WAYS[name].label or name): value for name, value in entry.scores.items()} if entry else {}
     return Card(
-        by=take.choice.by,
+        title=way.title.format(encoder=encoder),
+        about=way.about,
         wav=f"{stem}.wav",
         picture=f"{stem}.png",
         seconds=take.speech.seconds,
         features=features,
         chosen=entry.text if entry else "",
         source=entry.id if entry else "",
-        scores=entry.scores if entry else {},
+        scores={name.format(encoder=encoder): value for name, value in scores.items()},
+        note=take.choice.note,
     )
 
 

@@ -31,8 +31,10 @@ COMPARED = ("hit", "distance", "rise_hit")  # measures that get a table per cate
 class SaidFigures(NamedTuple):
     """What the model says with every system's embeddings."""
 
-    features: dict[str, Float[np.ndarray, "q 4"]]  # system -> prosody of what is said; "steps" = the recording's phones
-    errors: dict[str, list[dict[str, float]]]  # system -> `speech.phone_errors` of each sentence
+    features: dict[
+        str, Float[np.ndarray, "d q 4"]
+    ]  # system -> prosody of what is said; "steps": the recording's phones
+    errors: dict[str, list[dict[str, float]]]  # system -> `speech.phone_errors` of each sentence, means over draws
 
 
 def make_bank(space: Any, labels: Mapping[str, Label]) -> LabelledBank:
@@ -77,15 +79,19 @@ def say_all(
 ) -> SaidFigures:
     """Predicts the prosody of every test sentence with every system's embedding, on the recording's own phones."""
     rate = bundle.spec.frame_rate_hz
-    said = {"steps": _stack([speech.stepwise_features(p, rate) for p in phones])}
+    said = {"steps": _stack([speech.stepwise_features(p, rate) for p in phones])[None]}
     errors: dict[str, list[dict[str, float]]] = {}
     for system, choice in chosen.items():
-        predicted = speech.predict_phones(bundle, phones, choice.embeddings, voices, label=f"speaking: {system}")
-        rows = [speech.said_features(p, prosody, rate) for p, prosody in zip(phones, predicted, strict=True)]
-        said[system] = _stack(rows)
+        rows, found = [], []
+        for embeddings in choice.embeddings:
+            predicted = speech.predict_phones(bundle, phones, embeddings, voices, label=f"speaking: {system}")
+            pairs = list(zip(phones, predicted, strict=True))
+            rows.append(_stack([speech.said_features(p, prosody, rate) for p, prosody in pairs]))
+            found.append([speech.phone_errors(p, np.asarray(x.frames), np.asarray(x.log_f0)) for p, x in pairs])
+        said[system] = np.stack(rows)
         errors[system] = [
-            speech.phone_errors(p, np.asarray(prosody.frames), np.asarray(prosody.log_f0))
-            for p, prosody in zip(phones, predicted, strict=True)
+            {name: float(np.mean([row[name] for row in draws])) for name in draws[0]}
+            for draws in zip(*found, strict=True)
         ]
     return SaidFigures(said, errors)
 
@@ -179,7 +185,7 @@ def format_report(report: Mapping[str, Any]) -> str:
             title = f"Paired t-tests on the negative distance to the truth against {base}, {what}"
             parts.append(tables.t_table(title, tests))
     for name, count in report.get("equals", {}).items():
-        parts.append(f"{name}: {count:.0f} entries are equally good for half of the sentences or more.")
+        parts.append(f"{name}: {count:.0f} entries score alike for half of the sentences or more.")
     if report.get("skipped"):
         parts.append("Left out:\n" + "\n".join(f"- {name}: {why}" for name, why in report["skipped"].items()))
     if any(name in report["choice"]["figures"] for name in REFERENCES):
@@ -217,8 +223,8 @@ def _sentences(scores: Mapping[str, Scores], bank: LabelledBank, test: Test) -> 
         row["truth"] = dict(zip(PROSODY, test.prosody[i].tolist(), strict=True))
         row["systems"] = {
             s: {
-                "entry": bank.ids[x.picks[i]] if x.picks[i] >= 0 else None,
-                "prosody": dict(zip(PROSODY, x.prosody[i].tolist(), strict=True)),
+                "entry": bank.ids[x.picks[0, i]] if x.picks[0, i] >= 0 else None,
+                "prosody": dict(zip(PROSODY, x.prosody[0, i].tolist(), strict=True)),
                 "distance": float(x.distance[i]),
                 "regret": float(x.regret[i]),
             }

@@ -1,8 +1,8 @@
 """From measures per sentence to figures of a system: intervals, correlations with their null, paired t-tests.
 
 Intervals are 95 % bootstrap intervals over sentences (takes of one sentence are drawn together). The *null* of a figure
-is what the same picks give when they are dealt to the sentences at random: it keeps which entries a system likes and
-takes away for what it likes them.
+is what the same picks (of a system that draws, its first ones) give when they are dealt to the sentences at random: it
+keeps which entries a system likes and takes away for what it likes them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,17 +42,22 @@ def spearman(a: Column, b: Column) -> float:
 
 
 def paired_interval(
-    statistic: Callable[[Column, Column], float], a: Column, b: Column, clusters: Sequence[str], draws: int
+    statistic: Callable[[Column, Column], float],
+    a: Float[np.ndarray, "*d q"],
+    b: Column,
+    clusters: Sequence[str],
+    draws: int,
 ) -> Estimate:
-    """Bootstrap interval of a statistic of two columns, whose rows are drawn together."""
-    kept = np.flatnonzero(np.isfinite(a) & np.isfinite(b))
-    value = statistic(a, b)
+    """Bootstrap interval of a statistic of two columns, whose rows are drawn together; its mean over several `a`."""
+    a = np.atleast_2d(a)
+    kept = np.flatnonzero(np.isfinite(a).any(axis=0) & np.isfinite(b))
+    value = _mean(np.array([statistic(column, b) for column in a]))
     if not np.isfinite(value):
         return Estimate(value, np.nan, np.nan)
 
     def of_rows(rows: np.ndarray) -> np.ndarray:
         rows = rows.astype(np.int64)
-        return np.asarray(statistic(a[rows], b[rows]))
+        return np.asarray(np.mean([statistic(column[rows], b[rows]) for column in a]))
 
     with np.errstate(invalid="ignore"):
         return bootstrap_interval(kept.astype(np.float64), of_rows, [clusters[int(i)] for i in kept], draws=draws)
@@ -79,20 +84,20 @@ def figures_of(scores: Scores, bank: LabelledBank, test: Test, draws: int = 1000
     for name in ("hit", "category_hit", "distance", "regret", "rise_hit"):
         figures[name] = bootstrap_interval(getattr(scores, name), clusters=clusters, draws=draws)._asdict()
     for k, name in enumerate(PROSODY):
-        chosen, true = scores.prosody[:, k], test.prosody[:, k]
+        chosen, true = scores.prosody[..., k], test.prosody[:, k]
         figures[f"pearson_{name}"] = paired_interval(pearson, chosen, true, clusters, draws)._asdict()
         figures[f"spearman_{name}"] = paired_interval(spearman, chosen, true, clusters, draws)._asdict()
         figures[f"rmse_{name}"] = paired_interval(_rmse, chosen, true, clusters, draws)._asdict()
-        _add_null(figures[f"pearson_{name}"], lambda o, c=chosen, t=true: pearson(c[o], t), count, draws)
+        _add_null(figures[f"pearson_{name}"], lambda o, c=chosen[0], t=true: pearson(c[o], t), count, draws)
     true_rise = test.prosody[:, PROSODY.index("final_rise_st")]
-    rise = scores.prosody[:, PROSODY.index("final_rise_st")]
+    rise = scores.prosody[0, :, PROSODY.index("final_rise_st")]
     _add_null(figures["rise_hit"], lambda o: _mean(rise_hits(rise[o], true_rise, asked)), count, draws)
     if (scores.picks >= 0).any():
         for name, labels, wanted in (
             ("hit", bank.styles, test.styles),
             ("category_hit", bank.categories, test.categories),
         ):
-            codes = np.array([labels[i] if i >= 0 else "" for i in scores.picks], object)
+            codes = np.array([labels[i] if i >= 0 else "" for i in scores.picks[0]], object)
             _add_null(figures[name], lambda o, c=codes, w=wanted: _mean(same_label(c[o], w)), count, draws)
     return figures
 

@@ -42,11 +42,14 @@ class Test(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Figures of one system, sentence by sentence; NaN where one does not apply."""
+    """Figures of one system, sentence by sentence; NaN where one does not apply.
+
+    A system that draws has several picks for every sentence; its measures are the means over them.
+    """
 
     system: str
-    picks: Int[np.ndarray, " q"]  # entries of the bank, -1 where the system chose none
-    prosody: Float[np.ndarray, "q 4"]  # of what was chosen, or of what was said
+    picks: Int[np.ndarray, "d q"]  # entries of the bank, -1 where the system chose none
+    prosody: Float[np.ndarray, "d q 4"]  # of what was chosen, or of what was said
     hit: Float[np.ndarray, " q"]  # 1 where the entry has the sentence's style
     category_hit: Float[np.ndarray, " q"]
     distance: Float[np.ndarray, " q"]
@@ -120,30 +123,37 @@ def rise_hits(
     return np.where(moves, right.astype(np.float64), np.nan)
 
 
-def score_picks(system: str, picks: Int[np.ndarray, " q"], bank: LabelledBank, test: Test) -> Scores:
-    """Figures of a system that chose one entry of the bank for each sentence (-1: none, all NaN)."""
-    picks = np.asarray(picks, np.int64)
-    if picks.shape != (len(test.ids),) or (len(picks) and not -1 <= picks.min() <= picks.max() < len(bank.ids)):
+def score_picks(system: str, picks: Int[np.ndarray, "*d q"], bank: LabelledBank, test: Test) -> Scores:
+    """Figures of a system that chose an entry of the bank for each sentence (-1: none, all NaN), once or in draws."""
+    picks = np.atleast_2d(np.asarray(picks, np.int64))
+    if picks.shape[1:] != (len(test.ids),) or (picks.size and not -1 <= picks.min() <= picks.max() < len(bank.ids)):
         raise ValueError(f"picks of shape {picks.shape} do not name entries of {len(bank.ids)} for {len(test.ids)}")
-    chosen = picks >= 0
-    prosody = np.where(chosen[:, None], bank.prosody[picks], np.nan)
-    styles = [bank.styles[i] if i >= 0 else "" for i in picks]
-    categories = [bank.categories[i] if i >= 0 else "" for i in picks]
+    prosody = np.where((picks >= 0)[..., None], bank.prosody[picks], np.nan)
+
+    def hits(labels: Sequence[str], wanted: Sequence[str]) -> Float[np.ndarray, " q"]:
+        chosen = [[str(labels[i]) if i >= 0 else "" for i in draw] for draw in picks]
+        return mean_of(np.stack([same_label(draw, wanted) for draw in chosen]))
+
     return score_prosody(system, prosody, bank, test)._replace(
-        picks=picks, hit=same_label(styles, test.styles), category_hit=same_label(categories, test.categories)
+        picks=picks, hit=hits(bank.styles, test.styles), category_hit=hits(bank.categories, test.categories)
     )
 
 
-def score_prosody(system: str, prosody: Float[np.ndarray, "q 4"], bank: LabelledBank, test: Test) -> Scores:
+def score_prosody(system: str, prosody: Float[np.ndarray, "*d q 4"], bank: LabelledBank, test: Test) -> Scores:
     """Figures of a prosody that belongs to no entry: what a model says, or a mean. Hits are NaN."""
     scale, nan = scale_of(bank.prosody), np.full(len(test.ids), np.nan)
-    said = np.isfinite(prosody).any(axis=1, keepdims=True)
-    found = distance(np.where(said, filled(prosody, mean_of(bank.prosody)), np.nan), test.prosody, scale)
+    prosody = prosody if prosody.ndim == 3 else prosody[None]
     _, least = best_of_bank(test.prosody, bank.prosody, scale)
-    rises = rise_hits(prosody[:, RISE], test.prosody[:, RISE], questions(test))
-    rises = np.where(np.isfinite(prosody).any(axis=1), rises, np.nan)
-    picks = np.full(len(test.ids), -1, np.int64)
-    return Scores(system, picks, prosody, nan, nan, found, found - least, rises)
+    distances, rises = [], []
+    for draw in prosody:
+        said = np.isfinite(draw).any(axis=1)
+        distances.append(
+            distance(np.where(said[:, None], filled(draw, mean_of(bank.prosody)), np.nan), test.prosody, scale)
+        )
+        rises.append(np.where(said, rise_hits(draw[:, RISE], test.prosody[:, RISE], questions(test)), np.nan))
+    found = mean_of(np.stack(distances))
+    picks = np.full(prosody.shape[:2], -1, np.int64)
+    return Scores(system, picks, prosody, nan, nan, found, found - least, mean_of(np.stack(rises)))
 
 
 def bank_mean(bank: LabelledBank, test: Test) -> Float[np.ndarray, "q 4"]:

@@ -22,10 +22,10 @@ from copycat_jax.corpus.utterance import Utterance
 from copycat_jax.evaluate.statistics import bootstrap_interval
 from copycat_jax.text.phonemes import SIL_ID
 from prosody_vae.features import prosodic_features
+from prosody_vae.space.table import KIND
 from prosody_vae.tts import model
 from prosody_vae.tts.pauses import drop_pauses
 from prosody_vae.tts.plan import SpeechPlan, curve, whole_frames
-from prosody_vae.tts.voice import KIND
 
 ERRORS = {
     "f0_rmse_st": "RMSE of F0, st per phone",

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
+from prosody_vae.linguistics.markdown import Block, blocks_of_markdown, blocks_of_text
 
 MAX_WORDS = 400
 
@@ -214,8 +215,6 @@ def read_document(path: str | Path) -> Document:
     Raises:
       UserError: no such file, not UTF-8 text, nothing to read in it, or a sentence of more than 400 words.
     """
-    from prosody_vae.linguistics.markdown import blocks_of_markdown, blocks_of_text
-
     path = Path(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -231,18 +230,6 @@ def read_document(path: str | Path) -> Document:
         raise UserError("nothing to read: no words in Latin letters", str(path), "Give a text with sentences.")
     warn_of_dropped(text, str(path))
     return document
-
-
-class Block(NamedTuple):
-    """A heading or a paragraph of running text.
-
-    Attributes:
-      level: of a heading, 0 for the title of the whole, 1 for the largest; None for a paragraph.
-      text: without line breaks or marks.
-    """
-
-    level: int | None
-    text: str
 
 
 def _document(blocks: list[Block], where: str) -> Document:

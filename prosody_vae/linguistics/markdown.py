@@ -7,8 +7,7 @@ footnotes and their marks, link definitions, a YAML header, and the marks of emp
 
 import html
 import re
-
-from prosody_vae.linguistics.document import Block
+from typing import NamedTuple
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r"^ {0,3}(#{1,6})(?:\s+(.*?))?(?:\s+#+)?\s*$")
@@ -20,6 +19,18 @@ _CHAPTER = re.compile(
     re.IGNORECASE,
 )
 _GUTENBERG = re.compile(r"^\*\*\* ?(START|END) OF TH(?:E|IS) PROJECT GUTENBERG.*$", re.MULTILINE)
+
+
+class Block(NamedTuple):
+    """A heading or a paragraph of running text.
+
+    Attributes:
+      level: of a heading, 0 for the title of the whole, 1 for the largest; None for a paragraph.
+      text: without line breaks or marks.
+    """
+
+    level: int | None
+    text: str
 
 
 def blocks_of_markdown(text: str) -> list[Block]:

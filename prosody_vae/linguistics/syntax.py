@@ -24,9 +24,10 @@ from copycat_jax.errors import UserError, nearest
 from copycat_jax.files import replacing_file
 from prosody_vae.linguistics.alignment import align_tree
 from prosody_vae.linguistics.document import check_sentence, words_of_sentence
+from prosody_vae.linguistics.protocols import Parser
 from prosody_vae.linguistics.trees import Tree, parse_brackets, to_brackets
 
-__all__ = ["HINTS", "PARSERS", "Parser", "align_tree", "installed_parsers", "open_parser", "recorded_parser"]
+__all__ = ["HINTS", "PARSERS", "align_tree", "installed_parsers", "open_parser", "recorded_parser"]
 
 PARSERS = ("stanza", "benepar", "link-grammar")
 """The order in which "auto" looks."""
@@ -40,24 +41,6 @@ HINTS = {
 
 _BLOCK = 200  # sentences between two writes of the store
 _RULES = 2  # of alignment and of the adapters; raised when they change, so that what older ones stored is parsed again
-
-
-class Parser(Protocol):
-    """What the rest of the package knows of a parser.
-
-    Attributes:
-      label: its name and version, e.g. "link-grammar 5.12.0".
-    """
-
-    label: str
-
-    def parse(self, sentences: Sequence[str]) -> list[Tree]:
-        """One tree per sentence, whose leaves are exactly `document.words_of_sentence` of it.
-
-        Raises:
-          UserError: a sentence is empty, has no words, or more than 400.
-        """
-        ...
 
 
 class _Engine(Protocol):
@@ -162,7 +145,7 @@ class _Stored:
         self.known: dict[str, str] | None = None
 
     def parse(self, sentences: Sequence[str]) -> list[Tree]:
-        """See `Parser.parse`."""
+        """See `protocols.Parser.parse`."""
         sentences = list(sentences)
         for sentence in sentences:
             check_sentence(sentence)

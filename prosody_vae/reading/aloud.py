@@ -39,11 +39,12 @@ from prosody_vae.linguistics.document import (
 from prosody_vae.reading.wav_parts import Part, Parts
 from prosody_vae.selection.continuity import check_lsw
 from prosody_vae.selection.opening import open_selector
-from prosody_vae.selection.selector import Selector
-from prosody_vae.space.table import ProsodySpace, open_space, shipped_space
+from prosody_vae.selection.ways import way_named
+from prosody_vae.space.table import ProsodySpace
 from prosody_vae.tts.plan import EDGE_PAUSE_S, check_rate
 
 if TYPE_CHECKING:
+    from prosody_vae.selection.selector import Selector
     from prosody_vae.tts.voice import Voice
 
 # Seconds from the last sound of a sentence to the first of the next, by what the sentence ends with.
@@ -77,10 +78,12 @@ class ReadAloud:
     Args:
       bundle: the voice: a folder, a Bundle, or the one that ships.
       space: the prosody space, built with that bundle: a folder, a ProsodySpace, or the one that ships.
-      by: how to choose, a name of `selector.BY`.
+      by: how to choose, a name of `selection.ways.WAYS`.
       lsw: the weight of language against acoustic continuity, 0..1.
       exact: the best path over each paragraph instead of the paper's greedy one.
       scaled: acoustic distances in units of the space's mean pairwise distance.
+      ties: which of several recordings that score alike is taken, a name of `selection.ties.TIES`; by default the one
+        whose sentence vector is closest, where an encoder is installed, else as the way has it.
       rate: how many times faster than the model would speak.
       speaker: a voice of the bundle; by default the space's, where that is one of them, else the bundle's first.
       vocoder: "griffin_lim", "hifigan" or a HiFi-GAN checkpoint.
@@ -88,7 +91,8 @@ class ReadAloud:
       selector: a Selector, or anything with `paragraph`, in place of one over `space`.
 
     Raises:
-      UserError: unusable or unmatched bundle and space, unknown choice or speaker, a bad weight or rate.
+      UserError: unusable or unmatched bundle and space, unknown choice or speaker, a bad weight or rate, a missing
+        parser or encoder.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class ReadAloud:
         lsw: float = 0.9,
         exact: bool = False,
         scaled: bool = False,
+        ties: str | None = None,
         rate: float = 1.0,
         speaker: str | None = None,
         vocoder: str | Path = "griffin_lim",
@@ -112,19 +117,21 @@ class ReadAloud:
             from prosody_vae.tts.voice import open_voice
 
             voice = open_voice(bundle, vocoder)
-        if selector is None:
-            selector = Selector(space) if isinstance(space, ProsodySpace) else open_selector(space, by)
+        way_named(by)
+        selector = open_selector(space) if selector is None else selector
         self.voice, self.by, self.rate = voice, by, rate
-        self._path = {"lsw": lsw, "scaled": scaled, "exact": exact}
-        table = getattr(selector, "space", None)
+        table, chosen_with = getattr(selector, "space", None), "given"
         if table is not None:
             table.check_bundle(voice.bundle)
             speaker = home_speaker(table, voice.speakers) if speaker is None else speaker
+            ties = selector.finest_ties(by) if ties is None else ties
+            chosen_with = dataclasses.asdict(table.info) | {"used": selector.used(by, ties)}
+        self._path = {"lsw": lsw, "scaled": scaled, "exact": exact, "ties": ties}
         self.selector = selector
         self.speaker = voice.check_speaker(speaker) if hasattr(voice, "check_speaker") else speaker
         self.settings: dict[str, Any] = {
             "bundle": voice.fingerprint,
-            "space": _described(selector),
+            "space": chosen_with,
             "speaker": self.speaker,
             "by": by,
             **self._path,
@@ -239,22 +246,10 @@ def pause_after(text: str, at_least_s: float = 0.0) -> float:
     return max(PAUSES_S.get(bare[-1:], OTHER_S), at_least_s)
 
 
-def open_table(space: str | Path | ProsodySpace | None) -> ProsodySpace:
-    """A prosody space: a folder, one open already, or the one that ships; raises UserError if unusable."""
-    return space if isinstance(space, ProsodySpace) else open_space(shipped_space() if space is None else space)
-
-
 def home_speaker(space: ProsodySpace, known: Iterable[str]) -> str | None:
     """The voice that most of the space was spoken in, the first of equals; None where the bundle does not know it."""
     spoken, _ = Counter(space.speakers).most_common(1)[0]
     return spoken if spoken in known else None
-
-
-def _described(selector: "Selector | Any") -> Any:
-    """What decides how a selector chooses, as JSON has it."""
-    if not hasattr(selector, "space"):
-        return "given"
-    return dataclasses.asdict(selector.space.info) | {"rule": selector.bank.rule, "combine": selector.bank.combine}
 
 
 def _speakable(text: str) -> bool:

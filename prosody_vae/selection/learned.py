@@ -195,6 +195,16 @@ class Learned:
         """Which vectors it needs: "sentence", "distance" or both."""
         return tuple(name for name in ("sentence", "distance") if getattr(self.config, name))
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over everything that decides a prediction."""
+        from copycat_jax.bundle.bundle import flatten
+
+        digest = hashlib.sha256(repr(self.config).encode())
+        for name, value in sorted(flatten({"model": self.params, "scaling": self.scaling._asdict()}).items()):
+            digest.update(name.encode() + np.ascontiguousarray(value, "<f4").tobytes())
+        return digest.hexdigest()
+
     def distribution(
         self, sentence_vectors: Float[np.ndarray, "q V"] | None, distances: Float[np.ndarray, "q w"] | None
     ) -> tuple[Float[Array, "q Z"], Float[Array, "q Z"]]:

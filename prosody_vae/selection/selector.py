@@ -1,12 +1,12 @@
 """The selector: for every sentence an embedding of the prosody space, and why it was chosen.
 
-Ways of choosing (`BY`): "centroid", the mean of all entries (the usual system, the baseline); "syntactic", "bert" and
-"both", the entry of the most similar sentence (Tyagi et al. section 2); "shrunk", a mean of the most similar ones
-pulled towards the centroid; "learned", the entry of highest likelihood under a Gaussian predicted from the sentence;
-"random" and "length" (the closest number of words), baselines that a way of choosing must beat.
+Ways of choosing are objects (`ways.WAYS`); what happens where entries score alike is a rule (`ties.TIES`). Where every
+entry scores as the best one the score says nothing (a one-word sentence has no syntactic distances: all its cosines
+are 0), and the sentence gets the centroid whatever the rule.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,68 +14,35 @@ from jaxtyping import Float, Int
 
 from copycat_jax.errors import UserError
 from prosody_vae.selection import continuity as paths
-from prosody_vae.selection.bank import SCORES, Bank
+from prosody_vae.selection.bank import Bank, equal_to_best
+from prosody_vae.selection.choice import Choice, Entry
+from prosody_vae.selection.equipment import Equipment
 from prosody_vae.selection.index import check_k
-from prosody_vae.selection.queries import Encoder, Linguist, Queries
-from prosody_vae.selection.scores import check_named
-from prosody_vae.selection.shrink import Shrink, fit_shrink, shrunk
-from prosody_vae.space.table import check_rows
+from prosody_vae.selection.queries import Queries
+from prosody_vae.selection.shrink import Shrink
+from prosody_vae.selection.ties import Tied, TieRule, tie_rule
+from prosody_vae.selection.ways import WAYS, Way, way_named
 
 if TYPE_CHECKING:
-    from prosody_vae.linguistics.syntax import Parser
+    from prosody_vae.linguistics.protocols import Encoder, Parser
     from prosody_vae.selection.learned import Learned
     from prosody_vae.space.table import ProsodySpace
 
-BY = ("centroid", "syntactic", "bert", "both", "shrunk", "learned", "random", "length")
-HELD_OUT = 512  # at most so many entries fit the shrinking of a space
+NO_INFORMATION = "the score tells no recording from another, so the centroid is taken"
+BY_SOUND = "the one that sounds nearest to the sentence before"
+PREFERENCE = 1e-5  # added, in a path, to the similarity of the one of several equal entries that a rule prefers
 
 
-class Entry(NamedTuple):
-    """An entry of the space that was chosen, or came close.
+class _Ranked(NamedTuple):
+    """The entries of every sentence, best first, and what decided among them."""
 
-    Attributes:
-      index: its row in the space.
-      id: the utterance.
-      text: what is said there.
-      score: what the choice was made by.
-      scores: every score that was worked out: "syntactic", "bert", "both", "learned", "random", "length".
-      acoustic: in a paragraph, the distance D from the entry chosen for the sentence before; None without one.
-    """
-
-    index: int
-    id: str
-    text: str
-    score: float
-    scores: dict[str, float]
-    acoustic: float | None = None
-
-
-class Choice(NamedTuple):
-    """What was chosen for a sentence.
-
-    Attributes:
-      text: the sentence.
-      by: the way of choosing.
-      entries: best first, the one that is spoken like at the front; empty for the centroid.
-      embedding: float32 [Z], to synthesise with.
-      locked: the entry was given, not chosen.
-    """
-
-    text: str
-    by: str
-    entries: tuple[Entry, ...]
-    embedding: Float[np.ndarray, " Z"]
-    locked: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """The choice as JSON holds it."""
-        return {
-            "text": self.text,
-            "by": self.by,
-            "locked": self.locked,
-            "entries": [entry._asdict() for entry in self.entries],
-            "embedding": [round(float(x), 6) for x in self.embedding],
-        }
+    scores: Float[np.ndarray, "q k"]
+    picks: Int[np.ndarray, "q k"]
+    rule: TieRule | None = None
+    equals: Sequence[np.ndarray] = ()  # all rows that tie, in the rule's order; nothing where there is no rule
+    silent: frozenset[int] = frozenset()  # sentences whose score says nothing
+    acoustic: Float[np.ndarray, "q k"] | None = None
+    merit: Float[np.ndarray, "q k"] | None = None  # what the order is by, where it is not the score
 
 
 class Selector:
@@ -83,41 +50,37 @@ class Selector:
 
     Args:
       space: what is chosen from.
-      encoder: of sentences, the one the space was built with; None = the installed one, opened when needed.
+      encoder: the one the space was built with, or its name; None = the installed one, opened when first needed.
       parser: likewise.
-      learned: the learned selector of the space, for "learned".
-      rule: how distance vectors of different length are compared (`score.LENGTH_RULES`).
+      learned: the learned selector of the space; None = the one beside it, likewise.
+      trees: recorded trees, {sentence: bracketed tree} or a file of them, instead of a parser.
+      rule: how distance vectors of different length are compared (`scores.LENGTH_RULES`).
       combine: "mean" (paper) or "z".
       shrink: of "shrunk"; None = fitted on a tenth of the space's own sentences when first needed.
-      seed: of "random".
-      predicted_mean: "learned" speaks with the predicted mean instead of the most likely entry.
+      seed: of "random" and "length".
 
     Raises:
-      UserError: an unknown rule or way of combining, another encoder than the space's, an embedding that is
-        not finite.
+      UserError: an unknown rule or way of combining, no such encoder or parser, another encoder than the space's, an
+        embedding that is not finite.
     """
 
     def __init__(
         self,
         space: "ProsodySpace",
-        encoder: Encoder | None = None,
-        parser: "Parser | None" = None,
+        encoder: "Encoder | str | None" = None,
+        parser: "Parser | str | None" = None,
         learned: "Learned | None" = None,
         *,
+        trees: str | Path | Mapping[str, str] | None = None,
         rule: str = "zero-pad",
         combine: str = "mean",
         shrink: Shrink | None = None,
         seed: int = 0,
-        predicted_mean: bool = False,
     ):
-        check_rows(space.mean, space.ids, space.path or "prosody space")
         self.space = space
-        self.bank = Bank(space, rule, combine, learned, seed)
-        self.linguist = Linguist(space.info, encoder, parser)
-        self.predicted_mean = predicted_mean
-        self._shrink, self._plane = shrink, None
-        self._means = np.asarray(space.mean, np.float32)
-        self._centroid = np.asarray(space.centroid(), np.float32)
+        self.equipment = Equipment(space, encoder, parser, trees, learned)
+        self.bank = Bank(space, self.equipment, rule, combine, shrink, seed)
+        self._plane: paths.Plane | None = None
 
     def select(
         self,
@@ -126,52 +89,63 @@ class Selector:
         top: int = 5,
         lock: Mapping[int, str] | None = None,
         exclude: Sequence[str] = (),
+        ties: str | None = None,
     ) -> list[Choice]:
         """Chooses for each sentence by itself.
 
         Args:
           texts: the sentences.
-          by: one of `BY`.
+          by: a name of `ways.WAYS`.
           top: how many entries to report, best first.
           lock: sentence index to the utterance id that it must be spoken like, whatever `by`.
           exclude: ids never to choose.
+          ties: a name of `ties.TIES`; None = the way's own.
 
         Raises:
-          UserError: an unknown way or id, more entries asked for than there are, a sentence that cannot be spoken, or
-            whatever a score needs is missing.
+          UserError: an unknown way, rule or id, more entries asked for than there are, a sentence that cannot be
+            spoken, or whatever a score needs is missing.
         """
-        check_named(by, BY, "way of choosing")
+        way, rule = self._asked(by, ties)
         barred = self._excluded(exclude)
         locked = self._locked(lock, len(texts), barred)
         check_k(top, len(self.space) - len(barred))
-        base = self._base(by)
-        queries = self._read(texts, base)
+        queries, ranking = self._read(texts, way, rule), way.ranking(self.bank)
         if not texts:
             return []
-        if base is None:
-            choices = [Choice(text, by, (), self._centroid) for text in queries.texts]
-            return [self._lock_centroid(c, locked[i]) if i in locked else c for i, c in enumerate(choices)]
-        count = max(top, self.shrink.k) if by == "shrunk" else top
-        scores, picks = self.bank.top(queries, base, min(count, len(self.space) - len(barred)), barred)
-        return self._choices(queries, by, base, scores, picks, top, locked)
+        if ranking is None:
+            return [self._without_ranking(text, by, locked.get(i)) for i, text in enumerate(queries.texts)]
+        count = min(way.count(self.bank, top), len(self.space) - len(barred))
+        if rule is None:
+            return self._choices(queries, way, _Ranked(*self.bank.top(ranking, queries, count, barred)), top, locked)
+        scores, picks, tied = self.bank.tied(ranking, queries, count, barred)
+        equals = [self._arranged(rule, queries, i, rows) for i, rows in enumerate(tied)]
+        before = np.array(picks)
+        for row, rows in zip(picks, equals, strict=True):
+            if len(rows) > 1:
+                row[:] = [*rows, *row[~np.isin(row, rows)]][:count]
+        if (picks != before).any():
+            scores = self.bank.at(ranking, queries, picks)
+        ranked = _Ranked(scores, picks, rule, equals, self._silent(equals, barred))
+        return self._choices(queries, way, ranked, top, locked)
 
     def similarity(self, texts: Sequence[str], by: str = "both", weighed: bool = False) -> Float[np.ndarray, "q n"]:
         """The score of every sentence with every entry, as `select` ranks them; "shrunk" as the score it builds on.
 
         Args:
           texts: the sentences.
-          by: one of `BY` but the centroid.
+          by: a name of `ways.WAYS` that compares something.
           weighed: as `paragraph` weighs it against the acoustic distance, see there.
 
         Raises:
-          UserError: as `select`; the centroid compares nothing.
+          UserError: as `select`; a way that compares nothing.
         """
-        check_named(by, BY, "way of choosing")
-        base = self._base(by)
-        if base is None:
-            raise UserError("the centroid compares no sentences", "by", f"Choose among {', '.join(BY[1:])}.")
-        scores = self.bank.scores(self._read(texts, base), base)
-        return self._weighed(scores, base) if weighed else scores
+        way = way_named(by)
+        ranking = way.ranking(self.bank)
+        if ranking is None:
+            others = ", ".join(name for name, other in WAYS.items() if other is not way)
+            raise UserError(f"the {by} compares no sentences", "by", f"Choose among {others}.")
+        scores = ranking.scores(self.bank, self._read(texts, way))
+        return self._weighed(scores, ranking) if weighed else scores
 
     def paragraph(
         self,
@@ -184,15 +158,20 @@ class Selector:
         lock: Mapping[int, str] | None = None,
         exclude: Sequence[str] = (),
         candidates: int = 32,
+        ties: str | None = None,
     ) -> list[Choice]:
-        """Chooses for the sentences of a paragraph in order, similarity against acoustic continuity (`path`).
+        """Chooses for the sentences of a paragraph in order, similarity against acoustic continuity (`continuity`).
 
         Log-likelihoods ("learned") and means of z-scores are no similarities in 0 to 1: here each sentence's are mapped
         linearly, its best entry to 1 and the bank's mean to 0.
 
+        Of entries that score alike the acoustic distance decides; only where it does not (a paragraph's first sentence,
+        a weight of 1) does the rule for ties. A sentence whose score says nothing gets the centroid and is no part of
+        the path.
+
         Args:
           texts: the paragraph's sentences.
-          by: one of `BY`; the centroid has no path.
+          by: a name of `ways.WAYS`; one that compares nothing has no path.
           lsw: the weight of language, 1 = no continuity.
           scaled: D in units of the mean distance between two entries, instead of raw as in the paper.
           exact: the best path of all (Viterbi), instead of the paper's greedy rule.
@@ -200,150 +179,178 @@ class Selector:
           lock: as in `select`.
           exclude: as in `select`.
           candidates: per sentence, of the exact path.
+          ties: as in `select`.
 
         Raises:
           UserError: as `select`; a weight outside 0 to 1.
         """
-        check_named(by, BY, "way of choosing")
+        way, rule = self._asked(by, ties)
         paths.check_lsw(lsw)
-        base = self._base(by)
-        if base is None or not texts:
-            return self.select(texts, by, top, lock, exclude)
+        ranking = way.ranking(self.bank)
+        if ranking is None or not texts:
+            return self.select(texts, by, top, lock, exclude, ties)
         barred = self._excluded(exclude)
         locked = self._locked(lock, len(texts), barred)
         check_k(top, len(self.space) - len(barred))
-        queries = self._read(texts, base)
-        scores = self.bank.scores(queries, base)
-        similarity = np.array(self._weighed(scores, base), np.float32)
+        queries = self._read(texts, way, rule)
+        scores = ranking.scores(self.bank, queries)
+        similarity = np.array(self._weighed(scores, ranking), np.float32)
         similarity[:, barred] = -np.inf
+        equals: list[np.ndarray] = []
+        for i in range(len(texts)):
+            if rule is None:
+                break
+            at = np.flatnonzero(np.isfinite(similarity[i]))
+            equals.append(self._arranged(rule, queries, i, at[equal_to_best(scores[i, at])]))
+            similarity[i, equals[i][0]] += PREFERENCE * (len(equals[i]) > 1)
         free = np.array(similarity)
         for i, row in locked.items():
             similarity[i, np.arange(similarity.shape[1]) != row] = -np.inf
         plane = self.plane
         scale = plane.scale if scaled else 1.0
+        silent = self._silent(equals, barred) - set(locked)
+        walked = [i for i in range(len(texts)) if i not in silent]
         if exact:
-            chosen = paths.best_path(similarity, plane.positions, lsw, candidates, scale)
+            chosen = paths.best_path(similarity[walked], plane.positions, lsw, candidates, scale)
         else:
-            chosen = paths.greedy(similarity, plane.positions, lsw, scale)
+            chosen = paths.greedy(similarity[walked], plane.positions, lsw, scale)
         # What each entry is worth after the one before it; at a weight of 1 this is the similarity itself.
         acoustic = np.full_like(free, np.nan)
-        for i in range(1, len(texts)):
-            acoustic[i] = np.linalg.norm(plane.positions - plane.positions[chosen[i - 1]], axis=1) / scale
+        for i, previous in zip(walked[1:], chosen[:-1], strict=True):
+            acoustic[i] = np.linalg.norm(plane.positions - plane.positions[previous], axis=1) / scale
             free[i] -= (1 - lsw) / max(lsw, 1e-6) * acoustic[i]
         first = np.array(free)
-        first[np.arange(len(texts)), chosen] = np.inf
-        count = max(top, self.shrink.k) if by == "shrunk" else top
-        count = min(count, len(self.space) - len(barred))
+        first[walked, chosen] = np.inf
+        count = min(way.count(self.bank, top), len(self.space) - len(barred))
         picks = np.argsort(-first, axis=1, kind="stable")[:, :count].astype(np.int32)
-        return self._choices(
-            queries,
-            by,
-            base,
-            np.take_along_axis(scores, picks, axis=1),
-            picks,
-            top,
-            locked,
-            np.take_along_axis(acoustic, picks, axis=1),
-            np.take_along_axis(free, picks, axis=1),
-        )
+        found, far, merit = (np.take_along_axis(a, picks, axis=1) for a in (scores, acoustic, free))
+        return self._choices(queries, way, _Ranked(found, picks, rule, equals, silent, far, merit), top, locked)
+
+    def used(self, by: str, ties: str | None = None) -> dict[str, Any]:
+        """What choices by a way are made with, as JSON has it; parser and encoder that it needs are opened.
+
+        None stands for what is not used; the parser and the encoder are those that read the sentences, which need not
+        be those of the space.
+
+        Raises:
+          UserError: an unknown way or rule; in one line, all that is missing.
+        """
+        way, rule = self._asked(by, ties)
+        ranking, analyses = way.ranking(self.bank), self._analyses(way, rule)
+        compares = () if ranking is None else ranking.needs(self.bank)
+        return {
+            "by": by,
+            "space_entries": len(self.space),
+            **self.equipment.labels(analyses),
+            "learned": self.equipment.learned.fingerprint if way.learns else None,
+            "length_rule": self.bank.rule if "distances" in compares else None,
+            "combine": self.bank.combine if ranking is not None and ranking.parts else None,
+            "ties": (ties or way.ties) if rule is not None else None,
+        }
+
+    def details(self, choice: Choice) -> dict[str, Any]:
+        """What else explains a choice, as JSON has it; `Way.explain` makes lines of it."""
+        way = way_named(choice.by)
+        return way.details(self.bank, self._read([choice.text], way)) if way.ranking(self.bank) is not None else {}
+
+    def finest_ties(self, by: str) -> str | None:
+        """The best rule for the ties of a way: "vector" where an encoder is there, else the way's own."""
+        own = way_named(by).ties
+        if own is None or not self.bank.holds("vectors"):
+            return own
+        try:
+            self.equipment.labels(("vectors",))
+        except UserError:
+            return own
+        return "vector"
 
     @property
     def plane(self) -> paths.Plane:
         """The 2-D PCA of the space's means."""
         if self._plane is None:
-            self._plane = paths.fit_plane(self._means)
+            self._plane = paths.fit_plane(self.bank.means)
         return self._plane
 
-    @property
-    def shrink(self) -> Shrink:
-        """How "shrunk" shrinks: as given, or fitted on evenly spread entries of the space held out of the bank."""
-        if self._shrink is None:
-            by = self._shrink_base()
-            self.bank.needs(by)
-            entries = len(self.space)
-            held_out = np.unique(np.linspace(0, entries - 1, min(HELD_OUT, max(1, entries // 10))).astype(np.int64))
-            self._shrink = fit_shrink(self.space, lambda rows: self.bank.scores(self._recorded(rows), by), held_out, by)
-        return self._shrink
+    def _asked(self, by: str, ties: str | None) -> tuple[Way, TieRule | None]:
+        """A way, and the rule for its ties; None where it knows none."""
+        way = way_named(by)
+        asked = None if ties is None else tie_rule(ties)
+        return way, None if way.ties is None else asked or tie_rule(way.ties)
 
-    def _base(self, by: str) -> str | None:
-        """The score that a way of choosing ranks by."""
-        if by == "centroid":
-            return None
-        return self.shrink.by if by == "shrunk" else by
-
-    def _weighed(self, scores: Float[np.ndarray, "q n"], base: str) -> Float[np.ndarray, "q n"]:
+    def _weighed(self, scores: Float[np.ndarray, "q n"], ranking: Way) -> Float[np.ndarray, "q n"]:
         """Scores as numbers that can be weighed against a distance."""
-        is_cosine = base != "learned" and not (base == "both" and self.bank.combine == "z")
-        return scores if is_cosine else _to_unit(scores)
+        return scores if ranking.is_similarity(self.bank) else _to_unit(scores)
 
-    def _shrink_base(self) -> str:
-        space = self.space
-        held = [n for n, part in (("syntactic", space.distances), ("bert", space.sentence_vectors)) if part is not None]
-        return "both" if len(held) != 1 else held[0]
+    def _analyses(self, way: Way, rule: TieRule | None = None) -> set[str]:
+        """What the score and the rule need, and whatever else is at hand to explain the choice."""
+        if way.ranking(self.bank) is None:
+            return set()
+        needed = {*way.needs(self.bank), *(self.bank.check(rule.reads) if rule else ())}
+        return needed | {name for name in self.equipment.given if self.bank.holds(name)}
 
-    def _recorded(self, rows: Int[np.ndarray, " h"]) -> Queries:
-        """Entries of the space as queries."""
-        space = self.space
-        vectors = None if space.sentence_vectors is None else np.asarray(space.sentence_vectors[rows], np.float32)
-        distances = None if space.distances is None else tuple(space.distances.row(int(i)) for i in rows)
-        return Queries(tuple(str(space.texts[i]) for i in rows), self.bank.words[rows], vectors, distances)
-
-    def _read(self, texts: Sequence[str], base: str | None) -> Queries:
-        """Analyses what the score needs, and whatever else is at hand to explain the choice."""
+    def _read(self, texts: Sequence[str], way: Way, rule: TieRule | None = None) -> Queries:
         if isinstance(texts, str):
             raise UserError("one text was given where a list is expected", "texts", "Put it in a list.")
-        needed = set() if base is None else set(self.bank.needs(base))
-        if base is not None:
-            held = {"bert": self.space.sentence_vectors, "syntactic": self.space.distances}
-            needed |= {name for name in self.linguist.given if held[name] is not None}
-        return self.linguist.read(texts, needed)
+        return self.equipment.read(texts, self._analyses(way, rule))
+
+    def _arranged(self, rule: TieRule, queries: Queries, place: int, rows: np.ndarray) -> Int[np.ndarray, " t"]:
+        """The entries that tie for one sentence, in the order in which the rule takes them."""
+        if len(rows) < 2:
+            return rows
+        closeness = self.bank.closeness(queries, place, rows) if rule.reads else None
+        ids = [str(self.space.ids[int(row)]) for row in rows]
+        return rows[np.asarray(rule.order(Tied(queries.texts[place], rows, ids, closeness)))]
+
+    def _silent(self, equals: Sequence[np.ndarray], barred: np.ndarray) -> frozenset[int]:
+        """The sentences for which every entry that may be chosen scores as the best one."""
+        left = len(self.space) - len(barred)
+        return frozenset(i for i, rows in enumerate(equals) if len(rows) == left > 1)
 
     def _choices(
-        self,
-        queries: Queries,
-        by: str,
-        base: str,
-        scores: Float[np.ndarray, "q k"],
-        picks: Int[np.ndarray, "q k"],
-        top: int,
-        locked: Mapping[int, int],
-        acoustic: Float[np.ndarray, "q k"] | None = None,
-        merit: Float[np.ndarray, "q k"] | None = None,
+        self, queries: Queries, way: Way, ranked: _Ranked, top: int, locked: Mapping[int, int]
     ) -> list[Choice]:
         """Ranked entries to choices: locks, the embedding, every score at hand."""
+        ranking = way.ranking(self.bank)
+        assert ranking is not None
+        scores, picks = ranked.scores, ranked.picks
         for i, row in locked.items():
             others = [j for j in picks[i] if j != row][: picks.shape[1] - 1]
             picks[i] = [row, *others]
         if locked:
-            scores = self.bank.at(queries, base, picks)
-        embeddings = self._embeddings(queries, by, scores if merit is None else merit, picks)
+            scores = self.bank.at(ranking, queries, picks)
+        embeddings = way.embeddings(self.bank, queries, scores if ranked.merit is None else ranked.merit, picks)
         shown = picks[:, :top]
-        names = [n for n, part in (("syntactic", queries.distances), ("bert", queries.vectors)) if part is not None]
-        names += ["both"] if len(names) == 2 else []
-        details = {name: self.bank.at(queries, name, shown) for name in SCORES if name in names and name != base}
-        details[base] = scores[:, :top]
+        analysed = {"vectors": queries.vectors, "distances": queries.distances}
+        beside = [w for w in WAYS.values() if w.beside and all(analysed[part] is not None for part in w.reads)]
+        details = {w.name: self.bank.at(w, queries, shown) for w in beside if w is not ranking}
+        details[ranking.name] = scores[:, :top]
         choices = []
         for i, text in enumerate(queries.texts):
+            equals = tuple(map(int, ranked.equals[i])) if ranked.equals and i not in locked else ()
+            if i in ranked.silent and i not in locked:
+                choices.append(Choice(text, way.name, (), self.bank.centroid, False, equals, NO_INFORMATION))
+                continue
             entries = []
             for j, row in enumerate(shown[i]):
-                far = None if acoustic is None or np.isnan(acoustic[i, j]) else float(acoustic[i, j])
-                parts = {name: float(details[name][i, j]) for name in SCORES if name in details}
-                own = str(self.space.ids[row]), str(self.space.texts[row])
-                entries.append(Entry(int(row), *own, float(scores[i, j]), parts, far))
-            embedding = self._means[shown[i, 0]] if i in locked else embeddings[i]
-            choices.append(Choice(text, by, tuple(entries), embedding, i in locked))
+                far = None if ranked.acoustic is None or np.isnan(ranked.acoustic[i, j]) else ranked.acoustic[i, j]
+                parts = {name: float(details[name][i, j]) for name in WAYS if name in details}
+                entries.append(self._entry(int(row), float(scores[i, j]), parts, None if far is None else float(far)))
+            embedding, note = self.bank.means[shown[i, 0]] if i in locked else embeddings[i], ""
+            if ranked.rule is not None and len(equals) > 1 and way.picks and shown[i, 0] in equals:
+                taken = BY_SOUND if entries[0].acoustic is not None else ranked.rule.about
+                if ranked.rule.averages:
+                    embedding, taken = self.bank.means[list(equals)].mean(axis=0), ranked.rule.about
+                note = f"{len(equals)} recordings score alike: {taken}"
+            choices.append(Choice(text, way.name, tuple(entries), embedding, i in locked, equals, note))
         return choices
 
-    def _embeddings(self, queries: Queries, by: str, scores: np.ndarray, picks: np.ndarray) -> Float[np.ndarray, "q Z"]:
-        if by == "shrunk":
-            return shrunk(scores, self._means[picks], self._centroid, self.shrink)
-        if by == "learned" and self.predicted_mean:
-            return self.bank.predicted(queries)
-        return self._means[picks[:, 0]]
+    def _entry(self, row: int, score: float, scores: dict[str, float], acoustic: float | None = None) -> Entry:
+        return Entry(row, str(self.space.ids[row]), str(self.space.texts[row]), score, scores, acoustic)
 
-    def _lock_centroid(self, choice: Choice, row: int) -> Choice:
-        entry = Entry(row, self.space.ids[row], self.space.texts[row], 0.0, {})
-        return choice._replace(entries=(entry,), embedding=self._means[row], locked=True)
+    def _without_ranking(self, text: str, by: str, lock: int | None) -> Choice:
+        if lock is None:
+            return Choice(text, by, (), self.bank.centroid)
+        return Choice(text, by, (self._entry(lock, 0.0, {}),), self.bank.means[lock], True)
 
     def _excluded(self, ids: Sequence[str]) -> Int[np.ndarray, " e"]:
         if isinstance(ids, str):

@@ -7,7 +7,7 @@ them end with the whole space.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -19,25 +19,13 @@ from copycat_jax.data.plan import BatchIndices, evaluation_batches, make_batch_p
 from copycat_jax.errors import UserError
 from prosody_vae.features import FEATURES, prosodic_features
 from prosody_vae.linguistics.document import check_sentence
-from prosody_vae.space.table import Distances, ProsodySpace, SpaceInfo, check_rows
+from prosody_vae.space.table import KIND, Distances, ProsodySpace, SpaceInfo, check_rows
 
 if TYPE_CHECKING:
-    from prosody_vae.linguistics.syntax import Parser
+    from prosody_vae.linguistics.protocols import Encoder, Parser
 
-KIND = "prosody_vae"
 # (parameters, mel [B, T, M], mask [B, T]) -> mean and log-variance, each [B, Z]
 EncodeFunction = Callable[[Any, Any, Any], tuple[Any, Any]]
-
-
-class Encoder(Protocol):
-    """What is needed of `linguistics.bert.SentenceEncoder`."""
-
-    label: str
-    fingerprint: Any  # str; Any, since there it is a cached property
-
-    def encode(self, sentences: Sequence[str], batch_size: int = 64, progress: bool = False) -> Any:
-        """One vector per sentence, [n, V]."""
-        ...
 
 
 class _Rows(NamedTuple):
@@ -52,7 +40,7 @@ def build_space(
     bundle: Bundle,
     corpus: Corpus,
     *,
-    encoder: Encoder | None = None,
+    encoder: "Encoder | None" = None,
     parser: "Parser | None" = None,
     trees: Mapping[str, str] | None = None,
     indices: Int[np.ndarray, " k"] | None = None,
@@ -205,7 +193,7 @@ def _read(
 
 
 def _linguistics(
-    texts: Sequence[str], encoder: Encoder | None, parser: "Parser | None"
+    texts: Sequence[str], encoder: "Encoder | None", parser: "Parser | None"
 ) -> tuple[Float[np.ndarray, "n V"] | None, Distances | None, tuple[str, ...] | None]:
     """Sentence vectors, distance vectors and bracketed trees; texts that are spoken twice are analysed once."""
     from prosody_vae.linguistics.tree_distance import syntactic_distance, to_brackets

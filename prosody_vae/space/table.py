@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from copycat_jax.bundle.bundle import Bundle
 
 SHIPPED = Path(__file__).parents[1] / "pretrained" / "space"
+KIND = "prosody_vae"  # of the bundles that encode a space and speak with it
 FORMAT = 1
 ARRAYS_FILE, ENTRIES_FILE, INFO_FILE, MANIFEST = "space.safetensors", "entries.jsonl", "space.json", "manifest.json"
 MARKS = (INFO_FILE, MANIFEST)
@@ -59,7 +60,7 @@ class SpaceInfo:
     """
 
     bundle: str = ""
-    bundle_kind: str = "prosody_vae"
+    bundle_kind: str = KIND
     corpus: str = ""
     encoder: str = ""
     encoder_fingerprint: str = ""

@@ -28,11 +28,11 @@ from copycat_jax.text.lexicon import Lexicon
 from copycat_jax.text.phonemes import to_symbols
 from copycat_jax.vocoder.registry import Vocoder, open_vocoder
 from prosody_vae.features import prosodic_features
+from prosody_vae.space.table import KIND
 from prosody_vae.tts import model
 from prosody_vae.tts.plan import SpeechPlan, TextPiece, check_rate, curve, cut_text, join_plans, make_speech_plan
 
 SHIPPED = Path(__file__).parents[1] / "pretrained" / "voice"
-KIND = "prosody_vae"
 FADE_S = 0.005
 KNEE = 0.8  # samples above it are bent towards 1 instead of clipped
 SHARPNESS = 0.5  # of the mel before it is vocoded, as in copycat_jax.synthesis

@@ -13,7 +13,8 @@ import pytest
 
 from prosody_vae.cli import VERBS, main
 from prosody_vae.linguistics import bert, syntax
-from prosody_vae.selection.selector import BY
+from prosody_vae.selection.ties import TIES
+from prosody_vae.selection.ways import WAYS
 from prosody_vae.space.table import SHIPPED, open_space, write_space
 
 HEAVY = ("jax", "flax", "numpy", "transformers", "tokenizers", "gruut", "librosa", "matplotlib", "soundfile", "orbax")
@@ -34,10 +35,15 @@ def test_help_and_import_load_nothing_heavy(arguments):
     assert not arguments or arguments == ["--version"] or "usage: prosody" in done.stdout
 
 
-def test_the_verbs_offer_what_the_selector_offers():
-    from prosody_vae.cli import select
-
-    assert select.BY == BY
+@pytest.mark.parametrize("verb", ["select", "read", "sweep"])
+def test_the_verbs_offer_every_way_of_choosing_and_every_rule(verb, capsys):
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for name, way in WAYS.items():
+        assert f" {name} {way.about}" in shown
+    if verb != "sweep":  # it draws curves of the scores and takes no entry
+        assert all(f"{name}: {rule.about}" in shown for name, rule in TIES.items())
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +177,7 @@ MISTAKES = {
     "k below 0": (select(PIZZA, "--top", "-2"), "-2 entries", "Ask for 1 to 19"),
     "k no number": (select(PIZZA, "--top", "many"), "--top", "'many'", "--help"),
     "unknown way": (select(PIZZA, "--by", "sintactic"), "'sintactic'", "Did you mean 'syntactic'?"),
+    "unknown rule for ties": (select(PIZZA, "--ties", "lot"), "rule for ties 'lot'", "first, draw, vector, mean"),
     "unknown rule": (select(PIZZA, "--length-rule", "pad"), "length rule 'pad'", "zero-pad"),
     "unknown mean": (select(PIZZA, "--combine", "sum"), "combining scores 'sum'", "mean, z"),
     "unknown lock": (select(PIZZA, "--lock", "nobody"), "lock", "no utterance 'nobody'", "An id reads like 'reader__"),

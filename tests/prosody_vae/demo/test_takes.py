@@ -52,9 +52,9 @@ def test_what_was_recorded_is_what_parser_and_encoder_say(recorded):
     assert (found.parser, found.encoder.label) == (PARSER, ENCODER)
     np.testing.assert_array_equal(found.encoder.encode(DEMO_SENTENCES), StubEncoder().encode(DEMO_SENTENCES))
     space = tiny_space(tiny_bundle())
-    from_records = found.selector(space).select(DEMO_SENTENCES, "both")
     from prosody_vae.selection.selector import Selector
 
+    from_records = Selector(space, **found.options()).select(DEMO_SENTENCES, "both")
     live = Selector(space, StubEncoder(), recorded_parser(TREES, PARSER)).select(DEMO_SENTENCES, "both")
     assert [choice.entries for choice in from_records] == [choice.entries for choice in live]
     with pytest.raises(UserError, match="no vector was recorded"):
@@ -156,7 +156,7 @@ def test_what_is_wrong_is_one_line(recorded, trained, tmp_path, capsys, monkeypa
 
 
 def test_nothing_in_a_page_is_taken_for_markup():
-    card = Card("both", "a.wav", "a.png", 1.0, {"mean <F0>": "<1>"}, "<b>&", "<id>", {"<s>": 0.5})
-    page = render_page([Group("<script>alert(1)</script>", "(S <x>)", [card])], {"<k>": "<v>"}, "<e>")
-    for raw in ("<script>", "<b>", "<id>", "<s>", "<x>", "<k>", "<v>", "<F0>", "<1>", "<e>"):
+    card = Card("<e>", "<w>", "a.wav", "a.png", 1.0, {"mean <F0>": "<1>"}, "<b>&", "<id>", {"<s>": 0.5}, "<n>")
+    page = render_page([Group("<script>alert(1)</script>", "(S <x>)", [card])], {"<k>": "<v>"})
+    for raw in ("<script>", "<b>", "<id>", "<s>", "<x>", "<k>", "<v>", "<F0>", "<1>", "<e>", "<w>", "<n>", "<N>"):
         assert raw not in page

@@ -197,26 +197,43 @@ def test_a_right_category_at_random_hits_as_its_styles_do():
     assert scores.category_hit.mean() == 1 and scores.hit.mean() == pytest.approx(0.75, abs=0.1)
 
 
-def test_a_system_that_lacks_something_is_left_out_with_its_reason():
-    def select(texts, by, top):
-        if by == "bert":
+class Ties:
+    """Stands in for a selector: entries 2 and 3 of five tie for every sentence, and there is no encoder."""
+
+    bank = SimpleNamespace(means=np.arange(5.0)[:, None] * np.ones(4))
+
+    def select(self, texts, by, top, ties=None):
+        if by == "bert" or ties == "vector":
             raise UserError("no sentence encoder", remedy="Install one.")
-        entry = SimpleNamespace(index=2)
-        return [SimpleNamespace(entries=(entry,), embedding=np.ones(4)) for _ in texts]
+        tied = (3, 2) if by == "syntactic" and ties is None else (2, 3)
+        entry = SimpleNamespace(index=tied[0])
+        return [SimpleNamespace(entries=(entry,), embedding=np.ones(4), tied=tied) for _ in texts]
 
-    def similarity(texts, by):
-        return np.array([[0.2, 0.5, 0.9, 0.9 - 1e-8, 0.8]] * len(texts))
 
-    means = np.arange(5.0)[:, None] * np.ones(4)
-    selector = SimpleNamespace(select=select, similarity=similarity, space=SimpleNamespace(mean=means))
-    names = ("syntactic", "shrunk", "learned mean", "bert")
-    chosen, skipped = systems.choose(dict.fromkeys(names, selector), ["a"] * 5, batch=2)
-    tied = chosen["syntactic, any of the best"]
-    assert set(tied.picks) == {2, 3} and (tied.equals == 2).all()
-    np.testing.assert_array_equal(tied.embeddings, means[tied.picks])
-    assert chosen["syntactic"].picks.tolist() == [2] * 5 and chosen["syntactic"].embeddings.shape == (5, 4)
-    assert chosen["shrunk"].picks.tolist() == chosen["learned mean"].picks.tolist() == [-1] * 5
+def test_a_system_that_lacks_something_is_left_out_with_its_reason():
+    chosen, skipped = systems.choose(Ties(), ("shrunk", "learned mean", "bert"), ["a"] * 5, batch=2)
+    assert set(chosen) == {"shrunk", "learned mean"}
+    assert all(found.picks.tolist() == [[-1] * 5] and found.embeddings.shape == (1, 5, 4) for found in chosen.values())
     assert skipped == {"bert": "no sentence encoder. Install one."}
+
+
+def test_a_way_that_draws_is_measured_by_the_mean_over_what_ties():
+    bank, test = planted(1, 5)
+    chosen, skipped = systems.choose(Ties(), ("syntactic", "learned"), test.texts, batch=2)
+    assert list(chosen) == ["syntactic", "syntactic, first", "learned"] and list(skipped) == ["syntactic"]
+    drawn = chosen["syntactic"]
+    assert (drawn.picks == np.tile([3, 2], systems.DRAWS // 2)[:, None]).all() and (drawn.equals == 2).all()
+    np.testing.assert_array_equal(drawn.embeddings, Ties.bank.means[drawn.picks])
+    assert chosen["syntactic, first"].picks.tolist() == [[2] * 5]
+    expected, one, other = (
+        measures.score_picks("x", picks, bank, test) for picks in (drawn.picks, np.full(5, 2), np.full(5, 3))
+    )
+    for name in ("hit", "category_hit", "distance", "regret"):
+        mean = (getattr(one, name) + getattr(other, name)) / 2
+        np.testing.assert_allclose(getattr(expected, name), mean, atol=1e-12)
+    draws = np.stack([np.arange(5.0), np.arange(5.0)[::-1]])
+    found = intervals.paired_interval(intervals.pearson, draws, np.arange(5.0), test.ids, 20)
+    assert found.value == pytest.approx(0)  # the mean of 1 and -1
 
 
 def test_another_take_is_another_and_perfect_takes_are_a_perfect_ceiling():
@@ -285,7 +302,7 @@ def test_a_report_survives_json_and_its_pictures_can_be_drawn(tmp_path):
     bank, test = planted(6)
     chosen = systems.references(bank, test, np.zeros((len(bank.ids), 3)))
     random = systems.Chosen(
-        np.random.default_rng(0).integers(0, len(bank.ids), len(test.ids)), np.zeros((len(test.ids), 3))
+        np.random.default_rng(0).integers(0, len(bank.ids), (2, len(test.ids))), np.zeros((2, len(test.ids), 3))
     )
     report = comparison.compare(bank, test, chosen | {"random": random}, takes=True, draws=40)
     text = json.dumps(plain(report), allow_nan=False)
@@ -296,7 +313,7 @@ def test_a_report_survives_json_and_its_pictures_can_be_drawn(tmp_path):
     assert report["choice"]["t_tests"]["centroid"]["best"]["p_holm"] < 1e-3
     rows = {s: f["hit"] for s, f in report["choice"]["figures"].items()}
     write_png(tmp_path / "hits.png", interval_figure(rows, "hits"))
-    picks = {"best": bank.prosody[chosen["best"].picks]}
+    picks = {"best": bank.prosody[chosen["best"].picks[0]]}
     write_png(tmp_path / "chosen.png", chosen_figure(picks, test.prosody, test.categories, list(measures.PROSODY)))
     assert all((tmp_path / n).stat().st_size > 5000 for n in ("hits.png", "chosen.png"))
 

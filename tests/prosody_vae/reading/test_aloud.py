@@ -54,7 +54,7 @@ class StubVoice:
 
 
 class StubSelector:
-    def paragraph(self, texts, by, lsw=0.9, scaled=False, exact=False):
+    def paragraph(self, texts, by, lsw=0.9, scaled=False, exact=False, ties=None):
         return [Choice(t, by, (Entry(3, "id3", "Like this.", 0.5, {by: 0.5}),), np.zeros(8, np.float32)) for t in texts]
 
 

@@ -10,8 +10,10 @@ from copycat_jax.errors import UserError
 from prosody_vae.cli import select as select_verb
 from prosody_vae.cli import sweep as sweep_verb
 from prosody_vae.selection import continuity as paths
-from prosody_vae.selection import scores, selector, shrink
+from prosody_vae.selection import scores, shrink
+from prosody_vae.selection.bank import Bank
 from prosody_vae.selection.selector import Selector
+from prosody_vae.selection.ways import WAYS
 from prosody_vae.space.table import write_space
 
 PARTS = ("syntactic", "bert")
@@ -31,10 +33,6 @@ def similarities(toy, rule="zero-pad"):
         "syntactic": scores.syntactic_similarities(distances, toy.space.distances, rule),
         "bert": scores.cosine(toy.encoder.encode(toy.texts), toy.space.sentence_vectors),
     }
-
-
-def test_the_two_programs_know_the_same_ways():
-    assert select_verb.BY == selector.BY
 
 
 @pytest.mark.parametrize("by", ["syntactic", "bert", "both"])
@@ -61,7 +59,7 @@ def test_both_is_one_product_of_vectors_side_by_side(toy, chooser):
 
 def test_two_takes_of_one_sentence_tie_and_the_first_is_taken(toy, chooser):
     for by in ("syntactic", "bert", "both"):
-        entries = chooser.select([toy.space.texts[11]], by, top=2)[0].entries
+        entries = chooser.select([toy.space.texts[11]], by, top=2, ties="first")[0].entries
         assert [e.index for e in entries] == [3, 11] and entries[0].score == entries[1].score
         assert entries[0].score == pytest.approx(1, abs=1e-5)
 
@@ -144,7 +142,7 @@ def test_shrinking_is_fitted_on_held_out_sentences_and_beats_its_limits_there(to
 
     found = error(shrink.shrunk(highest, means[picks], centroid, fitted))
     assert found <= error(centroid[None, :]) and found <= error(means[picks[:, 0]])
-    assert chooser.shrink.by == "both" and chooser.select(toy.texts[:1], "shrunk")[0].entries
+    assert chooser.bank.shrink.by == "both" and chooser.select(toy.texts[:1], "shrunk")[0].entries
     with pytest.raises(UserError, match="held out"):
         shrink.fit_shrink(toy.space, similarity, np.arange(40))
 
@@ -155,8 +153,8 @@ def test_locked_and_excluded(toy, chooser):
     without = chooser.select(toy.texts, "both", top=2, exclude=[best])
     assert all(best not in [e.id for e in choice.entries] for choice in without)
     assert without[0].entries[0].id == free[0].entries[1].id
-    for by in selector.BY:
-        if by == "learned":
+    for by, way in WAYS.items():
+        if way.learns:
             continue
         locked = chooser.select(toy.texts, by, top=2, lock={1: "utt020"})
         assert locked[1].locked and locked[1].entries[0].id == "utt020" and not locked[0].locked
@@ -250,9 +248,8 @@ class Linear:
 
 
 def test_the_learned_way_takes_the_likeliest_entry_or_the_predicted_mean(toy):
-    options = (toy.space, toy.encoder, toy.parser, Linear())
-    chooser = Selector(*options)
-    predicted = Selector(*options, predicted_mean=True).select(toy.texts, "learned")
+    chooser = Selector(toy.space, toy.encoder, toy.parser, Linear())
+    predicted = chooser.select(toy.texts, "learned mean")
     for choice, other in zip(chooser.select(toy.texts, "learned"), predicted, strict=True):
         likelihood = -0.5 * np.square(toy.space.mean - other.embedding).sum(axis=1) - 3 * np.log(2 * np.pi)
         assert choice.entries[0].index == likelihood.argmax()
@@ -343,7 +340,7 @@ def test_prosody_select_prints_a_table_and_json(toy, folder, capsys):
 
 def test_a_shrunk_choice_is_json_too(toy, folder, tmp_path, capsys, monkeypatch):
     write_space(tmp_path / "mute", dataclasses.replace(toy.space, sentence_vectors=None))
-    monkeypatch.setattr(Selector, "shrink", shrink.Shrink(4, 0.5, float("inf"), "syntactic"))
+    monkeypatch.setattr(Bank, "shrink", shrink.Shrink(4, 0.5, float("inf"), "syntactic"))
     arguments = (toy.texts[0], "--space", tmp_path / "mute", "--trees", folder / "trees.json", "--by", "shrunk")
     run(select_verb, *arguments)
     assert "4 nearest by syntactic, all alike, weight 0.50" in capsys.readouterr().out
