@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     from copycat_jax.data.batches import open_corpus
     from copycat_jax.train import distributed
     from prosody_vae.space.build import KIND, build_space
-    from prosody_vae.space.table import check_space_folder, write_space
+    from prosody_vae.space.files import check_space_folder, write_space
 
     if arguments.batch < 1:
         raise UserError(f"{arguments.batch}", "--batch", "Give a positive number.")

@@ -40,7 +40,8 @@ from prosody_vae.reading.wav_parts import Part, Parts
 from prosody_vae.selection.continuity import check_lsw
 from prosody_vae.selection.opening import open_selector
 from prosody_vae.selection.selector import Selector
-from prosody_vae.space.table import ProsodySpace, open_space, shipped_space
+from prosody_vae.space.files import open_space, shipped_space
+from prosody_vae.space.table import ProsodySpace
 from prosody_vae.tts.plan import EDGE_PAUSE_S, check_rate
 
 if TYPE_CHECKING:

@@ -182,7 +182,7 @@ def make_inputs(path: str | None, config: dict[str, Any], process: int, processe
       UserError: no space there, or one without the vectors to be read.
     """
     from copycat_jax.data.plan import batch_at, evaluation_batches, make_batch_plan, rows_of
-    from prosody_vae.space.table import open_space
+    from prosody_vae.space.files import open_space
 
     if path is None:
         raise UserError("no --corpus", "copycat train", "Give the folder that `prosody build-space` wrote.")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from prosody_vae.selection.scores import check_named
 from prosody_vae.selection.selector import BY, Selector
-from prosody_vae.space.table import ProsodySpace, open_space, shipped_space
+from prosody_vae.space.files import open_space, shipped_space
+from prosody_vae.space.table import ProsodySpace
 
 if TYPE_CHECKING:
     from prosody_vae.linguistics.syntax import Parser

@@ -15,7 +15,8 @@ from copycat_jax.train.writer import read_metrics
 from prosody_vae.selection import learned as selector
 from prosody_vae.selection.learned import Learned, SelectorConfig, kl_between, make_inputs, make_task
 from prosody_vae.selection.learned_inputs import fit_scaling, make_table, standardise, unit_rows
-from prosody_vae.space.table import Distances, ProsodySpace, SpaceInfo, write_space
+from prosody_vae.space.files import write_space
+from prosody_vae.space.table import Distances, ProsodySpace, SpaceInfo
 
 ENTRIES, WIDTH, LATENT, TAKES = 320, 10, 4, 40
 PAGE = Path(__file__).parents[3] / "configs" / "selector.py"

@@ -12,7 +12,7 @@ from prosody_vae.cli import sweep as sweep_verb
 from prosody_vae.selection import continuity as paths
 from prosody_vae.selection import scores, selector, shrink
 from prosody_vae.selection.selector import Selector
-from prosody_vae.space.table import write_space
+from prosody_vae.space.files import write_space
 
 PARTS = ("syntactic", "bert")
 
