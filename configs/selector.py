@@ -11,59 +11,34 @@ Expect    `kl` on held-out texts falls below `kl_prior` (the Gaussian that ignor
           and may rise again; `residual` below 1 is what beats the centroid.
 """
 
-import dataclasses
-
-from ml_collections import ConfigDict
-
+from copycat_jax.train.config import Experiment, OptimizerConfig, TrainConfig
 from prosody_vae.selection.learned import SIZES
+from prosody_vae.selection.learned_inputs import SelectorDataConfig
 
-VARIANTS = ("tiny", "shipped", "base", "large")
 STEPS = {"tiny": 40, "shipped": 1_000, "base": 10_000, "large": 50_000}
+ROWS = {"tiny": 8, "shipped": 128, "base": 512, "large": 4096}
+VARIANTS = tuple(STEPS)
 
 
-def get_config(variant: str = "shipped") -> ConfigDict:
+def get_config(variant: str = "shipped") -> Experiment:
     tiny, steps = variant == "tiny", STEPS[variant]
-    return ConfigDict(
-        {
-            "task": "prosody_vae.selection.learned:make_task",
-            "inputs": "prosody_vae.selection.learned:make_inputs",
-            "model": dataclasses.asdict(SIZES[variant]),
-            "data": {
-                "batch_size": {"tiny": 8, "shipped": 128, "base": 512, "large": 4096}[variant],
-                "rows_multiple": 8,  # any of 1, 2, 4, 8 devices sees the same batches
-                "vectors": "any",
-                "held_out": 0.1,  # share of the texts; all takes of a text stay together
-            },
-            "optimizer": {
-                "name": "adamw",
-                "lr": 3e-3 if tiny else 1e-3,
-                "schedule": "cosine",
-                "warmup_steps": min(500, steps // 10),
-                "final_lr_ratio": 0.01,
-                "b1": 0.9,
-                "b2": 0.999,
-                "eps": 1e-8,
-                "weight_decay": 0.1,
-                "clip_norm": 1.0,
-            },
-            "train": {
-                "steps": steps,
-                "seed": 0,
-                "prng": "threefry",
-                "ema_decay": 0.99,
-                "guard": True,
-                "log_every": 10 if tiny else 100,
-                "eval_every": 20 if tiny else 50,  # saved as often: the best checkpoint is the one exported
-                "eval_batches": {"tiny": 1, "shipped": 1, "base": 16, "large": 16}[variant],
-                "save_every": 20 if tiny else 50,
-                "render_every": 0,
-                "keep": 1,
-                "threads": 2,
-                "init_from": "",
-                "collapse_active": 0.0,
-                "collapse_kl": 0.0,
-                "collapse_after": 0,
-            },
-            "mesh": {"data": -1, "fsdp": 1},
-        }
+    every = 20 if tiny else 50  # evaluated and saved as often: the best checkpoint is the one exported
+    return Experiment(
+        task="prosody_vae.selection.learned:make_task",
+        inputs="prosody_vae.selection.learned:make_inputs",
+        model=SIZES[variant],
+        data=SelectorDataConfig(batch_size=ROWS[variant]),
+        optimizer=OptimizerConfig(
+            name="adamw", lr=3e-3 if tiny else 1e-3, weight_decay=0.1, warmup_steps=min(500, steps // 10)
+        ),
+        train=TrainConfig(
+            steps=steps,
+            ema_decay=0.99,
+            log_every=10 if tiny else 100,
+            eval_every=every,
+            eval_batches=1 if variant in ("tiny", "shipped") else 16,
+            save_every=every,
+            keep=1,
+            threads=2,
+        ),
     )

@@ -11,65 +11,25 @@ Hardware  shipped: one H200, 5,000 steps in 40 s (input-bound) after 72 s of com
 Log       training loss at steps 1k, 3k, 5k: 1.00, 0.080, 0.028.
 """
 
-import dataclasses
-
-from ml_collections import ConfigDict
-
+from copycat_jax.data import inputs
 from copycat_jax.models.speaker import SIZES
+from copycat_jax.train import config
+from copycat_jax.train.config import Experiment, OptimizerConfig, TrainConfig
 
-VARIANTS = ("tiny", "shipped", "base", "large")
 STEPS = {"tiny": 40, "shipped": 5_000, "base": 10_000, "large": 20_000}
+VARIANTS = tuple(STEPS)
 
 
-def get_config(variant: str = "shipped") -> ConfigDict:
-    tiny, steps = variant == "tiny", STEPS[variant]
-    return ConfigDict(
-        {
-            "task": "copycat_jax.models.speaker:make_task",
-            "model": dataclasses.asdict(SIZES[variant]),
-            "data": {
-                "batch_size": 8 if tiny else 96,  # rows; 0 = fill batch_frames instead
-                "batch_frames": 51_200,  # padded frames of a batch
-                "rows_multiple": 8,  # rows of a batch are a multiple: any of 1, 2, 4, 8 devices sees the same batches
-                "buckets": 2 if tiny else 3,
-                "multiple_of": 8,
-                "min_seconds": 0.3 if tiny else 1.0,
-                "max_seconds": 1.0 if tiny else 14.0,
-                "balance_speakers": 0.0 if tiny else 0.5,
-                "held_out": 0.1 if tiny else 0.02,  # share of the texts
-                "in_memory_gib": 4.0,  # a corpus up to this size is decoded once and kept in memory
-                "needs_speaker_vectors": False,
-            },
-            "optimizer": {
-                "name": "adamw",
-                "lr": 1e-3,
-                "schedule": "cosine",
-                "warmup_steps": min(500, steps // 10),
-                "final_lr_ratio": 0.01,
-                "b1": 0.9,
-                "b2": 0.999,
-                "eps": 1e-8,
-                "weight_decay": 0.01,
-                "clip_norm": 1.0,
-            },
-            "train": {
-                "steps": steps,
-                "seed": 0,
-                "prng": "threefry",
-                "ema_decay": 0.999,
-                "guard": True,
-                "log_every": 10 if tiny else 100,
-                "eval_every": 20 if tiny else 1000,
-                "eval_batches": 1 if tiny else 8,
-                "save_every": 20 if tiny else 2500,
-                "render_every": 0,
-                "keep": 3,
-                "threads": 2 if tiny else 8,
-                "init_from": "",
-                "collapse_active": 0.0,
-                "collapse_kl": 0.0,
-                "collapse_after": 0,
-            },
-            "mesh": {"data": -1, "fsdp": 1},
-        }
+def get_config(variant: str = "shipped") -> Experiment:
+    steps = STEPS[variant]
+    data = inputs.DataConfig(batch_size=96, batch_frames=51_200, buckets=3, min_seconds=1.0, max_seconds=14.0)
+    train = TrainConfig(steps=steps, save_every=2500)
+    if variant == "tiny":
+        data, train = inputs.TINY, config.TINY
+    return Experiment(
+        task="copycat_jax.models.speaker:make_task",
+        model=SIZES[variant],
+        data=data,
+        optimizer=OptimizerConfig(name="adamw", weight_decay=0.01, warmup_steps=min(500, steps // 10)),
+        train=train,
     )

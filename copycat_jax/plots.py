@@ -3,16 +3,18 @@
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from copycat_jax.audio.mel import mel_filters
 from copycat_jax.audio.pitch import track_f0
+from copycat_jax.batch import Batch
 from copycat_jax.files import refusals_of, replacing_file
+from copycat_jax.task import Task
 from copycat_jax.text.phonemes import SILENCES
 from copycat_jax.types import MelSpec
 
@@ -66,6 +68,48 @@ def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, tit
     if title:
         figure.suptitle(title, fontsize=11, color=INK, x=0.01, ha="left", parse_math=False)
     return figure
+
+
+def training_renderer(
+    task: Task, config: Mapping[str, Any], batches: Callable[[int], Batch]
+) -> Callable[[int, Any], dict[str, Any]] | None:
+    """(step, params) -> pictures and sounds of one utterance: target, from its own embedding, from the centroid.
+
+    Args:
+      task: the model's pure functions.
+      config: the resolved configuration, with the section `mel_spec`.
+      batches: of which the first row of the first is drawn.
+
+    Returns:
+      What `train.loop.fit` renders with; None for a task that synthesizes nothing.
+    """
+    synthesize = task.synthesize
+    if synthesize is None:
+        return None
+    spec = MelSpec.from_dict(config["mel_spec"])
+
+    def render(step: int, params: Any) -> dict[str, Any]:
+        import jax
+
+        from copycat_jax.vocoder.griffin_lim import griffin_lim
+
+        row = Batch(*(np.asarray(x)[:1] for x in batches(0)))
+        frames = int(row.mask.sum())
+        compiled = jax.jit(synthesize)
+        mels = {
+            "target": row.mel[0, :frames],
+            "own embedding": np.asarray(compiled(params, row))[0, :frames],
+            "centroid": np.asarray(compiled(params, row._replace(speaker_vector=row.centroid)))[0, :frames],
+        }
+        sounds = {name: np.asarray(griffin_lim(mel[None], spec))[0] for name, mel in mels.items()}
+        hop_s = spec.hop_samples / spec.sample_rate
+        f0_hz = {name: track_f0(samples, spec.sample_rate, frames, hop_s) for name, samples in sounds.items()}
+        items: dict[str, Any] = {"reconstruction": training_figure(mels, f0_hz, spec, f"step {step}")}
+        return items | {
+            f"audio/{name}": (0.95 * s / max(1e-3, np.abs(s).max()), spec.sample_rate) for name, s in sounds.items()
+        }
+
+    return render
 
 
 def training_figure(

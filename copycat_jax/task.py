@@ -1,6 +1,7 @@
 """Contract 2: the pure functions that a model hands to the trainer, which never sees a Flax module."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from copycat_jax.batch import Batch
@@ -28,28 +29,50 @@ def total(terms: Terms) -> Array:
     )
 
 
-class Task(NamedTuple):
+class Floor(NamedTuple):
+    """The least that a metric should be: whoever trains is told when it is less.
+
+    Attributes:
+      minimum: smallest value about which nothing is said.
+      after: nothing is said up to this step.
+      meaning: what it means that the metric is lower, and what to do.
+    """
+
+    minimum: float
+    after: int
+    meaning: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
     """A model as the trainer sees it.
 
     Attributes:
-      name: the kind written into checkpoints and bundles ("copycat", "speaker", ...).
-      groups: the top keys of params and of the optimizer state, in the order in which one step updates them.
+      name: what it is of ("copycat", "speaker", ...): the kind that checkpoints and bundles carry.
       init: (rng, batch) -> {group: parameters}. Shapes only depend on the configuration, never on the batch's content.
-      loss: group -> function (params, batch, rngs, step, carry) -> (terms, carry). The trainer minimises
-        total(terms) with respect to params[group] alone. `carry` is None for the first group and what the previous
-        group returned, gradient stopped, for the next (the generator's windows for the adversary).
+      loss: group -> function (params, batch, rngs, step, carry) -> (terms, carry), in the order in which one step
+        updates the groups. The trainer minimises total(terms) with respect to params[group] alone. `carry` is None for
+        the first group and what the previous group returned, gradient stopped, for the next (the generator's windows
+        for the adversary).
       evaluate: (params, batch) -> terms, deterministic (posterior mean, no dropout).
-      synthesize: (params, batch) -> float32 [B, T, M] log-mel, deterministic, for plots during training.
+      synthesize: (params, batch) -> float32 [B, T, M] log-mel, deterministic, for plots during training; None where a
+        task makes no mel.
       sharding_rules: (regular expression on the parameter path, PartitionSpec axes as a tuple), first match wins;
         what matches none takes the trainer's default (largest divisible dimension over "fsdp").
       rng_names: the streams the losses draw from.
+      floors: by the names of metrics.
     """
 
     name: str
-    groups: tuple[str, ...]
     init: Callable[[Array, Batch], Params]
     loss: dict[str, Callable[[Params, Batch, Rngs, Array, Any], tuple[Terms, Any]]]
     evaluate: Callable[[Params, Batch], Terms]
-    synthesize: Callable[[Params, Batch], Array]
+    synthesize: Callable[[Params, Batch], Array] | None = None
     sharding_rules: tuple[tuple[str, tuple], ...] = ()
     rng_names: tuple[str, ...] = ("dropout", "sample")
+    floors: Mapping[str, Floor] = dataclasses.field(default_factory=dict)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Top keys of parameters and optimizer state."""
+        return tuple(self.loss)

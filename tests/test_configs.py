@@ -12,7 +12,7 @@ from copycat_jax.train.loop import Trainer
 
 FOLDER = Path(__file__).parents[1] / "configs"
 # Pages with `inputs` of their own train on other batches; their tests stand beside what makes them.
-PAGES = [p for p in sorted(FOLDER.glob("*.py")) if "inputs" not in load_config(f"{p}:tiny")]
+PAGES = [p for p in sorted(FOLDER.glob("*.py")) if load_config(f"{p}:tiny")["inputs"].startswith("copycat_jax.data")]
 SHAPES = {"mel_bins": 80, "speakers": 5, "embedding": 128, "frame_rate_hz": 86.1}
 
 
@@ -44,7 +44,7 @@ def variants(pages):
 @pytest.mark.parametrize("page,variant", variants(PAGES), ids=lambda x: getattr(x, "stem", x))
 def test_config_makes_a_trainer(page, variant):
     config = load_config(f"{page}:{variant}")
-    assert set(config) == {"task", "model", "data", "optimizer", "train", "mesh"}
+    assert set(config) == {"task", "inputs", "model", "data", "optimizer", "train", "mesh"}
     assert config["data"]["multiple_of"] % config["model"].get("tau", 1) == 0
     task = load_function(config["task"])(dict(config["model"]), SHAPES)
     trainer = Trainer(task, {**config, "shapes": SHAPES}, abstract_batch())  # traces init and one whole step
@@ -55,8 +55,18 @@ def test_config_makes_a_trainer(page, variant):
     assert page.read_text().startswith('"""') and "Command" in page.read_text() and "Paper" in page.read_text()
 
 
+STEP_TWO = """model.adversarial=true model.kl_anneal_steps=(-1,0) data.batch_size=32 data.buckets=1 data.max_seconds=6
+    data.held_out=0.0 optimizer.lr=1e-4 optimizer.warmup_steps=50 train.steps=1200 train.eval_every=0"""
+
+
+def test_copycat_step_two_is_a_variant():
+    """What made the shipped bundle, field by field."""
+    wanted = load_config(f"{FOLDER / 'copycat.py'}:shipped", STEP_TWO.split())
+    assert load_config(f"{FOLDER / 'copycat.py'}:shipped_adversarial") == wanted
+
+
 def test_copycat_step_two_adds_the_adversary():
-    config = load_config(f"{PAGES[0].parent / 'copycat.py'}:tiny", ["model.adversarial=true"])
+    config = load_config(f"{FOLDER / 'copycat.py'}:tiny_adversarial")
     task = load_function(config["task"])(dict(config["model"]), SHAPES)
     trainer = Trainer(task, config, abstract_batch())
     assert task.groups == ("model", "adversary")

@@ -2,14 +2,14 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from copycat_jax.batch import Batch
-from copycat_jax.bench.flops import count_flops
+from copycat_jax.bench.flops import count_flops, matmul_ceiling
 from copycat_jax.task import Task
 from copycat_jax.train.trainer import Trainer
 
@@ -97,6 +97,67 @@ def measure_step(task: Task, config: dict[str, Any], batch: Batch, steps: int = 
         "tflop_per_s": round(flops / median / 1e12, 4),
         "peak_gib": _peak_gib(step),
     }
+
+
+def works(bare: bool, costs: bool) -> dict[str, tuple]:
+    """What is measured, as changes of the configuration by name: the full step, the bare one, what each extra costs."""
+    if not (bare or costs):
+        return {"full": ()}
+    extras = {name: (BARE, change) for name, change in COSTS.items()} | {"full": ()}
+    return {"bare": (BARE,)} | (extras if costs else {})
+
+
+def measure_training(
+    task: Task,
+    config: dict[str, Any],
+    shapes: dict[str, Any],
+    sizes: Sequence[tuple[int, int, int]],
+    works: Mapping[str, tuple],
+    steps: int = 15,
+    peers: Sequence[Mapping[str, Any]] = (),
+) -> Iterator[dict[str, Any]]:
+    """A record of `measure_step` for every size and work, with what the machine could do.
+
+    Args:
+      task: made with `config` and `shapes`.
+      config: the resolved configuration.
+      shapes: of the data: "mel_bins", "speakers".
+      sizes: (rows, frames, phonemes) of a batch.
+      works: see `works`.
+      steps: timed, each waited for.
+      peers: records of another implementation: its best frames per second at as many rows ("B") is compared with.
+    """
+    dtype = config["model"].get("compute_dtype", "float32")
+    ceiling = matmul_ceiling(dtype)
+    common = {
+        "dtype": dtype,
+        "prng": config["train"]["prng"],
+        "jax": jax.__version__,
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "ceiling_tflop_per_s": float(f"{ceiling / 1e12:.4g}"),
+    }
+    for rows, frames, phones in sizes:
+        batch = full_batch(rows, frames, phones, shapes["mel_bins"], shapes["speakers"])
+        rivals = [p["frames_per_s"] for p in peers if p.get("B") == rows and p.get("frames_per_s")]
+        for work, changes in works.items():
+            figures = measure_step(task, merged(config, *changes), batch, steps)
+            share = 1e12 * figures["tflop_per_s"] / (ceiling * jax.device_count())
+            record = {**common, "work": work, **figures, "utilisation": round(share, 4), "padding_efficiency": 1.0}
+            if rivals:
+                record["times_best_peer"] = round(figures["frames_per_s"] / max(rivals), 3)
+            yield record
+
+
+def measure_corpus(path: str, config: dict[str, Any]) -> dict[str, Any]:
+    """`measure_input` of a configuration over a built corpus."""
+    from copycat_jax.data.batches import open_corpus, open_prefetch
+    from copycat_jax.data.inputs import corpus_batches, resolve
+
+    corpus, threads = open_corpus(path), config["train"]["threads"]
+    batches, _, plan = corpus_batches(corpus, resolve(config, corpus), 0, 1)
+    figures = measure_input(lambda: open_prefetch(batches, 0, threads))
+    return {"threads": threads, **figures, "plan_padding_efficiency": round(plan.padding_efficiency, 4)}
 
 
 def _xla_gflop(compiled: Any) -> float | None:

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 
 from copycat_jax import console
 from copycat_jax.bundle.bundle import read_bundle
+from copycat_jax.bundle.export import read_run
 from copycat_jax.data.batches import Corpus, make_evaluation
 from copycat_jax.data.plan import make_batch_plan
 from copycat_jax.errors import UserError
@@ -64,15 +65,10 @@ def read_classifier(path: str | Path) -> Classifier:
 
 
 def _from_run(path: Path) -> Classifier:
-    from copycat_jax.train.checkpoint import restore_params
-
-    params, config, step = restore_params(path)
-    if config.get("task") != "copycat_jax.models.speaker:make_task":
-        raise UserError(f"a run of '{config.get('task')}'", str(path), "Give the speaker classifier's run.")
-    rounded = jax.tree.map(lambda leaf: np.asarray(leaf, np.float16), params["model"])
-    digest = hashlib.sha256(str(step).encode())
+    trained = read_run(path, {"speaker": SpeakerConfig}, remedy="Give the speaker classifier's run.")
+    rounded = jax.tree.map(lambda leaf: np.asarray(leaf, np.float16), trained.params)
+    digest = hashlib.sha256(str(trained.step).encode())
     for leaf in jax.tree.leaves(rounded):
         digest.update(leaf.tobytes())
     widened = jax.tree.map(lambda leaf: leaf.astype(np.float32), rounded)
-    fields = config["model"] | {name: config["shapes"][name] for name in ("mel_bins", "speakers", "embedding")}
-    return Classifier(widened, fields, MelSpec.from_dict(config["mel_spec"]), digest.hexdigest())
+    return Classifier(widened, trained.fields, trained.spec, digest.hexdigest())

@@ -1,16 +1,19 @@
 """What goes into a bundle beside weights: its voices, from a corpus, and the model card."""
 
+import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from copycat_jax.bundle.bundle import Speaker, flatten
+from copycat_jax.data import batches
 from copycat_jax.data.batches import Corpus
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.types import MelSpec
 
 
 def make_speaker(corpus: Corpus, name: str, registers: Mapping[str, float]) -> Speaker:
@@ -41,6 +44,40 @@ def make_speaker(corpus: Corpus, name: str, registers: Mapping[str, float]) -> S
         utterances=statistics.utterances,
         seconds=statistics.seconds,
     )
+
+
+def read_voices(
+    path: str | Path,
+    spec: MelSpec,
+    names: Sequence[str] = (),
+    registers: Mapping[str, float] | None = None,
+    *,
+    made_by: str = "",
+    zeros: int = 0,
+) -> dict[str, Speaker]:
+    """The voices of a built corpus, by name.
+
+    Args:
+      path: the corpus.
+      spec: the mel convention it must have.
+      names: which of its speakers; all by default.
+      registers: Hz by name, where they are known better than by the corpus.
+      made_by: fingerprint of the classifier that must have made its speaker vectors; empty: not known.
+      zeros: above 0, a model hears no speaker vector: so many zeros stand in where the corpus has none.
+
+    Raises:
+      UserError: no such corpus, of another convention, with vectors of another classifier, or see `make_speaker`.
+    """
+    corpus = batches.open_corpus(path)
+    if corpus.spec != spec:
+        remedy = "Give a corpus built with the run's --spec."
+        raise UserError(f"mel convention '{corpus.spec.name}', the run's is '{spec.name}'", str(path), remedy)
+    if made_by and corpus.vectors_hash and made_by != corpus.vectors_hash:
+        remedy = "Give the one that `copycat embed` was given."
+        raise UserError("its speaker vectors were made by another classifier", str(path), remedy)
+    if zeros and corpus.speaker_vectors is None:
+        corpus = dataclasses.replace(corpus, speaker_vectors=np.zeros((len(corpus), zeros), np.float32))
+    return {name: make_speaker(corpus, name, registers or {}) for name in names or corpus.speakers}
 
 
 def make_card(

@@ -64,16 +64,19 @@ def _show(record: dict[str, Any], only_json: bool) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    from copycat_jax.bench.peer import run_peer
     from copycat_jax.errors import UserError
 
     if min(arguments.batch) < 1 or arguments.steps < 1 or not 1 <= arguments.phones <= arguments.frames:
         raise UserError("sizes must be positive, and phones at most frames", "copycat bench train")
     config = configuration.load_config(arguments.config, arguments.overrides)
     # Before JAX takes the device: a peer wants its memory.
-    peers = [] if arguments.peer == "no" else _run_peer(arguments)
-    import jax
-
-    from copycat_jax.bench import flops, throughput
+    peers = (
+        [] if arguments.peer == "no" else run_peer(arguments.peer, arguments.batch, arguments.frames, arguments.steps)
+    )
+    for record in peers:
+        _show(record, only_json=True)
+    from copycat_jax.bench import throughput
 
     shapes = {
         "mel_bins": config["model"].get("mel_bins", 80),
@@ -81,68 +84,15 @@ def _train(arguments: argparse.Namespace) -> int:
         "embedding": 128,
         "frame_rate_hz": 86.13,
     }
-    task = configuration.load_function(config["task"])(dict(config["model"]), shapes)
+    task = configuration.load_function(config["task"])(config["model"], shapes)
     if arguments.corpus:
-        _show({"bench": "input", **_input(arguments.corpus, config)}, arguments.json)
-    dtype = config["model"].get("compute_dtype", "float32")
-    ceiling = flops.matmul_ceiling(dtype)
-    common = {
-        "bench": "train",
-        "config": arguments.config,
-        "dtype": dtype,
-        "prng": config["train"]["prng"],
-        "jax": jax.__version__,
-        "device": jax.devices()[0].device_kind,
-        "devices": jax.device_count(),
-        "ceiling_tflop_per_s": float(f"{ceiling / 1e12:.4g}"),
-    }
-    works: dict[str, tuple] = {"bare": (throughput.BARE,)} if arguments.bare or arguments.costs else {"full": ()}
-    if arguments.costs:
-        works |= {name: (throughput.BARE, change) for name, change in throughput.COSTS.items()} | {"full": ()}
-    for rows in arguments.batch:
-        batch = throughput.full_batch(rows, arguments.frames, arguments.phones, shapes["mel_bins"], shapes["speakers"])
-        for work, changes in works.items():
-            figures = throughput.measure_step(task, throughput.merged(config, *changes), batch, arguments.steps)
-            share = 1e12 * figures["tflop_per_s"] / (ceiling * jax.device_count())
-            record = {**common, "work": work, **figures, "utilisation": round(share, 4), "padding_efficiency": 1.0}
-            rivals = [p["frames_per_s"] for p in peers if p.get("B") == rows and p.get("frames_per_s")]
-            if rivals:
-                record["times_best_peer"] = round(figures["frames_per_s"] / max(rivals), 3)
-            _show(record, arguments.json)
+        figures = throughput.measure_corpus(arguments.corpus, config)
+        _show({"bench": "input", "corpus": arguments.corpus, **figures}, arguments.json)
+    sizes = [(rows, arguments.frames, arguments.phones) for rows in arguments.batch]
+    works = throughput.works(arguments.bare, arguments.costs)
+    for record in throughput.measure_training(task, config, shapes, sizes, works, arguments.steps, peers):
+        _show({"bench": "train", "config": arguments.config, **record}, arguments.json)
     return 0
-
-
-def _input(path: str, config: dict[str, Any]) -> dict[str, Any]:
-    from copycat_jax.bench.throughput import measure_input
-    from copycat_jax.cli.train import make_inputs, resolve
-    from copycat_jax.data.batches import open_corpus, open_prefetch
-
-    corpus = open_corpus(path)
-    batches, _, plan = make_inputs(resolve(config, corpus), corpus, 0, 1)
-    threads = config["train"]["threads"]
-    figures = measure_input(lambda: open_prefetch(batches, 0, threads))
-    return {"corpus": path, "threads": threads, **figures, "plan_padding_efficiency": round(plan.padding_efficiency, 4)}
-
-
-def _run_peer(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Runs the peer's benchmark in a process of its own and returns its JSON lines."""
-    import subprocess
-    import sys
-    from pathlib import Path
-
-    from copycat_jax import console
-    from copycat_jax.errors import UserError
-
-    if not Path(arguments.peer).is_file():
-        raise UserError("no such script", arguments.peer, "Give the path of a benchmark, or --peer no.")
-    sizes = ["-B", *map(str, arguments.batch), "-T", str(arguments.frames), "-n", str(arguments.steps)]
-    done = subprocess.run([sys.executable, arguments.peer, *sizes], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"failed ({done.stderr.strip().splitlines()[-1:]})", arguments.peer, "Is PyTorch installed?")
-    records = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    for record in records:
-        console.say(json.dumps(record))
-    return records
 
 
 def _synth(arguments: argparse.Namespace) -> int:

@@ -1,20 +1,23 @@
 """Configuration files at the door: loaded, overridden from the command line, and turned into plain dictionaries.
 
-A file of `configs/` has `get_config(variant)` returning a ConfigDict. It is locked here; nothing below the command line
-sees more of it than a plain dictionary. This is also the only place where a dotted name becomes a function.
+A file of `configs/` has `get_config(variant)` returning an `Experiment`, which states differences from the defaults. It
+becomes a complete, locked ConfigDict here; nothing below the command line sees more of it than a plain dictionary. This
+is also the only place where a dotted name becomes a function.
 """
 
 import argparse
 import ast
 import importlib
 import importlib.util
-import inspect
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from copycat_jax.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from copycat_jax.train.config import Experiment
 
 Fields = dict[str, Any]
 
@@ -57,20 +60,30 @@ def load_config(place: str, overrides: Iterable[str] = ()) -> Fields:
       overrides: "section.field=value", each checked against the field's type.
 
     Raises:
-      UserError: no such file, not a configuration, unknown variant or field, or a value of the wrong type.
+      UserError: no such file, not a configuration, unknown variant or field, or a value of the wrong type or that its
+        field does not allow.
     """
+    from ml_collections import ConfigDict
+
+    from copycat_jax.train.config import completed
+
     path, _, variant = place.partition(":")
-    config = _load_file(Path(path), variant)
-    config.lock()
+    experiment = _load_file(Path(path), variant)
+    config = ConfigDict(experiment.to_dict()).lock()
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals:
             raise UserError(f"no '=' in '{override}'", "--set", "Write FIELD=VALUE.")
         override_field(config, name.strip(), text.strip())
-    return to_plain(config)
+    plain = to_plain(config)
+    for section in (experiment.model, experiment.data):
+        section.from_dict(plain[section.section])
+    return completed(plain)
 
 
-def _load_file(path: Path, variant: str) -> Any:
+def _load_file(path: Path, variant: str) -> "Experiment":
+    from copycat_jax.train.config import Experiment
+
     if not path.is_file():
         pages = sorted(str(p) for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
         remedy = nearest(str(path), pages) or (
@@ -81,24 +94,20 @@ def _load_file(path: Path, variant: str) -> Any:
         spec = importlib.util.spec_from_file_location(f"configuration_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
         spec.loader.exec_module(module)  # type: ignore[union-attr]
+        known = getattr(module, "VARIANTS", ())
+        if variant and variant not in known:
+            remedy = f"{nearest(variant, known)} Known: {', '.join(known)}."
+            raise UserError(f"unknown variant '{variant}'", str(path), remedy)
+        experiment = module.get_config(variant) if variant else module.get_config()
     except UserError:
         raise
     except Exception as error:
         raise UserError(
             f"cannot be read ({type(error).__name__}: {error})", str(path), "Give a page of configs/."
         ) from error
-    if not hasattr(module, "get_config"):
-        raise UserError("has no get_config()", str(path), "Give a page of configs/.")
-    known = getattr(module, "VARIANTS", ())
-    if variant and known and variant not in known:
-        raise UserError(
-            f"unknown variant '{variant}'", str(path), f"{nearest(variant, known)} Known: {', '.join(known)}."
-        )
-    return (
-        module.get_config(variant)
-        if variant and inspect.signature(module.get_config).parameters
-        else module.get_config()
-    )
+    if not isinstance(experiment, Experiment):
+        raise UserError("its get_config() returns no Experiment", str(path), "Give a page of configs/.")
+    return experiment
 
 
 def override_field(config: Any, name: str, text: str) -> None:
@@ -121,7 +130,7 @@ def _unknown(config: Any, name: str, prefix: str, part: str, place: Any) -> User
     known = [f"{prefix}.{k}" if prefix else k for k in place] if hasattr(place, "keys") else []
     elsewhere = [f for f in flat(to_plain(config)) if f.rpartition(".")[2] == name.rpartition(".")[2]]
     if elsewhere:  # the right field in the wrong section
-        suggestion = f"Did you mean '{elsewhere[0]}'?"
+        suggestion = f"Did you mean '{min(elsewhere, key=lambda field: field.count('.'))}'?"
     else:
         suggestion = nearest(f"{prefix}.{part}" if prefix else part, known) or f"Known: {', '.join(known)}."
     return UserError(f"unknown field '{name}'", "--set", suggestion)
@@ -177,5 +186,5 @@ def load_function(dotted: str) -> Callable:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
-            f"cannot import '{dotted}' ({error})", "config field task", "Write package.module:make_task."
+            f"cannot import '{dotted}' ({error})", "configuration", "Write package.module:function."
         ) from error

@@ -1,14 +1,66 @@
 """What a training run is fed: the configuration with what the data decides, and the functions that make batches."""
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
+
+from copycat_jax.config import Config
+from copycat_jax.data.batches import EMBEDDING, Corpus, make_batches, make_evaluation, memory_corpus, open_corpus
+from copycat_jax.data.plan import BatchPlan, held_out, make_batch_plan, rows_of
+from copycat_jax.data.synthetic import synthetic_utterances
+from copycat_jax.errors import UserError
+from copycat_jax.types import HIFIGAN
+
+SYNTHETIC_UTTERANCES, SYNTHETIC_SPEAKERS = 48, 4
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig(Config, section="data"):
+    """How batches are made of a built corpus.
+
+    Attributes:
+      batch_size: rows of a batch; 0 = fill batch_frames instead.
+      batch_frames: padded frames of a batch.
+      rows_multiple: rows of a batch are a multiple: any of 1, 2, 4, 8 devices sees the same batches.
+      buckets: shapes of batches, each of which is compiled for.
+      multiple_of: frames and phonemes of a batch are multiples (of the stride of the temporal bottleneck).
+      min_seconds, max_seconds: shorter and longer utterances are left out.
+      balance_speakers: 0 leaves the data as it is, 1 makes speakers equally frequent.
+      held_out: share of the texts that is evaluated, not trained on.
+      in_memory_gib: a corpus up to this size is decoded once and kept in memory.
+      needs_speaker_vectors, needs_f0: a corpus without them is refused.
+    """
+
+    batch_size: int = 0
+    batch_frames: int = 25_600
+    rows_multiple: int = 8
+    buckets: int = 5
+    multiple_of: int = 8
+    min_seconds: float = 0.3
+    max_seconds: float = 10.0
+    balance_speakers: float = 0.5
+    held_out: float = 0.02
+    in_memory_gib: float = 4.0
+    needs_speaker_vectors: bool = False
+    needs_f0: bool = False
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """What decides the rows of a batch, as `make_batch_plan` takes it."""
+        return {"batch_size": self.batch_size} if self.batch_size else {"batch_frames": self.batch_frames}
+
+
+# Of short utterances, for tests.
+TINY = DataConfig(batch_size=8, buckets=2, max_seconds=1.0, balance_speakers=0.0, held_out=0.1)
 
 
 class Inputs(NamedTuple):
     """Batches of one process, and what they presuppose.
 
-    A configuration may name a function of its own for this, `inputs = "package.module:function"`, called as
-    (path, config, process, processes); without one, `copycat train` reads a built corpus.
+    The field `inputs` of a configuration names the function that makes this, "package.module:function", called as
+    (path, config, process, processes); `corpus_inputs` where a page says nothing.
     """
 
     config: dict[str, Any]  # resolved: with the section `shapes`, and what else the task's bundle needs to know
@@ -17,3 +69,95 @@ class Inputs(NamedTuple):
     shapes: Sequence[tuple[int, int, int]] | None  # (rows, frames, phonemes) to compile ahead, for `Batch` only
     fingerprint: str  # of the data
     summary: str  # one line for the terminal
+
+
+def corpus_inputs(path: str | None, config: Mapping[str, Any], process: int, processes: int) -> Inputs:
+    """What most tasks train on: a built corpus, or where there is no path a generated one.
+
+    Raises:
+      UserError: no such corpus, it lacks what the section `data` needs, or nothing of it is left.
+    """
+    data = DataConfig.from_dict(config["data"])
+    corpus = open_training_corpus(path, data) if path else synthetic_corpus(data.max_seconds)
+    resolved = resolve(config, corpus)
+    batches, held_out, plan = corpus_batches(corpus, resolved, process, processes)
+    summary = (
+        f"{plan.utterances} utterances, {len(corpus.speakers)} speakers, {len(plan.shapes)} shapes, "
+        f"padding efficiency {plan.padding_efficiency:.3f}"
+    )
+    return Inputs(resolved, batches, held_out, plan.shapes, corpus.fingerprint, summary)
+
+
+def open_training_corpus(path: str, data: DataConfig) -> Corpus:
+    """The built corpus at `path`, in memory if it is small; raises UserError where it lacks what `data` needs."""
+    corpus = open_corpus(path)
+    if data.needs_speaker_vectors and corpus.speaker_vectors is None:
+        raise UserError(
+            "has no speaker vectors", str(path), "Run `copycat embed --bundle SPEAKER --corpus DATA` first."
+        )
+    if data.needs_f0 and all(s.register_hz is None for s in corpus.info.speakers.values()):
+        raise UserError("was built without F0", str(path), "Build it again with --f0 pyin or --f0 dio.")
+    return corpus.loaded() if corpus.mel_gib <= data.in_memory_gib else corpus
+
+
+def synthetic_corpus(max_seconds: float) -> Corpus:
+    """A small generated corpus in memory, each speaker with a vector of its own."""
+    longest = min(3.0, max_seconds)
+    utterances = synthetic_utterances(
+        SYNTHETIC_UTTERANCES, HIFIGAN, speakers=SYNTHETIC_SPEAKERS, seconds=(longest / 3, longest * 0.99)
+    )
+    names = sorted({u.speaker for u in utterances})
+    rng = np.random.default_rng(0)
+    voices = rng.standard_normal((len(names), EMBEDDING))
+    vectors = np.stack([voices[names.index(u.speaker)] + 0.1 * rng.standard_normal(EMBEDDING) for u in utterances])
+    return memory_corpus(utterances, HIFIGAN, (vectors / EMBEDDING**0.5).astype(np.float32))
+
+
+def resolve(config: Mapping[str, Any], corpus: Corpus) -> dict[str, Any]:
+    """The configuration with what the data decides: sections shapes, mel_spec and speakers."""
+    width = EMBEDDING if corpus.speaker_vectors is None else int(corpus.speaker_vectors.shape[1])
+    shapes = {
+        "mel_bins": corpus.spec.mel_bins,
+        "speakers": len(corpus.speakers),
+        "embedding": width,
+        "frame_rate_hz": corpus.spec.frame_rate_hz,
+    }
+    return {**config, "shapes": shapes, "mel_spec": corpus.spec.to_dict(), "speakers": list(corpus.speakers)}
+
+
+def corpus_batches(
+    corpus: Corpus, config: Mapping[str, Any], process: int, processes: int
+) -> tuple[Callable, Callable | None, BatchPlan]:
+    """(step -> batch, index -> held-out batch or None, plan) of a resolved configuration over a corpus.
+
+    Raises:
+      UserError: nothing is left of the corpus, or a batch cannot be shared by the processes.
+    """
+    data, width = DataConfig.from_dict(config["data"]), config["shapes"]["embedding"]
+    seconds = corpus.lengths / corpus.spec.frame_rate_hz
+    usable = (seconds <= data.max_seconds) & (seconds >= data.min_seconds)
+    out = held_out(corpus.text_hashes, data.held_out) & usable
+    chosen = np.flatnonzero(usable & ~out)
+    if len(chosen) == 0:
+        raise UserError(
+            f"no utterance between {data.min_seconds} and {data.max_seconds} s is left",
+            "data",
+            "Change data.max_seconds or data.held_out.",
+        )
+
+    def plan_of(indices: np.ndarray, **options: Any) -> BatchPlan:
+        sizes: dict[str, Any] = {"multiple_of": data.multiple_of, "rows_multiple": data.rows_multiple, **data.rows}
+        return make_batch_plan(corpus.lengths, corpus.phones, indices=indices, **sizes, **options)
+
+    plan = plan_of(chosen, buckets=data.buckets, speakers=corpus.speaker, balance=data.balance_speakers)
+    batches = make_batches(corpus, plan, config["train"]["seed"], process, processes, embedding=width)
+    if not out.any() or not config["train"]["eval_every"]:
+        return batches, None, plan
+    held_out_plan = plan_of(np.flatnonzero(out), buckets=min(4, data.buckets))
+    makers = make_evaluation(corpus, held_out_plan, pool=chosen, embedding=width)
+
+    def evaluation(index: int) -> Any:
+        batch, _ = makers[index % len(makers)]()
+        return type(batch)(*(rows_of(x, process, processes) for x in batch))
+
+    return batches, evaluation, plan

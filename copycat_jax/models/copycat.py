@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from copycat_jax import losses
 from copycat_jax.batch import Batch
-from copycat_jax.errors import UserError, refuse_unknown
+from copycat_jax.config import Config, setting
 from copycat_jax.models.discriminator import Discriminator, choose_windows, cut_windows
 from copycat_jax.modules.decoder import Decoder
 from copycat_jax.modules.phoneme_encoder import PhonemeEncoder
@@ -32,14 +32,14 @@ from copycat_jax.nn.recurrent import IMPLEMENTATIONS
 from copycat_jax.nn.regulate import kept_frames, temporal_bottleneck
 from copycat_jax.nn.scale import from_network, rms_normalize, to_network
 from copycat_jax.nn.spectrum import stretch_mel
-from copycat_jax.task import Task, Term, Terms
+from copycat_jax.task import Floor, Task, Term, Terms
 from copycat_jax.types import MelSpec
 
 Params = Any
 
 
 @dataclasses.dataclass(frozen=True)
-class CopyCatConfig:
+class CopyCatConfig(Config, section="model"):
     """Plain fields of the model and its losses.
 
     Attributes:
@@ -50,10 +50,10 @@ class CopyCatConfig:
       phoneme_dropout: after each convolution of the phoneme encoder.
       instance_norm: in the reference encoder; False for the ablation.
       decoder_norm: "layer", "instance" or "none" (not given).
+      speaker_in_phoneme_encoder: the speaker vector also joins the phoneme encoder (FlowVC; lowers leakage).
       variational: False trains an autoencoder: Z is the mean, and there is no KL.
       kl_frames: "all" (paper) or "kept": the frames whose KL is counted.
       kl_weight, kl_anneal_steps: final weight, and the steps between which it grows linearly from 0 (section 2.4.1).
-      speaker_in_phoneme_encoder: the speaker vector also joins the phoneme encoder (FlowVC; lowers leakage).
       decoder_vector: probabilities of own, other clip's and centroid embedding for the decoder in training.
       adversarial, adversarial_weight, window: the second training step (section 2.4.2); window in frames.
       adversary_channels: of the discriminator's convolutions (not given).
@@ -62,9 +62,10 @@ class CopyCatConfig:
       recurrence: implementation of the recurrences, see `nn.recurrent.recur`.
     """
 
+    # Layers.
     phonemes: int = 72
-    mel_bins: int = 80
-    embedding: int = 128
+    mel_bins: int = setting(80, from_data=True)
+    embedding: int = setting(128, from_data=True)
     width: int = 512
     states: int = 256
     kernel: int = 5
@@ -72,41 +73,29 @@ class CopyCatConfig:
     tau: int = 16
     phoneme_dropout: float = 0.5
     instance_norm: bool = True
-    decoder_norm: str = "layer"
+    decoder_norm: str = setting("layer", one_of=NORMS)
+    speaker_in_phoneme_encoder: bool = False
+    # Losses.
     variational: bool = True
-    kl_frames: str = "all"
+    kl_frames: str = setting("all", one_of=("all", "kept"))
     kl_weight: float = 0.1
     kl_anneal_steps: tuple[int, int] = (0, 2000)
-    speaker_in_phoneme_encoder: bool = False
     decoder_vector: tuple[float, float, float] = (0.5, 0.25, 0.25)
     adversarial: bool = False
     adversarial_weight: float = 1.0
     window: int = 32
     adversary_channels: tuple[int, ...] = (64, 128, 256, 512)
     silence_id: int = 1
-    compute_dtype: str = "bfloat16"
-    recurrence: str = "auto"
+    # Runtime.
+    compute_dtype: str = setting("bfloat16", one_of=("bfloat16", "float32"))
+    recurrence: str = setting("auto", one_of=IMPLEMENTATIONS)
 
     def __post_init__(self):
-        for field, allowed in (
-            ("decoder_norm", NORMS),
-            ("kl_frames", ("all", "kept")),
-            ("compute_dtype", ("bfloat16", "float32")),
-            ("recurrence", IMPLEMENTATIONS),
-        ):
-            if getattr(self, field) not in allowed:
-                raise UserError(f"'{getattr(self, field)}'", f"model.{field}", f"Choose one of {', '.join(allowed)}.")
+        super().__post_init__()
         if self.latent % 2:
-            raise UserError(f"{self.latent}", "model.latent", "Give an even number: half belongs to each direction.")
+            raise self.wrong("latent", "Give an even number: half belongs to each direction.")
         if len(self.decoder_vector) != 3 or abs(sum(self.decoder_vector) - 1.0) > 1e-6:
-            raise UserError(f"{self.decoder_vector}", "model.decoder_vector", "Give three probabilities that sum to 1.")
-
-    @classmethod
-    def from_dict(cls, fields: dict) -> "CopyCatConfig":
-        """Builds the config from plain fields (lists for tuples, as JSON has them); UserError for an unknown one."""
-        refuse_unknown(fields, (f.name for f in dataclasses.fields(cls)), "model")
-        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in fields.items()}
-        return cls(**plain)
+            raise self.wrong("decoder_vector", "Give three probabilities that sum to 1.")
 
 
 SIZES = {
@@ -302,6 +291,18 @@ def latent_terms(config: CopyCatConfig, mean: Array, log_variance: Array, mask: 
     return terms
 
 
+def latent_floors(config: CopyCatConfig) -> dict[str, Floor]:
+    """What `latent_terms` should not fall below, per direction: fewer active units or nats mean that little is carried.
+
+    Twice the annealing must have passed: units that the growing KL weight puts to sleep may wake again.
+    """
+    if not config.variational:
+        return {}
+    after, meaning = 2 * config.kl_anneal_steps[1], "the latent is collapsing. Lower model.kl_weight or anneal longer"
+    minima = {"active": 2.0, "kl_kept": 0.1}
+    return {f"{n}_{d}": Floor(low, after, meaning) for d in ("forward", "backward") for n, low in minima.items()}
+
+
 def make_task(model: dict, shapes: dict) -> Task:
     """CopyCat for the trainer: step 1 (2.4.1) or, with `adversarial`, step 2 (2.4.2).
 
@@ -309,8 +310,7 @@ def make_task(model: dict, shapes: dict) -> Task:
       model: fields of `CopyCatConfig`.
       shapes: of the data: "mel_bins", "embedding" (others are ignored).
     """
-    sizes = {name: shapes[name] for name in ("mel_bins", "embedding") if name in shapes}
-    config = CopyCatConfig.from_dict({**model, **sizes})
+    config = CopyCatConfig.from_dict(model).sized(shapes)
     network = CopyCat(config)
     adversary = Discriminator(config.adversary_channels, dtype=jnp.dtype(config.compute_dtype))
 
@@ -375,4 +375,12 @@ def make_task(model: dict, shapes: dict) -> Task:
 
     losses_of = {"model": loss_model} | ({"adversary": loss_adversary} if config.adversarial else {})
     streams = ("dropout", "sample", "vector") + (("window",) if config.adversarial else ())
-    return Task("copycat", tuple(losses_of), init, losses_of, evaluate, synthesize, (), streams)
+    return Task(
+        name="copycat",
+        init=init,
+        loss=losses_of,
+        evaluate=evaluate,
+        synthesize=synthesize,
+        rng_names=streams,
+        floors=latent_floors(config),
+    )

@@ -15,7 +15,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from copycat_jax import losses
 from copycat_jax.batch import Batch
-from copycat_jax.errors import UserError, refuse_unknown
+from copycat_jax.config import Config, setting
+from copycat_jax.errors import UserError
 from copycat_jax.modules.utterance_encoder import UtteranceEncoder
 from copycat_jax.nn.augmentation import ChannelConfig, random_channel
 from copycat_jax.nn.initializers import initialise, kernel_limit
@@ -28,7 +29,7 @@ Params = Any
 
 
 @dataclasses.dataclass(frozen=True)
-class SpeakerConfig:
+class SpeakerConfig(Config, section="model"):
     """Plain fields of the classifier and its training.
 
     Attributes:
@@ -37,57 +38,43 @@ class SpeakerConfig:
       states: of the GRU.
       pooling: "last" (paper: the last state) or "mean" (over frames).
       dropout: before the bottleneck.
+      cepstra: where above 0, the input is smoothed to so many cosine coefficients over the bins: harmonics go, formants
+        stay, and with the harmonics most of the pitch.
       head: "softmax" (paper) or "margin": softmax over scaled cosines with an additive angular margin (ArcFace, Deng et
         al. 2019), which spreads speakers never seen further apart.
       margin, margin_scale, margin_steps: of that head; radians, inverse temperature, steps over which the margin grows.
-      cepstra: where above 0, the input is smoothed to so many cosine coefficients over the bins: harmonics go, formants
-        stay, and with the harmonics most of the pitch.
       crop_frames: window of training, drawn from each utterance at every step.
-      channel: strength of the random channel, fields of `models.channel.ChannelConfig`.
+      channel: strength of the random channel, see `nn.augmentation.ChannelConfig`.
       compute_dtype: "bfloat16" or "float32".
       recurrence: implementation of the recurrence, see `nn.recurrent.recur`.
     """
 
-    mel_bins: int = 80
-    embedding: int = 128
-    speakers: int = 2
+    # Layers.
+    mel_bins: int = setting(80, from_data=True)
+    embedding: int = setting(128, from_data=True)
+    speakers: int = setting(2, from_data=True)
     channels: tuple[int, ...] = (32, 64, 96, 128)
     time_strides: tuple[int, ...] = (1, 2, 2, 1)
     bin_strides: tuple[int, ...] = (2, 2, 2, 2)
     states: int = 256
-    pooling: str = "last"
+    pooling: str = setting("last", one_of=("last", "mean"))
     dropout: float = 0.0
-    head: str = "softmax"
+    cepstra: int = 0
+    # Losses, and what is heard in training.
+    head: str = setting("softmax", one_of=("softmax", "margin"))
     margin: float = 0.2
     margin_scale: float = 24.0
     margin_steps: int = 1000
-    cepstra: int = 0
     crop_frames: int = 160
     channel: ChannelConfig = dataclasses.field(default_factory=ChannelConfig)
-    compute_dtype: str = "bfloat16"
-    recurrence: str = "auto"
+    # Runtime.
+    compute_dtype: str = setting("bfloat16", one_of=("bfloat16", "float32"))
+    recurrence: str = setting("auto", one_of=IMPLEMENTATIONS)
 
     def __post_init__(self):
-        for field, allowed in (
-            ("pooling", ("last", "mean")),
-            ("head", ("softmax", "margin")),
-            ("compute_dtype", ("bfloat16", "float32")),
-            ("recurrence", IMPLEMENTATIONS),
-        ):
-            if getattr(self, field) not in allowed:
-                raise UserError(f"'{getattr(self, field)}'", f"model.{field}", f"Choose one of {', '.join(allowed)}.")
+        super().__post_init__()
         if not len(self.channels) == len(self.time_strides) == len(self.bin_strides):
             raise UserError("lengths differ", "model.channels, time_strides, bin_strides", "Give one each per layer.")
-
-    @classmethod
-    def from_dict(cls, fields: dict) -> "SpeakerConfig":
-        """Builds the config from plain fields (lists for tuples, a dict for `channel`); UserError if unknown."""
-        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in fields.items()}
-        if isinstance(plain.get("channel"), dict):
-            refuse_unknown(plain["channel"], (f.name for f in dataclasses.fields(ChannelConfig)), "model.channel")
-            plain["channel"] = ChannelConfig(**plain["channel"])
-        refuse_unknown(plain, (f.name for f in dataclasses.fields(cls)), "model")
-        return cls(**plain)
 
 
 SIZES = {
@@ -202,8 +189,7 @@ def make_task(model: dict, shapes: dict) -> Task:
       model: fields of `SpeakerConfig`.
       shapes: of the data: "mel_bins", "speakers", "embedding".
     """
-    sizes = {name: shapes[name] for name in ("mel_bins", "speakers", "embedding") if name in shapes}
-    config = SpeakerConfig.from_dict({**model, **sizes})
+    config = SpeakerConfig.from_dict(model).sized(shapes)
     network = SpeakerClassifier(config)
 
     def init(rng: Array, batch: Batch) -> Params:
@@ -229,9 +215,6 @@ def make_task(model: dict, shapes: dict) -> Task:
         logits: Any = network.apply({"params": params["model"]}, batch.mel, batch.mask)
         return terms_of(logits, batch.speaker, 0.0)
 
-    def synthesize(params: Params, batch: Batch) -> Array:
-        """Nothing is synthesized: the input, for the overlay."""
-        del params
-        return batch.mel
-
-    return Task("speaker", ("model",), init, {"model": loss}, evaluate, synthesize, (), ("dropout", "crop", "channel"))
+    return Task(
+        name="speaker", init=init, loss={"model": loss}, evaluate=evaluate, rng_names=("dropout", "crop", "channel")
+    )

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from copycat_jax.config import Config
 from copycat_jax.nn.masks import lengths_of
 
 _NOTHING = -30.0  # log-magnitude far below any floor
 
 
 @dataclasses.dataclass(frozen=True)
-class ChannelConfig:
+class ChannelConfig(Config, section="model.channel"):
     """Strength of each effect; zeros switch it off. Levels are nats of magnitude (1 nat = 8.7 dB).
 
     Attributes:
@@ -38,9 +39,6 @@ class ChannelConfig:
     band_low: int = 6
     band_high: int = 24
     floor: float = math.log(1e-5)
-
-    def __post_init__(self):
-        object.__setattr__(self, "noise_snr", tuple(self.noise_snr))  # JSON has lists
 
 
 def smooth_curves(weights: Float[Array, "B K"], bins: int) -> Float[Array, "B M"]:

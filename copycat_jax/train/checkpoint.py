@@ -24,10 +24,13 @@ from copycat_jax.train.state import EMA_GROUP, TrainState
 logging.getLogger("absl").setLevel(logging.ERROR)
 
 FOLDER = "checkpoints"
-# Fields that may change between a run and its continuation without changing what is computed.
+# Fields that may change between a run and its continuation without changing what is computed. `task` and `inputs` say
+# where to import from: a module may move, the name of the task and the fingerprint of the data may not change.
 FREE_FIELDS = {
+    "task": None,
+    "inputs": None,
     "mesh": None,
-    "data": {"in_memory_gib"},
+    "data": {"in_memory_gib", "needs_speaker_vectors", "needs_f0"},
     "train": {"log_every", "eval_every", "eval_batches", "save_every", "render_every", "keep", "threads", "init_from"},
 }
 
@@ -36,12 +39,13 @@ def _folder(run_dir: str | Path) -> Path:
     return Path(run_dir).expanduser().absolute() / FOLDER
 
 
-def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
-    """Dotted names of the fields in which two nested dictionaries differ."""
+def differences(old: Any, new: Any, prefix: str = "", shared_only: bool = False) -> list[str]:
+    """Dotted names of the fields in which two nested dictionaries differ; of those that both have, if `shared_only`."""
     if isinstance(old, dict) and isinstance(new, dict):
         found = []
-        for key in sorted(set(old) | set(new)):
-            found += differences(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else str(key))
+        for key in sorted(set(old) & set(new) if shared_only else set(old) | set(new)):
+            name = f"{prefix}.{key}" if prefix else str(key)
+            found += differences(old.get(key), new.get(key), name, shared_only)
         return found
     return [] if old == new else [prefix]
 
@@ -51,6 +55,10 @@ def _binding(name: str) -> bool:
     if section not in FREE_FIELDS:
         return True
     return FREE_FIELDS[section] is not None and field not in FREE_FIELDS[section]
+
+
+def _short(name: str) -> str:
+    return name[:12] + "+dirty" * name.endswith("+dirty")
 
 
 class Checkpoints:
@@ -137,19 +145,27 @@ class Checkpoints:
             ) from error
 
     def _refuse_mismatch(self, stored: dict[str, Any], step: int, force: bool) -> None:
-        changed = [
-            f"config field {n}" for n in differences(stored.get("config"), self.meta.get("config")) if _binding(n)
-        ]
-        for name in ("commit", "fingerprint"):
+        changed = []
+        for name, title in (("task", "task"), ("commit", "commit"), ("fingerprint", "data fingerprint")):
             old, new = stored.get(name), self.meta.get(name)
             if old and new and old != new:
-                changed.append(f"{'data ' if name == 'fingerprint' else ''}{name} ({old[:12]} then, {new[:12]} now)")
+                changed.append(f"{title} ({_short(old)} then, {_short(new)} now)")
+        # Another commit may know more fields, or fewer: what one side cannot state is told by the commits.
+        other_code = stored.get("commit") != self.meta.get("commit")
+        names = differences(stored.get("config"), self.meta.get("config"), shared_only=other_code)
+        changed += [f"config field {name}" for name in names if _binding(name)]
         if not changed:
             return
         what = f"checkpoint {step} was made with another {', '.join(changed[:5])}"
         if not force:
             raise UserError(what, str(self.run_dir), "Restore it, or continue regardless with --force.")
         warn(f"{what}; continuing because of --force")
+
+
+def read_task_name(run_dir: str | Path) -> str:
+    """What a run is of: the name of its task ("copycat", "speaker", ...); raises UserError like `restore_params`."""
+    with _reading(run_dir) as manager:
+        return _meta(manager, _chosen(manager, run_dir, None))["task"]
 
 
 def restore_params(
@@ -168,20 +184,9 @@ def restore_params(
     Raises:
       UserError: no checkpoint there.
     """
-    folder = _folder(run_dir)
-    if not folder.is_dir():
-        raise UserError("no checkpoints here", str(run_dir), "Give the --run-dir of `copycat train`.")
-    handlers = {"state": ocp.PyTreeCheckpointHandler(), "meta": ocp.JsonCheckpointHandler()}
-    with ocp.CheckpointManager(
-        folder, item_handlers=handlers, options=ocp.CheckpointManagerOptions(read_only=True)
-    ) as manager:
-        steps = sorted(manager.all_steps())
-        chosen = steps[-1] if step is None and steps else step
-        if chosen is None or chosen not in steps:
-            raise UserError(
-                f"no complete checkpoint {'' if step is None else step}".strip(), str(run_dir), f"There are: {steps}."
-            )
-        meta = manager.restore(chosen, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+    with _reading(run_dir) as manager:
+        chosen = _chosen(manager, run_dir, step)
+        config = _meta(manager, chosen)["config"]
         stored = manager.item_metadata(chosen)["state"]
         tree = getattr(stored, "tree", stored)
         wanted = {"params": tree["params"], "ema": tree.get("ema") or {}}
@@ -191,4 +196,25 @@ def restore_params(
     params = dict(state["params"])
     if ema and state.get("ema"):
         params[EMA_GROUP] = state["ema"]
-    return params, meta["config"], chosen
+    return params, config, chosen
+
+
+def _reading(run_dir: str | Path) -> ocp.CheckpointManager:
+    folder = _folder(run_dir)
+    if not folder.is_dir():
+        raise UserError("no checkpoints here", str(run_dir), "Give the --run-dir of `copycat train`.")
+    handlers = {"state": ocp.PyTreeCheckpointHandler(), "meta": ocp.JsonCheckpointHandler()}
+    return ocp.CheckpointManager(folder, item_handlers=handlers, options=ocp.CheckpointManagerOptions(read_only=True))
+
+
+def _chosen(manager: ocp.CheckpointManager, run_dir: str | Path, step: int | None) -> int:
+    steps = sorted(manager.all_steps())
+    chosen = steps[-1] if step is None and steps else step
+    if chosen is None or chosen not in steps:
+        what = f"no complete checkpoint {'' if step is None else step}".strip()
+        raise UserError(what, str(run_dir), f"There are: {steps}.")
+    return chosen
+
+
+def _meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
+    return manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]

@@ -24,10 +24,11 @@ from copycat_jax.errors import UserError
 from copycat_jax.task import Task
 from copycat_jax.train import distributed
 from copycat_jax.train.checkpoint import Checkpoints
+from copycat_jax.train.config import TrainConfig, completed
 from copycat_jax.train.state import TrainState, smoothed_params
 from copycat_jax.train.step import NEVER, divide
-from copycat_jax.train.trainer import TrainConfig, Trainer, initial_state
-from copycat_jax.train.watch import CollapseWatch, StopSignal
+from copycat_jax.train.trainer import Trainer, initial_state
+from copycat_jax.train.watch import FloorWatch, StopSignal
 from copycat_jax.train.writer import MetricsWriter, write_run_page
 
 __all__ = ["TrainConfig", "Trainer", "fit"]
@@ -51,9 +52,7 @@ class _Run:
         self.trainer, self.writer, self.checkpoints, self.bar = trainer, writer, checkpoints, bar
         self.held_out, self.render = held_out, render
         self.metrics, self.began, self.start, self.seen = trainer.metrics(), time.perf_counter(), start, start
-        self.watch = CollapseWatch(
-            trainer.train.collapse_active, trainer.train.collapse_kl, trainer.train.collapse_after
-        )
+        self.watch = FloorWatch(trainer.task.floors)
         self.compiling, self.loss = 0.0, None
 
     def to(self, end: int, state: TrainState, batches: Iterator[Batch], stop: StopSignal) -> TrainState:
@@ -146,8 +145,7 @@ class _Run:
         if self.bar.disable:
             end = self.trainer.train.steps
             self.say(f"step {step}/{end}: {line}, {(end - step) * elapsed / steps:.0f} s left")
-        message = self.watch.check(step, values)
-        if message and self.writer.active:
+        for message in self.watch.check(step, values) if self.writer.active else ():
             console.warn(message)
             self.writer.record("note", step, message=message)
         with jax.transfer_guard("allow"):
@@ -204,7 +202,7 @@ def fit(
     Raises:
       UserError: a configuration that does not fit, another run's folder, a loss that is not finite.
     """
-    commit = distributed.source_commit()
+    config, commit = completed(config), distributed.source_commit()
     facts = {"config": config, "commit": commit, "fingerprint": fingerprint, "jax": jax.__version__}
     distributed.check_agreement(facts)
     trainer = Trainer(task, config, batches(0))

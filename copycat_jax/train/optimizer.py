@@ -1,6 +1,5 @@
 """An optax chain and its schedule from plain fields."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,37 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from copycat_jax.errors import UserError, refuse_unknown
-
-OPTIMIZERS = ("adam", "adamw")
-SCHEDULES = ("constant", "cosine")
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizerConfig:
-    """One parameter group's optimizer.
-
-    Attributes:
-      name: "adam" or "adamw" (decoupled weight decay on arrays of two or more dimensions).
-      lr: peak learning rate.
-      schedule: after the warm-up, "constant" or "cosine" down to lr * final_lr_ratio at the run's last step.
-      warmup_steps: linear from 0.
-      final_lr_ratio: floor of the cosine.
-      b1, b2, eps: Adam's.
-      weight_decay: "adamw" only.
-      clip_norm: largest global norm of the group's gradient; 0 = no clipping.
-    """
-
-    name: str = "adam"
-    lr: float = 1e-3
-    schedule: str = "constant"
-    warmup_steps: int = 0
-    final_lr_ratio: float = 0.01
-    b1: float = 0.9
-    b2: float = 0.999
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
+from copycat_jax.train.config import OptimizerConfig
 
 
 def optimizer_configs(fields: dict, groups: Sequence[str]) -> dict[str, OptimizerConfig]:
@@ -48,15 +17,7 @@ def optimizer_configs(fields: dict, groups: Sequence[str]) -> dict[str, Optimize
       UserError: an unknown field, optimizer or schedule.
     """
     shared = {k: v for k, v in fields.items() if not isinstance(v, dict)}
-    configs = {}
-    for group in groups:
-        merged = {**shared, **fields.get(group, {})}
-        refuse_unknown(merged, (f.name for f in dataclasses.fields(OptimizerConfig)), "optimizer")
-        configs[group] = OptimizerConfig(**merged)
-        for value, choices in ((configs[group].name, OPTIMIZERS), (configs[group].schedule, SCHEDULES)):
-            if value not in choices:
-                raise UserError(f"unknown value '{value}'", "optimizer", f"Choose one of {', '.join(choices)}.")
-    return configs
+    return {group: OptimizerConfig.from_dict({**shared, **fields.get(group, {})}) for group in groups}
 
 
 def make_schedule(config: OptimizerConfig, steps: int) -> Callable[[Any], Any]:

@@ -13,13 +13,14 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from copycat_jax.errors import UserError
+from copycat_jax.train.config import MeshConfig
 
 AXES = ("data", "fsdp")
 MIN_SHARDED_ELEMENTS = 2**14
 Rules = Sequence[tuple[str, tuple]]
 
 
-def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
+def make_mesh(data: int = MeshConfig.data, fsdp: int = MeshConfig.fsdp) -> Mesh:
     """A (data, fsdp) mesh over all devices, both axes Auto; -1 takes what the other axis leaves.
 
     Raises:

@@ -9,7 +9,6 @@ A step whose loss or gradient norm is not finite in any group changes nothing bu
 the metrics; the loop reads that mark when it next looks at the metrics.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from jaxtyping import Array, Bool, Int
 
 from copycat_jax.batch import Batch
 from copycat_jax.task import Task, total
+from copycat_jax.train.config import TrainConfig
 from copycat_jax.train.sharding import batch_sharding, replicated
 from copycat_jax.train.state import EMA_GROUP, TrainState, fold
 
@@ -28,25 +28,8 @@ NEVER = 2**31 - 1
 Metrics = dict[str, tuple[Array, Array]]
 
 
-@dataclasses.dataclass(frozen=True)
-class StepConfig:
-    """What a step needs to know beside the task and its optimizers.
-
-    Attributes:
-      seed: of every random stream.
-      prng: "rbg" or "threefry", see `state.fold`.
-      ema_decay: of the moving average of "model", ramped up by (1 + n) / (10 + n); 0 = none.
-      guard: discard updates that are not finite. Off only to measure what it costs.
-    """
-
-    seed: int = 0
-    prng: str = "threefry"
-    ema_decay: float = 0.999
-    guard: bool = True
-
-
 def make_init(
-    task: Task, optimizers: dict[str, optax.GradientTransformation], config: StepConfig
+    task: Task, optimizers: dict[str, optax.GradientTransformation], config: TrainConfig
 ) -> Callable[[Batch], TrainState]:
     """batch -> TrainState at step 0; jit it with out_shardings so that nothing is ever whole on one device."""
 
@@ -71,7 +54,7 @@ def _average(ema: Any, params: Any, step: Int[Array, ""], decay: float) -> Any:
 
 
 def make_train_step(
-    task: Task, optimizers: dict[str, optax.GradientTransformation], schedules: dict[str, Callable], config: StepConfig
+    task: Task, optimizers: dict[str, optax.GradientTransformation], schedules: dict[str, Callable], config: TrainConfig
 ) -> Callable:
     """The pure step (state, metrics, batch) -> (state, metrics); `compile_step` jits it.
 

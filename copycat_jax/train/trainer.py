@@ -5,7 +5,6 @@ initialisation makes every array where it belongs.
 """
 
 import concurrent.futures
-import dataclasses
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -17,63 +16,16 @@ import numpy as np
 
 from copycat_jax import console
 from copycat_jax.batch import Batch
-from copycat_jax.errors import UserError, refuse_unknown
+from copycat_jax.errors import UserError
 from copycat_jax.task import Task
 from copycat_jax.train import sharding
 from copycat_jax.train.checkpoint import restore_params
+from copycat_jax.train.config import MeshConfig, TrainConfig
 from copycat_jax.train.optimizer import make_optimizer, make_schedule, optimizer_configs
-from copycat_jax.train.state import EMA_GROUP, PRNGS, TrainState
-from copycat_jax.train.step import StepConfig, empty_metrics, jit_step, make_eval_step, make_init, make_train_step
+from copycat_jax.train.state import EMA_GROUP, TrainState
+from copycat_jax.train.step import empty_metrics, jit_step, make_eval_step, make_init, make_train_step
 
 AXES = ("B", "BTM", "BT", "BP", "BP", "BP", "BP", "BT", "BT", "B", "BE", "BE", "BE")  # of the fields of Batch
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """The section `train` of a configuration.
-
-    Attributes:
-      steps: length of the run (schedules end here).
-      seed, prng, ema_decay, guard: see `step.StepConfig`.
-      log_every, eval_every, save_every, render_every: in steps; 0 = never (a run always saves its end).
-      eval_batches: batches of one evaluation.
-      keep: checkpoints kept beside the best.
-      threads: reader threads of the input pipeline.
-      init_from: run folder whose parameters (EMA) this run starts from, for the groups both have; "" = fresh.
-      collapse_active: warn when fewer latents than this are active on kept frames, in either direction.
-      collapse_kl: warn when the KL on kept frames is below this many nats.
-      collapse_after: not before this step (the end of annealing).
-    """
-
-    steps: int = 1000
-    seed: int = 0
-    prng: str = "threefry"
-    ema_decay: float = 0.999
-    guard: bool = True
-    log_every: int = 50
-    eval_every: int = 0
-    eval_batches: int = 4
-    save_every: int = 500
-    render_every: int = 0
-    keep: int = 3
-    threads: int = 4
-    init_from: str = ""
-    collapse_active: float = 2.0
-    collapse_kl: float = 0.1
-    collapse_after: int = 0
-
-    def __post_init__(self):
-        if self.prng not in PRNGS:
-            raise UserError(f"'{self.prng}'", "train.prng", f"Choose one of {', '.join(PRNGS)}.")
-        for field in ("steps", "eval_batches"):
-            if getattr(self, field) < 1:
-                raise UserError(f"{getattr(self, field)}", f"train.{field}", "Give at least 1.")
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "TrainConfig":
-        """From the plain dictionary of a configuration; raises UserError for an unknown field."""
-        refuse_unknown(fields, (f.name for f in dataclasses.fields(cls)), "train")
-        return cls(**fields)
 
 
 class Trainer:
@@ -90,21 +42,19 @@ class Trainer:
 
     def __init__(self, task: Task, config: dict[str, Any], sample: Batch):
         self.task, self.config = task, config
-        self.train = TrainConfig.from_dict(dict(config.get("train", {})))
-        self.mesh = sharding.make_mesh(**config.get("mesh", {}))
+        self.train = TrainConfig.from_dict(config.get("train", {}))
+        self.mesh = sharding.make_mesh(**MeshConfig.from_dict(config.get("mesh", {})).to_dict())
         configs = optimizer_configs(dict(config.get("optimizer", {})), task.groups)
         optimizers = {g: make_optimizer(c, self.train.steps) for g, c in configs.items()}
         schedules = {g: make_schedule(c, self.train.steps) for g, c in configs.items()}
-        fields = {f.name: getattr(self.train, f.name) for f in dataclasses.fields(StepConfig)}
-        step_config = StepConfig(**fields)
-        self._init = make_init(task, optimizers, step_config)
+        self._init = make_init(task, optimizers, self.train)
         self._abstract_batch = self._global_shapes(sample)
         abstract = jax.eval_shape(self._init, self._abstract_batch)
         self.shardings = sharding.state_shardings(abstract, task.sharding_rules, self.mesh)
         self.abstract = jax.tree.map(
             lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), abstract, self.shardings
         )
-        self.step_function = make_train_step(task, optimizers, schedules, step_config)
+        self.step_function = make_train_step(task, optimizers, schedules, self.train)
         self._empty = empty_metrics(self.step_function, self.abstract, self._abstract_batch)
         self._jitted = jit_step(self.step_function, self.shardings, self.mesh)
         self._compiled: dict[tuple, Any] = {}

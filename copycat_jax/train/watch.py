@@ -1,37 +1,33 @@
-"""Eyes on a run: has the latent collapsed, and was the process asked to stop?"""
+"""Watching a run: does a metric lie below its floor, and was the process asked to stop?"""
 
 import signal
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 
+from copycat_jax.task import Floor
 
-class CollapseWatch:
-    """Says once when the latent carries (nearly) nothing any more.
 
-    Looks at the metrics named "active_..." (active units per direction on kept frames) and "kl_kept_..." (nats per kept
-    frame); the paper's model loses most of its latents under too large a KL weight.
+class FloorWatch:
+    """Says once of every metric that it lies below the floor which its task declares.
 
     Args:
-      active: fewest active units.
-      kl: smallest KL.
-      after: step before which nothing is said (the end of annealing).
+      floors: by the names of the metrics.
     """
 
-    def __init__(self, active: float, kl: float, after: int):
-        self.active, self.kl, self.after, self.said = active, kl, after, False
+    def __init__(self, floors: Mapping[str, Floor]):
+        self.waiting = dict(floors)
 
-    def check(self, step: int, values: dict[str, float]) -> str:
-        """A warning the first time that a metric lies below its threshold, else an empty string."""
-        if self.said or step <= self.after:
-            return ""
-        low = [f"{n} = {v:.3g}" for n, v in values.items() if n.startswith("active_") and v < self.active]
-        low += [f"{n} = {v:.3g}" for n, v in values.items() if n.startswith("kl_kept_") and v < self.kl]
-        if not low:
-            return ""
-        self.said = True
-        return f"the latent is collapsing at step {step}: {', '.join(low)}. Lower model.kl_weight or anneal longer"
+    def check(self, step: int, values: Mapping[str, float]) -> list[str]:
+        """A warning for every meaning of the floors that are passed for the first time."""
+        low: dict[str, list[str]] = {}
+        for name, floor in list(self.waiting.items()):
+            if step > floor.after and values.get(name, floor.minimum) < floor.minimum:
+                del self.waiting[name]
+                low.setdefault(floor.meaning, []).append(f"{name} = {values[name]:.3g} (below {floor.minimum:g})")
+        return [f"step {step}: {', '.join(metrics)}: {meaning}" for meaning, metrics in low.items()]
 
 
 class StopSignal:

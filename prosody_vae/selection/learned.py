@@ -31,7 +31,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from copycat_jax.errors import UserError, refuse_unknown
+from copycat_jax.config import Config, setting
+from copycat_jax.errors import UserError
 from copycat_jax.nn.gaussian import kl_to_standard
 from copycat_jax.nn.initializers import initialise, kernel_limit
 from copycat_jax.task import Task, Term, Terms
@@ -49,6 +50,7 @@ from prosody_vae.selection.learned_inputs import (
 __all__ = ["Learned", "SelectorBatch", "SelectorConfig", "export_learned", "make_inputs", "make_task", "open_learned"]
 
 Params = Any
+TASK = "selector"
 FOLDER, FORMAT = "learned", 1
 WEIGHTS, FACTS, MANIFEST = "selector.safetensors", "selector.json", "manifest.json"
 HOW = (
@@ -58,7 +60,7 @@ HOW = (
 
 
 @dataclasses.dataclass(frozen=True)
-class SelectorConfig:
+class SelectorConfig(Config, section="model"):
     """Plain fields of the network.
 
     Attributes:
@@ -69,20 +71,13 @@ class SelectorConfig:
         the certainty that training rows suggest.
     """
 
-    sentence: int = 384
-    distance: int = DISTANCE_WIDTH
-    latent: int = 64
+    sentence: int = setting(384, from_data=True)
+    distance: int = setting(DISTANCE_WIDTH, from_data=True)
+    latent: int = setting(64, from_data=True)
     hidden: tuple[int, ...] = (128,)
     input_dropout: float = 0.5
     dropout: float = 0.5
     limit: float = 3.0
-
-    @classmethod
-    def from_dict(cls, fields: dict) -> "SelectorConfig":
-        """Builds the config from plain fields (a list for the tuple); raises UserError for an unknown one."""
-        refuse_unknown(fields, (f.name for f in dataclasses.fields(cls)), "model")
-        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in fields.items()}
-        return cls(**plain)
 
 
 SIZES = {
@@ -140,8 +135,7 @@ def make_task(model: dict, shapes: dict) -> Task:
       model: fields of `SelectorConfig`.
       shapes: of the data: "sentence", "distance", "latent".
     """
-    sizes = {name: shapes[name] for name in ("sentence", "distance", "latent") if name in shapes}
-    config = SelectorConfig.from_dict({**model, **sizes})
+    config = SelectorConfig.from_dict(model).sized(shapes)
     network = SelectorNetwork(config)
 
     def init(rng: Array, batch: Any) -> Params:
@@ -170,12 +164,7 @@ def make_task(model: dict, shapes: dict) -> Task:
         out: Any = network.apply({"params": params["model"]}, batch.sentence, batch.distance)
         return terms_of(batch, *out)
 
-    def synthesize(params: Params, batch: Any) -> Array:
-        """Nothing is synthesized: the predicted means, standardised."""
-        out: Any = network.apply({"params": params["model"]}, batch.sentence, batch.distance)
-        return out[0]
-
-    return Task("selector", ("model",), init, {"model": loss}, evaluate, synthesize, (), ("dropout",))
+    return Task(name=TASK, init=init, loss={"model": loss}, evaluate=evaluate, rng_names=("dropout",))
 
 
 class LikelihoodQueries(NamedTuple):
@@ -345,18 +334,19 @@ def export_learned(run_dir: str | Path, space_path: str | Path, step: int | None
     Raises:
       UserError: no such run, one of another task, or of another space.
     """
-    from copycat_jax.train.checkpoint import restore_params
+    from copycat_jax.train.checkpoint import read_task_name, restore_params
     from prosody_vae.space.files import open_space
 
     best, loss = best_checkpoint(run_dir)
+    task = read_task_name(run_dir)
+    if task != TASK:
+        raise UserError(f"a run of '{task}', not of the selector", str(run_dir), HOW)
     params, config, step = restore_params(run_dir, ema, best if step is None else step)
-    if not config.get("task", "").startswith(f"{__name__}:"):
-        raise UserError(f"a run of {config.get('task', '?')}, not of the selector", str(run_dir), HOW)
     if config["space"]["fingerprint"] != space_fingerprint(space_path):
         raise UserError("this run was trained on another space", str(run_dir), "Give the space of its --corpus.")
     data = config["data"]
     table = make_table(open_space(space_path), data["vectors"], data["held_out"], str(space_path))
-    network = SelectorConfig.from_dict({**config["model"], **config["shapes"]})
+    network = SelectorConfig.from_dict(config["model"]).sized(config["shapes"])
     facts = {"space": config["space"], "step": step, "loss": loss if step == best else None}
     learned = Learned(params["model"], network, table.scaling(), facts)
     save_learned(space_path, learned)

@@ -8,6 +8,7 @@ that ignores the text, N(mean of the means, mean variance + variance of the mean
 A batch is a pure function of (seed, step), as in `copycat_jax.data.plan`, whose streams and held-out rule these are.
 """
 
+import dataclasses
 import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
+from copycat_jax.config import Config, setting
 from copycat_jax.data.inputs import Inputs
 from copycat_jax.errors import UserError
 
@@ -22,6 +24,23 @@ Array = Any
 DISTANCE_WIDTH = 64  # words of a distance vector that are read; shorter ones are padded with zeros
 VECTORS = ("both", "sentence", "distance", "any")
 STATISTICS_ROWS = 65_536  # of a larger bank so many rows, evenly spread, tell mean and scale
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectorDataConfig(Config, section="data"):
+    """What of a prosody space is read.
+
+    Attributes:
+      batch_size: rows of a batch.
+      rows_multiple: rows of a batch are a multiple: any of 1, 2, 4, 8 devices sees the same batches.
+      vectors: "both", "sentence", "distance", or "any": what the space has.
+      held_out: share of the texts that is evaluated, not trained on; all takes of a text stay together.
+    """
+
+    batch_size: int = 128
+    rows_multiple: int = 8
+    vectors: str = setting("any", one_of=VECTORS)
+    held_out: float = 0.1
 
 
 class SelectorBatch(NamedTuple):
@@ -144,8 +163,6 @@ def make_table(space: Any, vectors: str, share: float, where: str) -> SelectorTa
     from copycat_jax.corpus.utterance import text_hash
     from copycat_jax.data.plan import held_out
 
-    if vectors not in VECTORS:
-        raise UserError(f"'{vectors}'", "data.vectors", f"Choose one of {', '.join(VECTORS)}.")
     sentence = space.sentence_vectors if vectors != "distance" else None
     distances = space.distances if vectors != "sentence" else None
     for name, column, wanted in (
@@ -175,7 +192,7 @@ def make_inputs(path: str | None, config: dict[str, Any], process: int, processe
 
     Args:
       path: a folder made by `prosody build-space`.
-      config: with the section `data`: batch_size, rows_multiple, vectors, held_out.
+      config: whose section `data` holds fields of `SelectorDataConfig`.
       process, processes: which share of every batch's rows this process takes.
 
     Raises:
@@ -186,10 +203,15 @@ def make_inputs(path: str | None, config: dict[str, Any], process: int, processe
 
     if path is None:
         raise UserError("no --corpus", "copycat train", "Give the folder that `prosody build-space` wrote.")
-    space, data, seed = open_space(path), config["data"], config["train"]["seed"]
-    table = make_table(space, data["vectors"], data["held_out"], str(path))
+    space, data, seed = open_space(path), SelectorDataConfig.from_dict(config["data"]), config["train"]["seed"]
+    table = make_table(space, data.vectors, data.held_out, str(path))
     scaling, ones = table.scaling(), np.ones(len(table.training), np.int32)
-    sizes = {"batch_size": data["batch_size"], "rows_multiple": data["rows_multiple"], "buckets": 1, "multiple_of": 1}
+    sizes: dict[str, Any] = {
+        "batch_size": data.batch_size,
+        "rows_multiple": data.rows_multiple,
+        "buckets": 1,
+        "multiple_of": 1,
+    }
     plan = make_batch_plan(ones, ones, indices=np.flatnonzero(table.training), **sizes)
 
     def batches(step: int) -> SelectorBatch:

@@ -1,15 +1,15 @@
 """Plain fields of the VAE text-to-speech model, and its sizes."""
 
 import dataclasses
-from typing import Any
 
-from copycat_jax.errors import UserError, refuse_unknown
+from copycat_jax.config import Config, setting
+from copycat_jax.errors import UserError
 from copycat_jax.nn.conv import NORMS
 from copycat_jax.nn.recurrent import IMPLEMENTATIONS
 
 
 @dataclasses.dataclass(frozen=True)
-class VaeConfig:
+class VaeConfig(Config, section="model"):
     """Plain fields of the model and its losses.
 
     Attributes:
@@ -32,69 +32,51 @@ class VaeConfig:
       recurrence: implementation of the recurrences, see `nn.recurrent.recur`.
     """
 
+    # Layers.
     phonemes: int = 72
-    mel_bins: int = 80
-    embedding: int = 128
-    latent: int = 64
-    width: int = 512
-    states: int = 256
+    mel_bins: int = setting(80, from_data=True)
+    embedding: int = setting(128, from_data=True)
+    latent: int = setting(64, at_least=1)
+    width: int = setting(512, at_least=1)
+    states: int = setting(256, at_least=1)
     kernel: int = 5
-    predictor_width: int = 384
-    predictor_states: int = 192
+    predictor_width: int = setting(384, at_least=1)
+    predictor_states: int = setting(192, at_least=1)
     channels: tuple[int, ...] = (32, 32, 64, 64, 128)
     time_strides: tuple[int, ...] = (2, 2, 2, 1, 1)
     bin_strides: tuple[int, ...] = (2, 2, 2, 2, 1)
-    reference_states: int = 256
-    pooling: str = "mean"
+    reference_states: int = setting(256, at_least=1)
+    pooling: str = setting("mean", one_of=("last", "mean"))
     phoneme_dropout: float = 0.2
     predictor_dropout: float = 0.2
-    decoder_norm: str = "layer"
+    decoder_norm: str = setting("layer", one_of=NORMS)
     speaker: bool = True
     variance: bool = True
     pitch: tuple[float, float] = (5.1, 0.35)
     energy: tuple[float, float] = (-4.0, 1.5)
-    kl_weight: float = 0.5
-    free_nats: float = 24.0
+    # Losses.
+    kl_weight: float = setting(0.5, at_least=0)
+    free_nats: float = setting(24.0, at_least=0)
     kl_anneal_steps: tuple[int, int] = (0, 1000)
-    duration_weight: float = 20.0
-    pause_weight: float = 10.0
-    pause_length_weight: float = 5.0
-    pitch_weight: float = 20.0
-    energy_weight: float = 10.0
-    compute_dtype: str = "bfloat16"
-    recurrence: str = "auto"
+    duration_weight: float = setting(20.0, at_least=0)
+    pause_weight: float = setting(10.0, at_least=0)
+    pause_length_weight: float = setting(5.0, at_least=0)
+    pitch_weight: float = setting(20.0, at_least=0)
+    energy_weight: float = setting(10.0, at_least=0)
+    # Runtime.
+    compute_dtype: str = setting("bfloat16", one_of=("bfloat16", "float32"))
+    recurrence: str = setting("auto", one_of=IMPLEMENTATIONS)
 
     def __post_init__(self):
-        for field, allowed in (
-            ("pooling", ("last", "mean")),
-            ("decoder_norm", NORMS),
-            ("compute_dtype", ("bfloat16", "float32")),
-            ("recurrence", IMPLEMENTATIONS),
-        ):
-            if getattr(self, field) not in allowed:
-                raise UserError(f"'{getattr(self, field)}'", f"model.{field}", f"Choose one of {', '.join(allowed)}.")
+        super().__post_init__()
         if not len(self.channels) == len(self.time_strides) == len(self.bin_strides):
             raise UserError("lengths differ", "model.channels, time_strides, bin_strides", "Give one each per layer.")
-        for field in ("pitch", "energy"):
-            pair = getattr(self, field)
+        for name in ("pitch", "energy"):
+            pair = getattr(self, name)
             if len(pair) != 2 or not pair[1] > 0:
-                raise UserError(f"{pair}", f"model.{field}", "Give a centre and a scale above 0.")
+                raise self.wrong(name, "Give a centre and a scale above 0.")
         if len(self.kl_anneal_steps) != 2:
-            raise UserError(f"{self.kl_anneal_steps}", "model.kl_anneal_steps", "Give the first and the last step.")
-        for field in ("latent", "width", "states", "predictor_width", "predictor_states", "reference_states"):
-            if getattr(self, field) < 1:
-                raise UserError(f"{getattr(self, field)}", f"model.{field}", "Give a positive number.")
-        weights = ("duration", "pause", "pause_length", "pitch", "energy", "kl")
-        for field in (*(f"{name}_weight" for name in weights), "free_nats"):
-            if not getattr(self, field) >= 0:
-                raise UserError(f"{getattr(self, field)}", f"model.{field}", "Give a number that is not negative.")
-
-    @classmethod
-    def from_dict(cls, fields: dict) -> "VaeConfig":
-        """Builds the config from plain fields (lists for tuples, as JSON has them); UserError for an unknown one."""
-        refuse_unknown(fields, (f.name for f in dataclasses.fields(cls)), "model")
-        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in fields.items()}
-        return cls(**plain)
+            raise self.wrong("kl_anneal_steps", "Give the first and the last step.")
 
 
 SIZES = {

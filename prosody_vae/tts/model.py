@@ -37,7 +37,7 @@ from copycat_jax.nn.initializers import initialise, kernel_limit
 from copycat_jax.nn.masks import zero_padding
 from copycat_jax.nn.regulate import over_time
 from copycat_jax.nn.scale import from_network, rms_normalize, to_network
-from copycat_jax.task import Task, Term, Terms
+from copycat_jax.task import Floor, Task, Term, Terms
 from copycat_jax.text.phrasing import BREAKS
 from prosody_vae.tts.config import SIZES, VaeConfig
 from prosody_vae.tts.losses import Targets, latent_terms, prosody_terms, targets_of
@@ -249,8 +249,7 @@ def make_task(model: dict, shapes: dict) -> Task:
       model: fields of `VaeConfig`.
       shapes: of the data: "mel_bins", "embedding" (others are ignored).
     """
-    sizes = {name: shapes[name] for name in ("mel_bins", "embedding") if name in shapes}
-    config = VaeConfig.from_dict({**model, **sizes})
+    config = VaeConfig.from_dict(model).sized(shapes)
     network = VaeTts(config)
 
     def init(rng: Array, batch: Batch) -> Params:
@@ -311,4 +310,13 @@ def make_task(model: dict, shapes: dict) -> Task:
         mean, _ = encode(params["model"], config, batch.mel, batch.mask)
         return from_embedding(params, batch, targets_of(config, batch), mean)[0]
 
-    return Task("prosody_vae", ("model",), init, {"model": loss}, evaluate, synthesize)
+    # The KL itself is held up by the free nats.
+    meaning = "the embedding is collapsing. Raise model.free_nats, lower model.kl_weight or anneal longer"
+    return Task(
+        name="prosody_vae",
+        init=init,
+        loss={"model": loss},
+        evaluate=evaluate,
+        synthesize=synthesize,
+        floors={"active_units": Floor(2.0, 3 * config.kl_anneal_steps[1] // 2, meaning)},
+    )

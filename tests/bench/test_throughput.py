@@ -5,7 +5,15 @@ from jax import lax
 
 from copycat_jax.batch import Batch
 from copycat_jax.bench.flops import count_flops
-from copycat_jax.bench.throughput import BARE, full_batch, measure_input, measure_synthesis, merged
+from copycat_jax.bench.throughput import (
+    BARE,
+    full_batch,
+    measure_corpus,
+    measure_input,
+    measure_synthesis,
+    merged,
+    works,
+)
 
 
 def zeros(*shape):
@@ -61,6 +69,22 @@ def test_rates_are_real_frames_over_time():
     assert figures["padding_efficiency"] == 0.5 and figures["input_frames_per_s"] > 0
     speech = measure_synthesis(lambda: ([0.0] * 22050, 22050), repeats=2)
     assert speech["audio_s"] == 1.0 and speech["audio_per_s"] > 0
+
+
+def test_works_are_changes_by_name():
+    assert works(False, False) == {"full": ()} and list(works(True, False)) == ["bare"]
+    assert list(works(False, True)) == ["bare", "clipping", "ema", "guard", "full"]
+
+
+def test_the_input_of_a_corpus_is_measured_as_it_trains(monkeypatch):
+    from copycat_jax.data import batches
+    from copycat_jax.data.inputs import TINY, synthetic_corpus
+
+    monkeypatch.setattr(batches, "open_corpus", lambda path: synthetic_corpus(0.5))
+    config = {"data": TINY.to_dict(), "train": {"seed": 0, "eval_every": 0, "threads": 1}}
+    figures = measure_corpus("data", config)
+    assert figures["threads"] == 1 and figures["input_frames_per_s"] > 0
+    assert 0 < figures["padding_efficiency"] <= 1 and 0 < figures["plan_padding_efficiency"] <= 1
 
 
 @pytest.mark.slow

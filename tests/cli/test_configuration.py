@@ -15,7 +15,10 @@ PAGE = Path(__file__).parents[2] / "configs" / "copycat.py"
 @pytest.fixture
 def config():
     return ConfigDict(
-        {"optimizer": {"lr": 1e-3, "b1": 0.9}, "train": {"steps": 10, "guard": True, "at": (0, 5)}}
+        {
+            "optimizer": {"adversary": {"lr": 1e-3}, "lr": 1e-3, "b1": 0.9},
+            "train": {"steps": 10, "guard": True, "at": (0, 5)},
+        }
     ).lock()
 
 

@@ -263,10 +263,12 @@ def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
     contents = tiny_contents()
     shapes = {"mel_bins": 80, "embedding": 128, "speakers": 3}
 
+    def kind_of(run_dir):
+        return "speaker" if "spk" in str(run_dir) else "copycat"
+
     def restore(run_dir, ema=True, step=None):
-        kind = "speaker" if "spk" in str(run_dir) else "copycat"
+        kind = kind_of(run_dir)
         config = {
-            "task": f"copycat_jax.models.{kind}:make_task",
             "model": contents["config"][kind],
             "shapes": shapes,
             "mel_spec": HIFIGAN.to_dict(),
@@ -276,6 +278,7 @@ def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
     utterances = synthetic_utterances(8, speakers=2, seconds=(0.3, 0.6))
     vectors = np.random.default_rng(0).standard_normal((8, 128)).astype(np.float32)
     corpus = batches.memory_corpus(utterances, HIFIGAN, vectors)
+    monkeypatch.setattr(checkpoint, "read_task_name", kind_of)
     monkeypatch.setattr(checkpoint, "restore_params", restore)
     monkeypatch.setattr(batches, "open_corpus", lambda path: corpus)
     assert main(["export", "--run", "spk_run", "--out", "spk"]) == 0

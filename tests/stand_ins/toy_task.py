@@ -38,7 +38,11 @@ def toy_batch(
 
 
 def toy_task(
-    adversary: bool = False, dropout: float = 0.3, rules: tuple = (), kept_active: float | None = None
+    adversary: bool = False,
+    dropout: float = 0.3,
+    rules: tuple = (),
+    kept_active: float | None = None,
+    floors: dict | None = None,
 ) -> Task:
     def init(rng, batch):
         keys = jax.random.split(rng, 3)
@@ -83,12 +87,12 @@ def toy_task(
 
     return Task(
         name="toy",
-        groups=("model", "adversary") if adversary else ("model",),
         init=init,
         loss={"model": model_loss, "adversary": adversary_loss} if adversary else {"model": model_loss},
         evaluate=lambda params, batch: {"l1": l1(synthesize(params, batch), batch)},
         synthesize=synthesize,
         sharding_rules=rules,
+        floors=floors or {},
     )
 
 

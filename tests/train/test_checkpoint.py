@@ -4,7 +4,7 @@ import pytest
 from toy_task import toy_batch, toy_config, toy_task
 
 from copycat_jax.errors import UserError
-from copycat_jax.train.checkpoint import Checkpoints, differences, restore_params
+from copycat_jax.train.checkpoint import Checkpoints, differences, read_task_name, restore_params
 from copycat_jax.train.loop import Trainer, fit
 
 
@@ -67,8 +67,45 @@ def test_what_computes_nothing_may_change(tmp_path, trainer, state):
         checkpoints.restore(trainer.abstract)
 
 
+def test_a_field_that_the_other_commit_does_not_know_is_told_by_the_commits(tmp_path, trainer, state, capsys):
+    """A new default, or a field that is gone, is no other configuration; a value that both state is."""
+    old = {"commit": "c", "config": {"model": {"width": 4, "gone": 1}, "task": "old.place:make_task"}}
+    new = {"commit": "d", "config": {"model": {"width": 4, "late": 2}, "task": "new.place:make_task", "inputs": "x"}}
+    with Checkpoints(tmp_path, old) as checkpoints:
+        checkpoints.save(3, state)
+    with Checkpoints(tmp_path, new) as checkpoints, pytest.raises(UserError) as refusal:
+        checkpoints.restore(trainer.abstract)
+    assert "commit (c then, d now)" in str(refusal.value) and "config field" not in str(refusal.value)
+    new["config"]["model"]["width"] = 8
+    with Checkpoints(tmp_path, new) as checkpoints:
+        assert int(checkpoints.restore(trainer.abstract, force=True).step) == 0
+    said = capsys.readouterr().err
+    assert "commit (c then, d now), config field model.width" in said and "gone" not in said and "late" not in said
+    same = {"commit": "c", "config": {"model": {"width": 4}}}  # the same code knows the same fields
+    with Checkpoints(tmp_path, same) as checkpoints, pytest.raises(UserError, match=r"model\.gone"):
+        checkpoints.restore(trainer.abstract)
+
+
+def test_a_run_is_of_the_task_of_that_name_wherever_its_module_lies(tmp_path, trainer, state):
+    meta = {"task": "toy", "config": {"task": "old.place:make_task"}}
+    with Checkpoints(tmp_path, meta) as checkpoints:
+        checkpoints.save(3, state)
+    assert read_task_name(tmp_path) == "toy"
+    with Checkpoints(tmp_path, {"task": "toy", "config": {"task": "new.place:make_task"}}) as checkpoints:
+        checkpoints.restore(trainer.abstract)
+    with (
+        Checkpoints(tmp_path, {**meta, "task": "other"}) as checkpoints,
+        pytest.raises(UserError, match="another task"),
+    ):
+        checkpoints.restore(trainer.abstract)
+    with pytest.raises(UserError, match="no checkpoints here"):
+        read_task_name(tmp_path / "absent")
+
+
 def test_differences_name_dotted_fields():
-    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 1}) == ["a.c", "d"]
+    old, new = {"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 1}
+    assert differences(old, new) == ["a.c", "d"]
+    assert differences(old, new, shared_only=True) == ["a.c"]
 
 
 def test_no_checkpoints_there(tmp_path):
@@ -80,4 +117,5 @@ def test_ema_replaces_the_model(tmp_path):
     state = fit(toy_task(), toy_config(steps=3), toy_batch, run_dir=tmp_path, tensorboard=False)
     smoothed, _, step = restore_params(tmp_path)
     jax.tree.map(np.testing.assert_array_equal, smoothed["model"], jax.device_get(state.ema))
+    assert read_task_name(tmp_path) == "toy"
     assert step == 3 and not np.array_equal(smoothed["model"]["up"]["kernel"], state.params["model"]["up"]["kernel"])

@@ -16,7 +16,9 @@ from toy_task import toy_batch, toy_config, toy_task
 
 import copycat_jax
 from copycat_jax.errors import UserError
+from copycat_jax.task import Floor
 from copycat_jax.train.checkpoint import Checkpoints, restore_params
+from copycat_jax.train.config import OptimizerConfig, TrainConfig
 from copycat_jax.train.loop import fit
 from copycat_jax.train.writer import read_metrics
 
@@ -156,8 +158,9 @@ def test_starts_from_another_runs_parameters(whole_run, tmp_path):
 
 
 def test_a_collapse_is_said_once(tmp_path, capsys):
-    config = toy_config(steps=6, save_every=0, collapse_active=2.0, collapse_after=3)
-    fit(toy_task(kept_active=1.0), config, toy_batch, run_dir=tmp_path, tensorboard=False)
+    config, floor = toy_config(steps=6, save_every=0), Floor(2.0, after=3, meaning="the latent is collapsing")
+    task = toy_task(kept_active=1.0, floors={"active_forward": floor})
+    fit(task, config, toy_batch, run_dir=tmp_path, tensorboard=False)
     warnings = [line for line in capsys.readouterr().err.splitlines() if "collapsing" in line]
     notes = [
         r for r in read_metrics(tmp_path / "metrics.jsonl") if r["kind"] == "note" and "collapsing" in r["message"]
@@ -174,6 +177,14 @@ def test_buckets_compiled_ahead_are_the_ones_used(tmp_path, capsys):
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("compiled")]
     assert len(said) == 1 and "2 shapes" in said[0]
     assert sum(losses(tmp_path, "compile_s").values()) == 0
+
+
+def test_the_stored_configuration_is_complete(tmp_path):
+    fit(toy_task(), toy_config(steps=1), toy_batch, run_dir=tmp_path, tensorboard=False)
+    _, config, _ = restore_params(tmp_path)
+    assert config["train"] == TrainConfig.from_dict(toy_config(steps=1)["train"]).to_dict()
+    assert set(OptimizerConfig().to_dict()) < set(config["optimizer"])
+    assert json.loads((tmp_path / "config.json").read_text())["config"] == config
 
 
 def test_unknown_train_field(tmp_path):

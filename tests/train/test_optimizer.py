@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from copycat_jax.errors import UserError
-from copycat_jax.train.optimizer import OptimizerConfig, make_optimizer, make_schedule, optimizer_configs
+from copycat_jax.train.config import OptimizerConfig
+from copycat_jax.train.optimizer import make_optimizer, make_schedule, optimizer_configs
 
 
 def test_warmup_then_cosine():

@@ -6,9 +6,10 @@ import pytest
 from toy_task import toy_batch, toy_config, toy_task
 
 from copycat_jax.task import Task, Term, total
+from copycat_jax.train.config import TrainConfig
 from copycat_jax.train.loop import Trainer
 from copycat_jax.train.state import fold
-from copycat_jax.train.step import NEVER, StepConfig, divide, make_init, make_train_step
+from copycat_jax.train.step import NEVER, divide, make_init, make_train_step
 
 
 def run_step(task, config, step=0, state=None, batch=None):
@@ -22,7 +23,7 @@ def run_step(task, config, step=0, state=None, batch=None):
 def test_a_step_equals_plain_adam_written_out():
     task, config = toy_task(dropout=0.0), toy_config()
     config["optimizer"] = {"lr": 0.01, "clip_norm": 0.5}
-    step_config = StepConfig(seed=0, ema_decay=0.9)
+    step_config = TrainConfig(seed=0, ema_decay=0.9)
     optimizer = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(0.01))
     before = make_init(task, {"model": optimizer}, step_config)(toy_batch(0))
     batch = toy_batch(0)
@@ -59,9 +60,10 @@ def test_groups_are_updated_at_the_same_point_and_carry_has_no_gradient():
     def init(rng, batch):
         return {"model": {"w": jnp.full((2,), 3.0)}, "adversary": {"v": jnp.full((2,), 5.0)}}
 
-    task = Task("t", ("model", "adversary"), init, {"model": model_loss, "adversary": adversary_loss}, None, None)
+    losses = {"model": model_loss, "adversary": adversary_loss}
+    task = Task(name="t", init=init, loss=losses, evaluate=lambda params, batch: {})
     sgd = {g: optax.sgd(0.1) for g in task.groups}
-    config = StepConfig(ema_decay=0.0)
+    config = TrainConfig(ema_decay=0.0)
     step = make_train_step(task, sgd, {g: lambda s: 0.1 for g in sgd}, config)
     names = (
         "frames",

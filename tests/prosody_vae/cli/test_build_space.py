@@ -95,13 +95,14 @@ def test_export_makes_a_voice_of_a_run(capsys, work, corpus, monkeypatch):
     contents = tiny_contents()
     fields = contents["config"]["prosody_vae"]
     shapes = {"mel_bins": 80, "embedding": 128, "speakers": 2}
-    tasks = {"run": "prosody_vae.tts.model:make_task", "other": "copycat_jax.models.copycat:make_task"}
+    tasks = {"run": "prosody_vae", "other": "copycat"}
 
     def restore(run_dir, ema=True, step=None):
         spec = HIFIGAN.to_dict()
-        config = {"task": tasks[Path(run_dir).name], "model": fields, "shapes": shapes, "mel_spec": spec}
+        config = {"model": fields, "shapes": shapes, "mel_spec": spec}
         return {"model": contents["params"]["prosody_vae"]}, config, 40
 
+    monkeypatch.setattr(checkpoint, "read_task_name", lambda run_dir: tasks[Path(run_dir).name])
     monkeypatch.setattr(checkpoint, "restore_params", restore)
     name = corpus.speakers[1]
     export = ["export", "--run", "run", "--corpus", "data", "--out", "made"]
@@ -113,7 +114,9 @@ def test_export_makes_a_voice_of_a_run(capsys, work, corpus, monkeypatch):
     assert name in made.card and "build-space" in made.card and "synthetic" in made.card
     assert "unknown speaker" in refused(capsys, *export, "--voices", "nobody")
     assert "no --corpus" in refused(capsys, "export", "--run", "run", "--out", "x")
-    assert "makes no voice" in refused(capsys, "export", "--run", "other", "--corpus", "data", "--out", "x")
+    assert "a run of 'copycat' makes no bundle here" in refused(
+        capsys, "export", "--run", "other", "--corpus", "data", "--out", "x"
+    )
     assert "--out, --space" in refused(capsys, "export", "--run", "run")
     assert "--voices" in refused(capsys, "export", "--run", "run", "--space", "s", "--voices", name)
     assert "not of the selector" in refused(capsys, "export", "--run", "run", "--space", "s")

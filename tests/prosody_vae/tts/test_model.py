@@ -282,9 +282,9 @@ def test_sizes_abstractly_and_config_mistakes():
         ({"compute_dtype": "float16"}, "compute_dtype"),
         ({"channels": (4, 8)}, "lengths differ"),
         ({"pitch": (5.0, 0.0)}, "scale"),
-        ({"free_nats": -1.0}, "negative"),
+        ({"free_nats": -1.0}, "free_nats: -1.0. Give at least 0"),
         ({"kl_anneal_steps": (0,)}, "last step"),
-        ({"latent": 0}, "positive"),
+        ({"latent": 0}, "latent: 0. Give at least 1"),
     ):
         with pytest.raises(UserError, match=match):
             VaeConfig.from_dict(wrong)
