@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from prosody_vae.reading.aloud import ReadAloud
     from prosody_vae.selection.selector import Selector
-    from prosody_vae.space.table import ProsodySpace, open_space
+    from prosody_vae.space.files import open_space
+    from prosody_vae.space.table import ProsodySpace
 
 __all__ = ["ProsodySpace", "ReadAloud", "Selector", "open_space"]
 
 _HOMES = {
     "ProsodySpace": "prosody_vae.space.table",
-    "open_space": "prosody_vae.space.table",
+    "open_space": "prosody_vae.space.files",
     "Selector": "prosody_vae.selection.selector",
     "ReadAloud": "prosody_vae.reading.aloud",
 }

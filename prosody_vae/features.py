@@ -20,6 +20,7 @@ every tracker loses it (a value for 25 to 40 % of its clips): measure such speec
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from copycat_jax.audio.pitch import melody
 from copycat_jax.text.phonemes import PAD_ID, SIL_ID, SPN_ID
 
 FEATURES = {
@@ -33,8 +34,6 @@ FEATURES = {
     "pause_share": "silent share of the time between the first phone and the last",
 }
 
-_VOICED_HZ = 46.0  # no one speaks lower; rendered curves hold such values where they mean "unvoiced"
-_OCTAVE = 12.0
 _EDGE_S = 0.012
 _WINDOW_S, _END_S, _BODY_S, _LEAST_S = 0.25, 0.1, 0.5, 0.03
 _SILENT_NEPERS = 3.5  # 30 dB
@@ -67,8 +66,8 @@ def prosodic_features(
     spoken_phones = ~np.isin(phonemes, (PAD_ID, SIL_ID))
     spoken = np.repeat(spoken_phones, durations)
     phones = int(np.sum(spoken_phones & (phonemes != SPN_ID) & (durations > 0)))
-    semitones, voiced = _melody(f0_hz)
-    heard, loud = semitones[voiced], energy[spoken]
+    curve, melodic = melody(f0_hz)
+    heard, loud = curve[melodic], energy[spoken]
     at = np.flatnonzero(spoken)
     nan = float("nan")
     return {
@@ -76,25 +75,16 @@ def prosodic_features(
         "rate": phones * frame_rate_hz / len(at) if len(at) else nan,
         "f0_mean_hz": float(2.0 ** (heard.mean() / 12.0)) if len(heard) else nan,
         "f0_spread_st": float(heard.std()) if len(heard) else nan,
-        "final_rise_st": _final_rise(semitones, voiced, energy, spoken, frame_rate_hz),
+        "final_rise_st": _final_rise(curve, melodic, energy, spoken, frame_rate_hz),
         "energy_mean": float(loud.mean()) if len(at) else nan,
         "energy_spread": float(loud.std()) if len(at) else nan,
         "pause_share": float(1.0 - len(at) / (at[-1] - at[0] + 1)) if len(at) else nan,
     }
 
 
-def _melody(f0_hz: Float[np.ndarray, " T"]) -> tuple[Float[np.ndarray, " T"], Bool[np.ndarray, " T"]]:
-    """Semitones above 1 Hz, and which frames have them: voiced, and within an octave of the median."""
-    voiced = f0_hz >= _VOICED_HZ
-    semitones = 12.0 * np.log2(np.where(voiced, f0_hz, 1.0))
-    if voiced.any():
-        voiced &= np.abs(semitones - np.median(semitones[voiced])) <= _OCTAVE
-    return semitones, voiced
-
-
 def _final_rise(
-    semitones: Float[np.ndarray, " T"],
-    voiced: Bool[np.ndarray, " T"],
+    curve: Float[np.ndarray, " T"],
+    melodic: Bool[np.ndarray, " T"],
     energy: Float[np.ndarray, " T"],
     spoken: Bool[np.ndarray, " T"],
     frame_rate_hz: float,
@@ -108,21 +98,21 @@ def _final_rise(
         return float("nan")
     audible = spoken & (energy > np.percentile(energy[spoken], 95) - _SILENT_NEPERS)
     stop = np.flatnonzero(audible)[-1] + 1
-    at = np.flatnonzero(_without_edges(voiced, frames_of(_EDGE_S))[:stop])
+    at = np.flatnonzero(_without_edges(melodic, frames_of(_EDGE_S))[:stop])
     end = at[at >= stop - frames_of(_WINDOW_S)][-frames_of(_END_S) :]
     if len(end) < frames_of(_LEAST_S):
         return float("nan")
     body = at[at < end[0]][-frames_of(_BODY_S) :]
     if len(body) < frames_of(_END_S):
         return float("nan")
-    return float(np.median(semitones[end]) - np.median(semitones[body]))
+    return float(np.median(curve[end]) - np.median(curve[body]))
 
 
-def _without_edges(voiced: Bool[np.ndarray, " T"], edge: int) -> Bool[np.ndarray, " T"]:
-    """`voiced` without the first and last `edge` frames of every stretch: there F0 is half a guess."""
-    kept = voiced.copy()
+def _without_edges(melodic: Bool[np.ndarray, " T"], edge: int) -> Bool[np.ndarray, " T"]:
+    """`melodic` without the first and last `edge` frames of every stretch: there F0 is half a guess."""
+    kept = melodic.copy()
     for shift in range(1, edge + 1):
-        kept[shift:] &= voiced[:-shift]
-        kept[:-shift] &= voiced[shift:]
+        kept[shift:] &= melodic[:-shift]
+        kept[:-shift] &= melodic[shift:]
     kept[:edge] = kept[max(0, len(kept) - edge) :] = False
     return kept

@@ -12,6 +12,7 @@ from copycat_jax.mel_spec import MelSpec, window
 from copycat_jax.numba_cache import filling_numba_cache, import_librosa
 
 TRACKERS = ("pyin", "dio", "none")
+VOICED_HZ = 46.0  # no one speaks lower; rendered curves hold such values where they mean "unvoiced"
 
 # pYIN at about 16 kHz in frames of 64 ms: three periods of the lowest voice; fifteen times real time on one core.
 # A prior on higher thresholds than librosa's (2, 18) hears more of the low, creaky frames that a register needs.
@@ -20,6 +21,7 @@ _PYIN_FRAME = 1024
 _PYIN_RESOLUTION = 0.2
 _PYIN_THRESHOLDS = (2, 12)
 _DIO_RATE_HZ = 24000
+_OCTAVE = 12.0  # semitones
 
 
 def track_f0(
@@ -104,9 +106,15 @@ def _dio(samples: np.ndarray, rate: int, frames: int, hop_s: float, fmin_hz: flo
     return pyworld.stonemask(signal, f0, times, rate)[1 : frames + 1]
 
 
-def voiced(f0: Float[np.ndarray, " T"]) -> Bool[np.ndarray, " T"]:
-    """True where a frame has a fundamental frequency."""
-    return np.asarray(f0) > 0
+def voiced(f0_hz: Float[np.ndarray, " T"]) -> Bool[np.ndarray, " T"]:
+    """True where a frame has a fundamental frequency: at least `VOICED_HZ` and finite."""
+    f0_hz = np.asarray(f0_hz, np.float64)
+    return np.isfinite(f0_hz) & (f0_hz >= VOICED_HZ)
+
+
+def semitones(f0_hz: Float[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
+    """F0 in semitones above 1 Hz, float64; NaN where a frame is unvoiced."""
+    return 12.0 * np.log2(np.where(voiced(f0_hz), np.asarray(f0_hz, np.float64), np.nan))
 
 
 def frame_energy(samples: Float[np.ndarray, " N"], spec: MelSpec) -> Float[np.ndarray, " T"]:
@@ -120,11 +128,12 @@ def frame_energy(samples: Float[np.ndarray, " N"], spec: MelSpec) -> Float[np.nd
     return np.log(np.maximum(np.sqrt(power), spec.floor)).astype(np.float32)
 
 
-def _semitones(f0: Float[np.ndarray, " T"]) -> Float[np.ndarray, " V"]:
-    """Voiced F0 in semitones above 1 Hz, without what lies more than an octave from the median."""
-    heard = np.asarray(f0, np.float64)
-    heard = 12 * np.log2(heard[voiced(heard)])
-    return heard[np.abs(heard - np.median(heard)) <= 12.0] if len(heard) else heard
+def melody(f0_hz: Float[np.ndarray, " T"]) -> tuple[Float[np.ndarray, " T"], Bool[np.ndarray, " T"]]:
+    """Semitones above 1 Hz, and which frames to believe: voiced, and within an octave of the median."""
+    curve, kept = semitones(f0_hz), voiced(f0_hz)
+    if kept.any():
+        kept &= np.abs(curve - np.median(curve[kept])) <= _OCTAVE
+    return curve, kept
 
 
 def register_hz(f0: Float[np.ndarray, " T"]) -> float:
@@ -135,7 +144,8 @@ def register_hz(f0: Float[np.ndarray, " T"]) -> float:
     register, and it does not mind octave errors. Give the curves of several clips, concatenated, for a better one.
     Trackers miss the lowest, creaky frames, so compare registers only of curves from the same tracker.
     """
-    heard = _semitones(f0)
+    curve, kept = melody(f0)
+    heard = curve[kept]
     if not len(heard):
         return float("nan")
     return float(2 ** (np.clip(heard, *np.quantile(heard, [0.1, 0.9])).mean() / 12))
@@ -143,5 +153,6 @@ def register_hz(f0: Float[np.ndarray, " T"]) -> float:
 
 def spread_semitones(f0: Float[np.ndarray, " T"]) -> float:
     """Standard deviation of voiced F0 in semitones, octave errors left out; NaN if nothing is voiced."""
-    heard = _semitones(f0)
+    curve, kept = melody(f0)
+    heard = curve[kept]
     return float(heard.std()) if len(heard) else float("nan")

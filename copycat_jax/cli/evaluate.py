@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         asked = [name for name in asked if name != "voice"]
 
     memory = judges.Memory(arguments.cache)
-    todo = report.questions(rows, voices, asked)
+    todo = report.needed_judgements(rows, voices, asked)
     pending = len({place for judge, path in todo if not (place := memory.place(judge, path)).is_file()})
     for path, failure in console.progress(
         judges.judge_all(todo, memory, arguments.jobs), "judging", total=pending, unit="clip"
@@ -63,14 +63,14 @@ def run(arguments: argparse.Namespace) -> int | None:
     scored = [report.score_row(row, memory, centroids, asked) for row in console.progress(rows, "scoring", len(rows))]
 
     keys = [key for key in ("system", "set") if any(key in row for row in rows)] or ["set"]
-    tables = {"by_set": report.make_table(scored, keys, intervals=True)}
+    tables = {"by_set": report.tabulate(scored, keys, intervals=True)}
     if any("group" in row for row in rows):
-        tables["by_group"] = report.make_table(scored, [*keys, "group"])
-    tables["by_pair"] = report.make_table(scored, [*keys, "source_voice", "voice"])
+        tables["by_group"] = report.tabulate(scored, [*keys, "group"])
+    tables["by_pair"] = report.tabulate(scored, [*keys, "source_voice", "voice"])
     for name, table in tables.items():
         if name != "by_pair" or arguments.pairs:
             by = [key for key in table[0] if key in (*keys, "group", "source_voice", "voice")]
-            console.say(report.format_table(table, by) + "\n")
+            console.say(report.table_text(table, by) + "\n")
     if arguments.out:
         write_json(arguments.out, plain(tables | {"clips": scored, "measures": asked}))
         console.say(f"wrote {arguments.out}")

@@ -1,7 +1,6 @@
 """Lists the voices that a bundle speaks as."""
 
 import argparse
-import math
 
 from copycat_jax import console
 
@@ -43,10 +42,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _neighbours(name: str, speakers) -> list[tuple[str, float]]:
     """The other voices, most alike first, by the cosine of their centroids."""
+    import numpy as np
 
-    def cosine(a, b) -> float:
-        return sum(x * y for x, y in zip(a, b, strict=True)) / max(math.hypot(*a) * math.hypot(*b), 1e-12)
+    from copycat_jax.cosine import cosine
 
-    own = speakers[name].centroid
-    others = [(other, round(cosine(own, s.centroid), 3)) for other, s in speakers.items() if other != name]
+    alike = cosine([speakers[name].centroid], [speaker.centroid for speaker in speakers.values()], np.float64)[0]
+    others = [(other, round(float(c), 3)) for other, c in zip(speakers, alike, strict=True) if other != name]
     return sorted(others, key=lambda pair: -pair[1])

@@ -10,19 +10,15 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Float, Int
 
+from copycat_jax.cosine import cosine, unit
+
 Vectors: TypeAlias = Float[np.ndarray, "N E"]
-
-
-def unit(vectors: Float[np.ndarray, "... E"]) -> np.ndarray:
-    """Rows scaled to length one (float64); a row of zeros stays zero."""
-    vectors = np.asarray(vectors, np.float64)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def centroids(vectors: Vectors, labels: Sequence[str]) -> dict[str, np.ndarray]:
     """The unit mean of the unit vectors of each label, in order of first appearance."""
-    rows, names = unit(vectors), np.asarray(labels)
-    return {str(name): unit(rows[names == name].mean(axis=0)) for name in dict.fromkeys(labels)}
+    rows, names = unit(vectors, np.float64), np.asarray(labels)
+    return {str(name): unit(rows[names == name].mean(axis=0), np.float64) for name in dict.fromkeys(labels)}
 
 
 class Identity(NamedTuple):
@@ -43,7 +39,7 @@ def identify(vector: Float[np.ndarray, "E"], target: str, source: str, voices: M
       voices: centroid of every candidate, targets and sources alike.
     """
     names = list(voices)
-    cosines = unit(np.stack([voices[n] for n in names])) @ unit(vector)
+    cosines = cosine(np.stack([voices[n] for n in names]), vector[None], np.float64)[:, 0]
     by_name = dict(zip(names, cosines, strict=True))
     nearest = names[int(np.argmax(cosines))] if np.any(vector) else ""
     return Identity(float(by_name.get(target, np.nan)), float(by_name.get(source, np.nan)), nearest)
@@ -51,8 +47,8 @@ def identify(vector: Float[np.ndarray, "E"], target: str, source: str, voices: M
 
 def similarity_matrix(voices: Mapping[str, np.ndarray]) -> Float[np.ndarray, "V V"]:
     """Cosine of every voice's centroid with every other's, in the mapping's order."""
-    rows = unit(np.stack(list(voices.values())))
-    return rows @ rows.T
+    rows = np.stack(list(voices.values()))
+    return cosine(rows, rows, np.float64)
 
 
 def equal_error_rate(same: Float[np.ndarray, "K"], different: Float[np.ndarray, "L"]) -> float:
@@ -75,7 +71,7 @@ def equal_error_rate(same: Float[np.ndarray, "K"], different: Float[np.ndarray, 
 
 def verification_scores(vectors: Vectors, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Cosines of all pairs of one speaker and of all pairs of two speakers, for `equal_error_rate`."""
-    rows, names = unit(vectors), np.asarray(labels)
+    rows, names = unit(vectors, np.float64), np.asarray(labels)
     upper = np.triu_indices(len(names), 1)
     cosines = (rows @ rows.T)[upper]
     alike = names[upper[0]] == names[upper[1]]

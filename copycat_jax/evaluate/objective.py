@@ -1,7 +1,7 @@
 """How well a melody was transferred: F0 curves of a result and of the truth (or of the source), compared.
 
-Every function takes curves on one grid, in Hz, where anything below `UNVOICED_BELOW_HZ` means unvoiced. `on_grid` puts
-a tracker's output there. All distances are in semitones, d = 12 log2(result / truth), on frames both call voiced.
+Every function takes curves on one grid, in Hz, where anything below `audio.pitch.VOICED_HZ` means unvoiced. `on_grid`
+puts a tracker's output there. All distances are in semitones, d = 12 log2(result / truth), on frames both call voiced.
 
 Errors beyond `GROSS_SEMITONES` (a factor of 1.2, the 20 % of Nakatani et al. 2008) are counted
 apart as gross, and left out of correlation and RMSE: one octave error would otherwise decide them. A correlation
@@ -14,7 +14,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-UNVOICED_BELOW_HZ = 46.0
+from copycat_jax.audio.pitch import semitones, voiced
+
 GROSS_SEMITONES = 3.16
 GRID_S = 0.0125
 MIN_FRAMES = 8  # fewer common voiced frames (0.1 s) say nothing about a clip
@@ -42,28 +43,6 @@ class TransferScores(NamedTuple):
     spread: float
     voicing_error: float
     frames: int
-
-
-# How clips become one figure (see `report.FIGURES`): means, but medians where a few clips would decide the mean.
-AGGREGATES = {
-    "correlation": np.nanmean,
-    "gross": np.nanmean,
-    "rmse": np.nanmean,
-    "register": np.nanmedian,
-    "spread": np.nanmedian,
-    "voicing_error": np.nanmean,
-}
-
-
-def voiced(f0_hz: Curve) -> np.ndarray:
-    """True where a curve is voiced: at least 46 Hz and finite."""
-    f0_hz = np.asarray(f0_hz, np.float64)
-    return np.isfinite(f0_hz) & (f0_hz >= UNVOICED_BELOW_HZ)
-
-
-def semitones(f0_hz: Curve) -> np.ndarray:
-    """12 log2 of a curve whose values are all voiced."""
-    return 12.0 * np.log2(np.asarray(f0_hz, np.float64))
 
 
 def on_grid(times_s: Curve, f0_hz: Curve, frames: int, offset_s: float = 0.0, grid_s: float = GRID_S) -> np.ndarray:
@@ -174,21 +153,6 @@ def energy_correlation(result: Float[np.ndarray, "N"], reference: Float[np.ndarr
     return _correlation(*levels)
 
 
-def summarise_scores(scores: Sequence[TransferScores]) -> dict[str, float]:
-    """One figure per metric over clips: means, and medians for register and spread; `clips` and `unscored` count them.
-
-    A clip that could not be scored (NaN) is left out of a metric and counted in `unscored`, so that a system cannot
-    look better by being silent without the table showing it.
-    """
-    table: dict[str, float] = {}
-    for name, reduce in AGGREGATES.items():
-        values = np.array([getattr(s, name) for s in scores], np.float64)
-        table[name] = float(reduce(values)) if np.isfinite(values).any() else float("nan")
-    table["clips"] = len(scores)
-    table["unscored"] = int(sum(not np.isfinite(s.gross) for s in scores))
-    return table
-
-
 def word_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
     """The least number of substituted, inserted and deleted words that turns `reference` into `hypothesis`."""
     row = np.arange(len(hypothesis) + 1)
@@ -198,9 +162,3 @@ def word_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
         for j, other in enumerate(hypothesis, 1):
             row[j] = min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (word != other))
     return int(row[-1])
-
-
-def word_error_rate(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> float:
-    """Errors over reference words, pooled over (reference, hypothesis) pairs; NaN without any reference word."""
-    words = sum(len(reference) for reference, _ in pairs)
-    return sum(word_errors(*pair) for pair in pairs) / words if words else float("nan")

@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
     from copycat_jax.corpus.corpus import open_corpus
     from copycat_jax.train import distributed
     from prosody_vae.space.build import build_space
-    from prosody_vae.space.table import KIND, check_space_folder, write_space
+    from prosody_vae.space.files import check_space_folder, write_space
+    from prosody_vae.space.table import KIND
 
     if arguments.batch < 1:
         raise UserError(f"{arguments.batch}", "--batch", "Give a positive number.")

@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int | None:
     from prosody_vae.evaluate import comparison, systems
     from prosody_vae.evaluate.labels import check_labels, read_labels
     from prosody_vae.selection.opening import open_selector
-    from prosody_vae.space.table import KIND, open_space, shipped_space
+    from prosody_vae.space.files import open_space, shipped_space
+    from prosody_vae.space.table import KIND
 
     bank_labels = read_labels(arguments.bank_labels) if arguments.bank_labels else {}
     test_labels = read_labels(arguments.test_labels) if arguments.test_labels else {}

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from copycat_jax.audio.pitch import semitones
+
 PROSODY = ("f0_mean_st", "f0_spread_st", "rate", "final_rise_st")
 RISE = PROSODY.index("final_rise_st")
 DEAD_ZONE_ST = 1.0  # a question whose true final movement is smaller neither rises nor falls
@@ -59,11 +61,8 @@ class Scores(NamedTuple):
 
 def prosody_of(features: Mapping[str, Sequence[float] | np.ndarray]) -> Float[np.ndarray, "n 4"]:
     """The four figures of `PROSODY` from features as `prosody_vae.features.summarise` names them, n recordings."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean_hz = np.asarray(features["f0_mean_hz"], np.float64)
-        mean_st = 12.0 * np.log2(np.where(mean_hz > 0, mean_hz, np.nan))
     others = [np.asarray(features[name], np.float64) for name in PROSODY[1:]]
-    return np.stack([mean_st, *others], axis=-1)
+    return np.stack([semitones(np.asarray(features["f0_mean_hz"])), *others], axis=-1)
 
 
 def scale_of(prosody: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " 4"]:

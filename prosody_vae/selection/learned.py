@@ -345,7 +345,7 @@ def export_learned(run_dir: str | Path, space_path: str | Path, step: int | None
       UserError: no such run, one of another task, or of another space.
     """
     from copycat_jax.train.checkpoint import read_task_name, restore_params
-    from prosody_vae.space.table import open_space
+    from prosody_vae.space.files import open_space
 
     best, loss = best_checkpoint(run_dir)
     task = read_task_name(run_dir)

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
 
 from copycat_jax.config import Config, setting
+from copycat_jax.cosine import unit
 from copycat_jax.data.inputs import Inputs
 from copycat_jax.errors import UserError
 
@@ -65,12 +66,6 @@ class Scaling(NamedTuple):
     latent_scale: np.ndarray  # float32 [Z], standard deviation of the Gaussian that ignores the text
 
 
-def unit_rows(vectors: Float[np.ndarray, "n D"]) -> Float32[np.ndarray, "n D"]:
-    """Scales every row to length 1; zero (the distances of a one-word sentence) stays zero."""
-    wide = np.asarray(vectors, np.float32)
-    return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-9)
-
-
 def pad_distances(distances: Float[np.ndarray, "n w"], width: int = DISTANCE_WIDTH) -> Float32[np.ndarray, "n 64"]:
     """Padded distances cut or filled with zeros to `width` columns."""
     kept = np.asarray(distances, np.float32)[:, :width]
@@ -86,7 +81,7 @@ def fit_scaling(
     """The standardised coordinates of these rows; `sentence` and `distance` are raw, and may have no columns."""
 
     def centre(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = unit_rows(vectors).astype(np.float64)
+        rows = unit(vectors).astype(np.float64)
         middle = rows.mean(axis=0)
         scale = np.sqrt(np.square(rows - middle).mean()) if rows.size else 1.0
         return middle.astype(np.float32), np.asarray(max(scale, 1e-6), np.float32)
@@ -143,8 +138,8 @@ def standardise(
 ) -> tuple[Float32[np.ndarray, "b V"], Float32[np.ndarray, "b D"]]:
     """Raw vectors in the coordinates that the network reads."""
     return (
-        (unit_rows(sentence) - scaling.sentence_mean) / scaling.sentence_scale,
-        (unit_rows(distance) - scaling.distance_mean) / scaling.distance_scale,
+        (unit(sentence) - scaling.sentence_mean) / scaling.sentence_scale,
+        (unit(distance) - scaling.distance_mean) / scaling.distance_scale,
     )
 
 
@@ -199,7 +194,7 @@ def make_inputs(path: str | None, config: dict[str, Any], process: int, processe
       UserError: no space there, or one without the vectors to be read.
     """
     from copycat_jax.data.plan import batch_at, evaluation_batches, make_batch_plan, rows_of
-    from prosody_vae.space.table import open_space
+    from prosody_vae.space.files import open_space
 
     if path is None:
         raise UserError("no --corpus", "copycat train", "Give the folder that `prosody build-space` wrote.")

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from prosody_vae.selection.selector import Selector
-from prosody_vae.space.table import KIND, ProsodySpace, open_space, shipped_space
+from prosody_vae.space.files import open_space, shipped_space
+from prosody_vae.space.table import KIND, ProsodySpace
 
 
 def open_selector(

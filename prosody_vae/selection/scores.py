@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int
 
+from copycat_jax.cosine import unit
 from copycat_jax.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -38,18 +39,6 @@ def check_named(name: str, known: Mapping[str, str] | Sequence[str], what: str) 
     if name not in known:
         raise UserError(f"unknown {what} '{name}'", "", nearest(name, known) or f"Known: {', '.join(known)}.")
     return name
-
-
-def unit(vectors: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n D"]:
-    """Rows divided by their Euclidean norm, in float32; rows of zeros stay zeros."""
-    vectors = np.asarray(vectors, np.float32)
-    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(norm > 0, norm, 1)
-
-
-def cosine(queries: Float[np.ndarray, "q D"], bank: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "q n"]:
-    """The cosine of every query with every row of the bank, float32."""
-    return unit(queries) @ unit(bank).T
 
 
 def widest(distances: "Distances") -> int:

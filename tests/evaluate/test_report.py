@@ -8,6 +8,7 @@ import soundfile
 
 from copycat_jax.cli import main
 from copycat_jax.evaluate import judges, report
+from copycat_jax.evaluate.objective import transfer_scores
 
 RATE, SECONDS = 8000, 2.0
 TIMES = np.arange(0, SECONDS, 0.016)
@@ -102,7 +103,17 @@ def test_unknown_measures_and_voices_are_refused(world, capsys):
     assert "no recording of voice 't'" in capsys.readouterr().err
 
 
-def test_word_error_rate_is_pooled_over_words():
-    rows = [{"words": 1, "word_errors": 1}, {"words": 9, "word_errors": 0}, {"gross": 0.1}]
-    assert report.figure(rows, "wer") == pytest.approx(0.1)
-    assert np.isnan(report.figure(rows, "source_wer"))
+def scored(ratio):
+    """A scored row: a melody around 200 Hz against one `ratio` times as high."""
+    curve = 200 * 2 ** (3 * np.sin(np.arange(200) / 12) / 12)
+    return transfer_scores(ratio * curve, curve)._asdict()
+
+
+def test_silence_is_unscored_and_counted():
+    (entry,) = report.tabulate([scored(0.0), scored(1.0)], [])
+    assert entry["unscored"] == 1 and entry["clips"] == 2 and entry["correlation"] == pytest.approx(1)
+
+
+def test_means_but_medians_for_register_and_spread():
+    (entry,) = report.tabulate([scored(2 ** (d / 12)) for d in (0, 0.5, 3)], [])
+    assert entry["register"] == pytest.approx(0.5) and entry["rmse"] == pytest.approx(3.5 / 3)

@@ -17,7 +17,7 @@ from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.train import checkpoint
 from prosody_vae.cli import main
 from prosody_vae.linguistics import bert, syntax
-from prosody_vae.space.table import open_space
+from prosody_vae.space.files import open_space
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from prosody_vae.cli import VERBS, main
 from prosody_vae.linguistics import bert, syntax
 from prosody_vae.selection.ties import TIES
 from prosody_vae.selection.ways import WAYS
-from prosody_vae.space.table import SHIPPED, open_space, write_space
+from prosody_vae.space.files import SHIPPED, open_space, write_space
 
 HEAVY = ("jax", "flax", "numpy", "transformers", "tokenizers", "gruut", "librosa", "matplotlib", "soundfile", "orbax")
 PIZZA = "Who ate the rest of my pizza?"

@@ -10,7 +10,7 @@ from prosody_vae.cli import main
 from prosody_vae.demo.page import Card, Group, render_page, shown
 from prosody_vae.demo.takes import DEMO_SENTENCES, open_recorded, record_demo
 from prosody_vae.linguistics.syntax import recorded_parser
-from prosody_vae.space.table import write_space
+from prosody_vae.space.files import write_space
 
 TREES = dict(
     zip(

@@ -325,7 +325,7 @@ def test_the_verb_measures_a_tiny_voice_from_end_to_end(tmp_path, monkeypatch, c
     from copycat_jax.data.synthetic import synthetic_utterances
     from copycat_jax.mel_spec import HIFIGAN
     from prosody_vae.cli import evaluate
-    from prosody_vae.space.table import write_space
+    from prosody_vae.space.files import write_space
 
     rng = np.random.default_rng(0)
     space = tiny_space(tiny_bundle())

@@ -14,7 +14,7 @@ from prosody_vae.reading import aloud
 from prosody_vae.reading.aloud import CHAPTER_S, OTHER_S, PARAGRAPH_S, PAUSES_S, ReadAloud, pause_after
 from prosody_vae.reading.wav_parts import Parts
 from prosody_vae.selection.selector import Choice, Entry
-from prosody_vae.space.table import write_space
+from prosody_vae.space.files import write_space
 from prosody_vae.tts.plan import EDGE_PAUSE_S
 from prosody_vae.tts.voice import Speech
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType
 
+from copycat_jax.cosine import cosine
 from copycat_jax.errors import UserError
 from copycat_jax.train.sharding import AXES, make_mesh
 from prosody_vae.selection import index as search
-from prosody_vae.selection.scores import best, cosine
+from prosody_vae.selection.scores import best
 
 
 def reference(scores, k, excluded=()):

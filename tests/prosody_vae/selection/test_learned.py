@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from copycat_jax.cosine import unit
 from copycat_jax.errors import UserError
 from copycat_jax.nn.gaussian import kl_to_standard, log_density
 from copycat_jax.records import allocate
@@ -15,8 +16,9 @@ from copycat_jax.train.loop import Trainer, fit
 from copycat_jax.train.writer import read_metrics
 from prosody_vae.selection import learned as selector
 from prosody_vae.selection.learned import Learned, SelectorConfig, kl_between, make_inputs, make_task
-from prosody_vae.selection.learned_inputs import fit_scaling, make_table, standardise, unit_rows
-from prosody_vae.space.table import Distances, ProsodySpace, SpaceInfo, write_space
+from prosody_vae.selection.learned_inputs import fit_scaling, make_table, standardise
+from prosody_vae.space.files import write_space
+from prosody_vae.space.table import Distances, ProsodySpace, SpaceInfo
 
 ENTRIES, WIDTH, LATENT, TAKES = 320, 10, 4, 40
 PAGE = Path(__file__).parents[3] / "configs" / "selector.py"
@@ -28,7 +30,7 @@ def planted_space(seed: int = 0, **changes) -> ProsodySpace:
     texts = [f"sentence number {i}" for i in range(ENTRIES - TAKES)]
     vectors = rng.standard_normal((ENTRIES, WIDTH)).astype(np.float32)
     vectors[-TAKES:] = vectors[:TAKES]
-    mean = 3.0 + 5.0 * unit_rows(vectors) @ rng.standard_normal((WIDTH, LATENT)) * np.array([1.0, 0.1, 10.0, 1.0])
+    mean = 3.0 + 5.0 * unit(vectors) @ rng.standard_normal((WIDTH, LATENT)) * np.array([1.0, 0.1, 10.0, 1.0])
     mean += 0.1 * mean.std(axis=0) * rng.standard_normal(mean.shape)
     space = ProsodySpace(
         info=SpaceInfo(encoder="toy encoder", parser="toy parser"),
@@ -136,7 +138,7 @@ def test_standardised_coordinates_keep_cosines_and_divergence():
         kl_between(batch.mean, batch.log_variance, zero, zero), kl_between(raw, own, *wide), rtol=1e-3, atol=1e-3
     )
     # One number divides all dimensions of a vector: differences of unit vectors keep their proportions.
-    apart = unit_rows(space.sentence_vectors[rows[:5]]) - unit_rows(space.sentence_vectors[rows[5:10]])
+    apart = unit(space.sentence_vectors[rows[:5]]) - unit(space.sentence_vectors[rows[5:10]])
     np.testing.assert_allclose(
         (batch.sentence[:5] - batch.sentence[5:10]) * scaling.sentence_scale, apart, rtol=1e-3, atol=1e-5
     )

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from copycat_jax.cosine import cosine
 from copycat_jax.errors import UserError
 from prosody_vae.selection import scores
 from prosody_vae.space.table import Distances
@@ -46,7 +47,7 @@ def test_an_unknown_rule_is_refused_with_the_nearest_one():
 
 
 def test_cosine_of_nothing_is_zero():
-    rows = scores.cosine(np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[2.0, 0.0], [0.0, 0.0]]))
+    rows = cosine(np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[2.0, 0.0], [0.0, 0.0]]))
     np.testing.assert_array_equal(rows, [[0, 0], [1, 0]])
 
 

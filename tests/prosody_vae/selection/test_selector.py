@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from copycat_jax.cosine import cosine
 from copycat_jax.errors import UserError
 from prosody_vae.cli import select as select_verb
 from prosody_vae.cli import sweep as sweep_verb
@@ -14,7 +15,7 @@ from prosody_vae.selection import scores, shrink
 from prosody_vae.selection.bank import Bank
 from prosody_vae.selection.selector import Selector
 from prosody_vae.selection.ways import WAYS
-from prosody_vae.space.table import write_space
+from prosody_vae.space.files import write_space
 
 PARTS = ("syntactic", "bert")
 
@@ -31,7 +32,7 @@ def similarities(toy, rule="zero-pad"):
     distances = [syntactic_distance(tree) for tree in toy.parser.parse(toy.texts)]
     return {
         "syntactic": scores.syntactic_similarities(distances, toy.space.distances, rule),
-        "bert": scores.cosine(toy.encoder.encode(toy.texts), toy.space.sentence_vectors),
+        "bert": cosine(toy.encoder.encode(toy.texts), toy.space.sentence_vectors),
     }
 
 
@@ -124,7 +125,7 @@ def test_shrinking_is_fitted_on_held_out_sentences_and_beats_its_limits_there(to
     held_out = np.arange(0, 40, 4)
 
     def similarity(rows):
-        return scores.cosine(toy.space.sentence_vectors[rows], toy.space.sentence_vectors)
+        return cosine(toy.space.sentence_vectors[rows], toy.space.sentence_vectors)
 
     fitted = shrink.fit_shrink(toy.space, similarity, held_out, "bert")
     assert (

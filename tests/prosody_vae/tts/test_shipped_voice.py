@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from prosody_vae.space.table import open_space, shipped_space
+from prosody_vae.space.files import open_space, shipped_space
 
 SENTENCES = [
     "Does he wear a black suit or a blue one?",
