@@ -9,9 +9,10 @@ that need not be in the chain is moved out of it.
 * Backward, the local derivatives of every frame are elementwise and computed at once before the scan; the scan only
   carries the adjoint of the state; weight gradients are one product after it.
 
-`recur` is the seam: (gate inputs, recurrent weights, mask) -> states. What computes it is chosen when it is traced, and
-neither models nor checkpoints know ("plain" for export and as the tests' reference, "fused" to train; a persistent
-kernel may join them). Carried states and adjoints are float32, stored ones and matrix operands the compute type.
+What computes the states from gate inputs, recurrent weights and mask is chosen when it is traced, and neither models
+nor checkpoints know: "plain" for export and as the tests' reference; "fused" to train; "persistent", one kernel for a
+whole sequence, on Hopper GPUs (`nn.persistent`). Carried states and adjoints are float32, stored ones and matrix
+operands the compute type.
 """
 
 import functools
@@ -22,14 +23,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from copycat_jax.errors import UserError
 from copycat_jax.nn.initializers import batched_kernel_limit
 from copycat_jax.nn.masks import zero_padding
 
 Cell = Literal["gru", "lstm"]
 GATES = {"gru": 3, "lstm": 4}
-IMPLEMENTATIONS = ("auto", "fused", "plain")
+IMPLEMENTATIONS = ("auto", "fused", "plain", "persistent")
 # Far beyond where a float32 sigmoid is exactly 0 or 1, and exact in bfloat16.
 _FORCED = 8192.0
+# The gate inputs that keep a state: update gate 1 (GRU); forget gate 1, input gate 0 (LSTM).
+HOLDING = {"gru": (0.0, _FORCED, 0.0), "lstm": (-_FORCED, _FORCED, 0.0, 0.0)}
 
 
 def _product(state: Array, kernel: Array) -> Array:
@@ -171,8 +175,7 @@ _lstm.defvjp(_lstm_forward, _lstm_backward)
 
 def hold(cell: Cell, gates: Float[Array, "T K B G"], mask: Bool[Array, "T K B"]) -> Float[Array, "T K B G"]:
     """Gate inputs that keep the state on padded frames: update gate 1 (GRU); forget gate 1, input gate 0 (LSTM)."""
-    forced = {"gru": (0.0, _FORCED, 0.0), "lstm": (-_FORCED, _FORCED, 0.0, 0.0)}[cell]
-    constant = jnp.repeat(jnp.asarray(forced, gates.dtype), gates.shape[-1] // len(forced))
+    constant = jnp.repeat(jnp.asarray(HOLDING[cell], gates.dtype), gates.shape[-1] // GATES[cell])
     return jnp.where(mask[..., None], gates, constant[None, None, None, :])
 
 
@@ -192,7 +195,7 @@ def recur(
       kernel: recurrent weights; float32, so that their gradient is.
       bias: [K, H] of the candidate's recurrent product (GRU), or None (LSTM).
       mask: real frames, in the same order of time as `gates`.
-      implementation: one of IMPLEMENTATIONS; "auto" is "fused", unrolled where that pays.
+      implementation: "plain", or "fused" (also "auto"), unrolled where that pays.
 
     Returns:
       The states in the type of `gates`. On padded frames the state is held inside the recurrence; what is returned
@@ -207,7 +210,28 @@ def recur(
     return _gru(gates, kernel, bias, unroll) if cell == "gru" else _lstm(gates, kernel, unroll)
 
 
-def _alternate(x: Array) -> Array:
+def uses_persistent(implementation: str, cell: Cell, features: int, dtype: Any) -> bool:
+    """Whether a layer runs on the kernels of `nn.persistent`: with "auto" where they fit and are proven on this machine.
+
+    Raises:
+      UserError: they are asked for where they cannot run.
+    """
+    if implementation not in ("auto", "persistent"):
+        return False
+    if jax.default_backend() == "gpu":
+        from copycat_jax.nn import persistent
+
+        if persistent.fits(cell, features, dtype) and (implementation == "persistent" or persistent.proven()):
+            return True
+    if implementation == "persistent":
+        what = (
+            f"'persistent' needs a Hopper GPU and bfloat16, and cannot run a {cell} of {features} {dtype} states here"
+        )
+        raise UserError(what, "recurrence", "Choose 'auto'.")
+    return False
+
+
+def alternate(x: Array) -> Array:
     """Reverses time for the second direction of [T, K, ...]; its own inverse."""
     return x if x.shape[1] == 1 else jnp.concatenate([x[:, :1], jnp.flip(x[:, 1:], 0)], 1)
 
@@ -226,7 +250,7 @@ class Recurrent(nn.Module):
       features: H, states of each direction.
       directions: 1 or 2; forward states come first in the output.
       dtype: compute type; parameters are float32.
-      implementation: see `recur`.
+      implementation: one of IMPLEMENTATIONS; "auto" is "persistent" where that is proven, else "fused".
     """
 
     cell: Cell
@@ -247,7 +271,21 @@ class Recurrent(nn.Module):
         if self.cell == "gru":
             lone = self.param("recurrent_bias", nn.initializers.zeros, (directions, self.features))
         x = zero_padding(x.astype(self.dtype), mask)
+        if uses_persistent(self.implementation, self.cell, self.features, self.dtype):
+            return zero_padding(self._persistent(x, w, b, u, lone, mask), mask)
         gates = jnp.einsum("btd,kdg->tkbg", x, w.astype(self.dtype)) + b.astype(self.dtype)[None, :, None, :]
         real = jnp.broadcast_to(mask.T[:, None, :], (*gates.shape[:3],))
-        states = _alternate(recur(self.cell, _alternate(gates), u, lone, _alternate(real), self.implementation))
+        states = alternate(recur(self.cell, alternate(gates), u, lone, alternate(real), self.implementation))
         return zero_padding(states.transpose(2, 0, 1, 3).reshape(*mask.shape, -1), mask)
+
+    def _persistent(
+        self, x: Array, w: Array, b: Array, u: Array, lone: Array | None, mask: Array
+    ) -> Float[Array, "B T H"]:
+        from copycat_jax.nn import persistent
+
+        count = GATES[self.cell]
+        w, b = (p.astype(self.dtype).reshape(*p.shape[:-1], count, self.features) for p in (w, b))
+        gates = jnp.einsum("tbd,kdgh->kghtb", x.swapaxes(0, 1), w) + b[..., None, None]
+        holding = jnp.asarray(HOLDING[self.cell], self.dtype)[None, :, None, None, None]
+        states = persistent.recur(self.cell, jnp.where(mask.T[None, None, None], gates, holding), u, lone)
+        return states.transpose(3, 2, 0, 1).reshape(*mask.shape, -1)
