@@ -211,7 +211,7 @@ def recur(
 
 
 def uses_persistent(implementation: str, cell: Cell, features: int, dtype: Any) -> bool:
-    """Whether a layer runs on the kernels of `nn.persistent`: with "auto" where they fit and are proven on this machine.
+    """Whether a layer runs on the kernels of `nn.persistent`: with "auto" where they fit and are proven.
 
     Raises:
       UserError: they are asked for where they cannot run.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from copycat_jax.cosine import cosine
 from copycat_jax.errors import UserError
 from prosody_vae.selection import scores
 from prosody_vae.selection.index import Index, check_k, make_index
@@ -124,7 +125,7 @@ class Bank:
     def closeness(self, queries: Queries, place: int, rows: Int[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
         """Cosines of the vector of one sentence with those of a few entries."""
         assert queries.vectors is not None and self.space.sentence_vectors is not None
-        return scores.cosine(queries.vectors[place : place + 1], np.asarray(self.space.sentence_vectors[rows]))[0]
+        return cosine(queries.vectors[place : place + 1], np.asarray(self.space.sentence_vectors[rows]))[0]
 
     def recorded(self, rows: Int[np.ndarray, " h"]) -> Queries:
         """Entries of the space as queries."""

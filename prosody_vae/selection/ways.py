@@ -171,13 +171,13 @@ class SentenceVector(Way):
 
     def rows(self, bank: "Bank") -> "np.ndarray":
         """Unit sentence vectors."""
-        from prosody_vae.selection.scores import unit
+        from copycat_jax.cosine import unit
 
         return unit(bank.sentence_vectors())
 
     def vectors(self, bank: "Bank", queries: "Queries") -> "tuple[np.ndarray, None]":
         """Unit sentence vectors."""
-        from prosody_vae.selection.scores import unit
+        from copycat_jax.cosine import unit
 
         assert queries.vectors is not None
         return unit(queries.vectors), None

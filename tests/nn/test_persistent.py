@@ -1,5 +1,7 @@
-"""The persistent recurrence without its GPU: what it lowers to, and where it is chosen. What it computes is checked at the
-first use on every machine (`persistent.proven`)."""
+"""The persistent recurrence without its GPU: what it lowers to, and where it is chosen.
+
+What it computes is checked at the first use on every machine (`persistent.proven`).
+"""
 
 import jax
 import jax.numpy as jnp
