@@ -39,14 +39,14 @@ def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, tit
       spec: the mel convention of the results.
       title: a line above all; the sentence, say.
     """
-    results = [results] if hasattr(results, "mel") else list(results)  # type: ignore[list-item]
-    hop_s, start_s = spec.hop_s, results[0].start_s
-    source = results[0].source.analysis
+    transfers: list[Any] = [results] if hasattr(results, "voice") else list(results)
+    hop_s, start_s = spec.hop_s, transfers[0].start_s
+    source = transfers[0].source.analysis
     rows = [("source", source.mel, source.f0_hz)]
-    for result in results:
+    for result in transfers:
         spoken = result.samples[round(start_s * result.sample_rate) :]
         rows.append((result.voice, result.mel, track_f0(spoken, result.sample_rate, len(result.mel), hop_s)))
-    seconds = max(len(results[0].samples) / results[0].sample_rate, start_s + len(source.mel) * hop_s)
+    seconds = max(len(transfers[0].samples) / transfers[0].sample_rate, start_s + len(source.mel) * hop_s)
     heights = [1.5] * len(rows) + [1.7]
     figure = _figure(min(20.0, max(9.0, 2.2 * seconds)), 1.1 + sum(heights))
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
@@ -62,7 +62,7 @@ def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, tit
         name = name if i == 0 else f"in the voice {name}"
         axis.set_title(name, loc="left", fontsize=10, color=INK, pad=4 + _LABEL_POINTS * rows_of_labels)
     curves = {name: f0_hz for name, _, f0_hz in rows}
-    _melody(axes[-1], curves, hop_s, [result.ratio for result in results], start_s)
+    _melody(axes[-1], curves, hop_s, [result.ratio for result in transfers], start_s)
     _boundaries(axes[-1], edges_s, INK, 0.08)
     axes[-1].set_xlabel("time (s)", color=INK)
     axes[-1].set_xlim(0, seconds)

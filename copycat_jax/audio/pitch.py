@@ -1,6 +1,7 @@
 """Fundamental frequency, voicing and energy on the frames of a mel spectrogram; a voice's register and spread."""
 
 import functools
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -102,8 +103,9 @@ def _dio(samples: np.ndarray, rate: int, frames: int, hop_s: float, fmin_hz: flo
     # WORLD's values stand at multiples of the hop; half a hop of silence before the signal moves them to its centres.
     right = max(0, int(np.ceil((frames + 1) * hop_s * rate)) - len(samples))
     signal = np.pad(samples, (round(hop_s * rate / 2), right)).astype(np.float64)
-    f0, times = pyworld.dio(signal, rate, f0_floor=fmin_hz, f0_ceil=fmax_hz, frame_period=1000 * hop_s)
-    return pyworld.stonemask(signal, f0, times, rate)[1 : frames + 1]
+    world: Any = pyworld  # compiled: its names are not seen
+    f0, times = world.dio(signal, rate, f0_floor=fmin_hz, f0_ceil=fmax_hz, frame_period=1000 * hop_s)
+    return world.stonemask(signal, f0, times, rate)[1 : frames + 1]
 
 
 def voiced(f0_hz: Float[np.ndarray, " T"]) -> Bool[np.ndarray, " T"]:

@@ -96,7 +96,7 @@ def wilcoxon_holm(pairs: Mapping[str, tuple[Sample, Sample]]) -> dict[str, float
     raw = {}
     for name, (a, b) in pairs.items():
         d = _differences(name, a, b)
-        raw[name] = float(wilcoxon(d).pvalue) if np.any(d != 0) else 1.0
+        raw[name] = float(np.asarray(wilcoxon(d))[1]) if np.any(d != 0) else 1.0
     return holm(raw)
 
 

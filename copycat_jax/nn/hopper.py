@@ -12,6 +12,9 @@ A tile is [UNITS, rows] in the layout of an accumulator of `wgmma`. A wrong coun
 the process without a message, so every call is checked here; a barrier that nobody completes hangs.
 """
 
+# The bindings of MLIR are made at run time, and Pallas for Mosaic GPU changes from version to version.
+# pyright: reportAttributeAccessIssue=false, reportCallIssue=false, reportArgumentType=false
+
 from typing import Any
 
 import jax.experimental.mosaic.gpu as mosaic

@@ -83,7 +83,7 @@ def _padded(cell: str, gates: Array, kernel: Array, bias: Array) -> Array:
     gates = jnp.pad(gates, ((0, 0), (0, 0), (0, more_units), (0, 0), (0, more_rows)))
     kernel = kernel.reshape(directions, width, count, width)
     kernel = jnp.pad(kernel, ((0, 0), (0, more_units), (0, 0), (0, more_units))).reshape(directions, wide, count * wide)
-    states = _recur(cell, gates, kernel, jnp.pad(bias, ((0, 0), (0, more_units))))
+    states: Any = _recur(cell, gates, kernel, jnp.pad(bias, ((0, 0), (0, more_units))))
     return states[:, :width, :, :rows]
 
 
@@ -167,7 +167,7 @@ def _largest_error(width: int = 128, frames: int = 40, rows: int = 20) -> float:
         def scan(gates: Array, kernel: Array) -> Array:
             inputs = gates.transpose(3, 0, 4, 1, 2).reshape(frames, 2, rows, -1).astype(_F32)
             mask = jnp.ones(inputs.shape[:3], bool)
-            states = recurrent.recur(cell, recurrent.alternate(inputs), kernel, bias, mask, "plain")  # noqa: B023
+            states = recurrent.recur(cell, recurrent.alternate(inputs), kernel, bias, mask, "plain")  # type: ignore # noqa: B023
             return recurrent.alternate(states).transpose(1, 3, 0, 2)
 
         def gradients(run: Any) -> Any:

@@ -40,7 +40,7 @@ def _zeros() -> Any:
 
 
 def _load(ref: Any) -> Any:
-    return plgpu.load(ref, layout=TILE, optimized=False)
+    return plgpu.load(ref, layout=TILE, optimized=False)  # type: ignore  # of jax 0.11 and later
 
 
 def _places(frames: int, rows: int) -> tuple[Any, Any, Any]:
