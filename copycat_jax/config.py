@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 from copycat_jax.errors import UserError, refuse_unknown
+
+_Own = TypeVar("_Own", bound="Config")
 
 
 def setting(default: Any, *, one_of: Sequence[str] = (), at_least: float | None = None, from_data: bool = False) -> Any:
@@ -48,7 +50,7 @@ class Config:
         return UserError(f"'{value}'" if isinstance(value, str) else f"{value}", f"{self.section}.{name}", remedy)
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+    def from_dict(cls: type[_Own], fields: Mapping[str, Any]) -> _Own:
         """From plain fields as JSON has them: lists for tuples, dictionaries for sections inside.
 
         Raises:
@@ -62,7 +64,7 @@ class Config:
         """All fields, plain; `from_dict` inverts it."""
         return dataclasses.asdict(self)
 
-    def sized(self, shapes: Mapping[str, Any]) -> Self:
+    def sized(self: _Own, shapes: Mapping[str, Any]) -> _Own:
         """The same with the fields that the data decides, as far as `shapes` names them."""
         names = [field.name for field in dataclasses.fields(self) if field.metadata.get("from_data")]
         return dataclasses.replace(self, **{name: shapes[name] for name in names if name in shapes})

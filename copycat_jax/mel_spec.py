@@ -86,7 +86,7 @@ def _mel_of(hertz: float) -> float:
 
 
 @functools.lru_cache
-def mel_edges_hz(spec: MelSpec) -> Float[np.ndarray, " M+2"]:
+def mel_edges_hz(spec: MelSpec) -> Float[np.ndarray, " edges"]:
     """Where the mel filters begin, peak and end, float64: filter m rises from edge m to m + 1 and falls to m + 2."""
     mels = np.linspace(_mel_of(spec.fmin_hz), _mel_of(spec.fmax_hz), spec.mel_bins + 2)
     above = mels >= _CORNER_MEL

@@ -290,7 +290,7 @@ def _labels(axis: "Axes", phonemes: Sequence[str], edges_s: np.ndarray, inches_p
             color=INK,
             annotation_clip=False,
         )
-    return sum(end > 0 for end in free)
+    return int(sum(end > 0 for end in free))
 
 
 def _plain(axis: "Axes") -> None:

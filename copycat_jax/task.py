@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from copycat_jax.batch import Batch
-
 Array = Any
+Rows = Any  # a NamedTuple of arrays whose first axis is the rows, with a field `mask` of what is real: a `Batch`, ...
 Params = Any  # {group: nested dict of arrays}
 Rngs = Any  # {name: typed PRNG key}, already folded with the step
 
@@ -64,10 +63,10 @@ class Task:
     """
 
     name: str
-    init: Callable[[Array, Batch], Params]
-    loss: dict[str, Callable[[Params, Batch, Rngs, Array, Any], tuple[Terms, Any]]]
-    evaluate: Callable[[Params, Batch], Terms]
-    synthesize: Callable[[Params, Batch], Array] | None = None
+    init: Callable[[Array, Rows], Params]
+    loss: dict[str, Callable[[Params, Rows, Rngs, Array, Any], tuple[Terms, Any]]]
+    evaluate: Callable[[Params, Rows], Terms]
+    synthesize: Callable[[Params, Rows], Array] | None = None
     sharding_rules: tuple[tuple[str, tuple], ...] = ()
     rng_names: tuple[str, ...] = ("dropout", "sample")
     floors: Mapping[str, Floor] = dataclasses.field(default_factory=dict)

@@ -1,4 +1,7 @@
-"""Strict by default: eight CPU devices, rank promotion an error; what needs ../shared says why it skips."""
+"""Strict by default: eight CPU devices, no promotion of ranks or types, annotations checked (`stand_ins/checked.py`).
+
+What needs ../shared says why it skips.
+"""
 
 import os
 import sys
@@ -19,6 +22,7 @@ SHARED = Path(os.environ.get("COPYCAT_CORPORA", Path(__file__).resolve().parents
 def _strict_jax():
     if "jax" in sys.modules:
         sys.modules["jax"].config.update("jax_numpy_rank_promotion", "raise")
+        sys.modules["jax"].config.update("jax_numpy_dtype_promotion", "strict")
     yield
 
 

@@ -15,7 +15,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int32, UInt64
+from jaxtyping import Bool, Float, Int, Int32, Shaped, UInt64
 
 from copycat_jax.errors import UserError
 
@@ -276,15 +276,15 @@ def _stream(bucket: Bucket, seed: int, start: int, stop: int) -> np.ndarray:
     return np.concatenate(parts).astype(np.int32)
 
 
-def rows_of(indices: Int32[np.ndarray, " B"], process_index: int, process_count: int) -> Int32[np.ndarray, "b"]:
-    """This process's contiguous share of a global batch; raises UserError where it cannot be shared evenly."""
-    if len(indices) % process_count:
+def rows_of(rows: Shaped[np.ndarray, "B ..."], process_index: int, process_count: int) -> Shaped[np.ndarray, "b ..."]:
+    """This process's contiguous share of a global batch; raises UserError where they cannot be shared evenly."""
+    if len(rows) % process_count:
         remedy = f"Make the batch size a multiple of {process_count}."
         raise UserError(
-            f"a batch of {len(indices)} rows cannot be shared by {process_count} processes", "batch plan", remedy
+            f"a batch of {len(rows)} rows cannot be shared by {process_count} processes", "batch plan", remedy
         )
-    share = len(indices) // process_count
-    return indices[process_index * share : (process_index + 1) * share]
+    share = len(rows) // process_count
+    return rows[process_index * share : (process_index + 1) * share]
 
 
 def steps_of_epochs(plan: BatchPlan, epochs: float | int) -> int:

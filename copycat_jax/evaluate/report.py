@@ -57,7 +57,7 @@ def read_rows(path: str | Path, required: Sequence[str], root: str | Path | None
     return rows
 
 
-def needed_judgements(rows: Sequence[Row], voices: Sequence[Row], asked: Sequence[str]) -> list[tuple[str, Path]]:
+def needed_judgements(rows: Sequence[Row], voices: Sequence[Row], asked: Sequence[str]) -> list[tuple[str, str | Path]]:
     """What must be asked of which judge to score `rows` by the measures `asked`: (judge, path) pairs."""
     metrics = [metric for metric in METRICS.values() if metric.measure in asked]
     roles = [(metric, role) for metric in metrics for role in ("result", *metric.needs) if role in PATHS]

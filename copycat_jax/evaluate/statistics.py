@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from copycat_jax.errors import UserError
 
-Sample: TypeAlias = Float[np.ndarray, "N"]
+Sample: TypeAlias = Float[np.ndarray, " _"]  # of two samples, each its own length: pairing is checked, not assumed
 
 
 class Estimate(NamedTuple):

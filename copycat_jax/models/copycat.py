@@ -314,7 +314,7 @@ def make_task(model: dict, shapes: dict) -> Task:
     network = CopyCat(config)
     adversary = Discriminator(config.adversary_channels, dtype=jnp.dtype(config.compute_dtype))
 
-    def init(rng: Array, batch: Batch) -> Params:
+    def init(rng: Array, batch: Any) -> Params:
         del batch  # shapes depend on the configuration alone; a short row keeps this cheap
         frames = max(config.window, 2 * config.tau)
         model_key, adversary_key = jax.random.split(rng)

@@ -53,7 +53,7 @@ def choose_windows(key: Array, batch: Batch, window: int, silence_id: int) -> tu
     trailing = (jnp.cumprod(quiet[:, ::-1], axis=1)[:, ::-1] * batch.durations).sum(1)
     room = batch.durations.sum(1) - leading - trailing - window
     draw = jax.random.uniform(key, room.shape)
-    offset = jnp.floor(draw * (jnp.maximum(room, 0) + 1)).astype(jnp.int32)
+    offset = jnp.floor(draw * (jnp.maximum(room, 0) + 1).astype(jnp.float32)).astype(jnp.int32)
     start = leading + jnp.minimum(offset, jnp.maximum(room, 0))
     return jnp.clip(start, 0, batch.mask.shape[1] - window), room >= 0
 

@@ -90,8 +90,9 @@ SIZES = {
 def lifter(mel: Float[Array, "B T M"], keep: int) -> Float[Array, "B T M"]:
     """The spectral envelope: `mel` from its first `keep` cosine coefficients over the bins."""
     bins = mel.shape[-1]
-    angle = jnp.pi / bins * (jnp.arange(bins)[:, None] + 0.5) * jnp.arange(keep)[None, :]
-    basis = jnp.cos(angle) * jnp.where(jnp.arange(keep) == 0, jnp.sqrt(1 / bins), jnp.sqrt(2 / bins))[None, :]
+    order = jnp.arange(keep, dtype=jnp.float32)
+    angle = jnp.pi / bins * (jnp.arange(bins, dtype=jnp.float32)[:, None] + 0.5) * order[None, :]
+    basis = jnp.cos(angle) * jnp.where(order == 0, jnp.sqrt(1 / bins), jnp.sqrt(2 / bins))[None, :]
     return jnp.einsum("btm,mk,nk->btn", mel, basis, basis)
 
 
@@ -161,7 +162,7 @@ def random_crop(
     """A window of `frames` real frames at random from each row; a shorter row comes whole, with its padding."""
     frames = min(frames, mel.shape[1])
     room = jnp.maximum(lengths_of(mask) - frames, 0)
-    start = jnp.floor(jax.random.uniform(key, room.shape) * (room + 1)).astype(jnp.int32)
+    start = jnp.floor(jax.random.uniform(key, room.shape) * (room + 1).astype(jnp.float32)).astype(jnp.int32)
     start = jnp.minimum(start, room)
 
     def cut(row: Array, at: Array) -> Array:
@@ -192,7 +193,7 @@ def make_task(model: dict, shapes: dict) -> Task:
     config = SpeakerConfig.from_dict(model).sized(shapes)
     network = SpeakerClassifier(config)
 
-    def init(rng: Array, batch: Batch) -> Params:
+    def init(rng: Array, batch: Any) -> Params:
         del batch
         shape = (1, config.crop_frames, config.mel_bins)
         return {"model": initialise(network, rng, jnp.zeros(shape), jnp.ones(shape[:2], bool))}

@@ -53,8 +53,8 @@ class UtteranceEncoder(nn.Module):
             conv = nn.Conv(channels, (3, 3), stride, pads, dtype=self.dtype, kernel_init=start, name=f"conv_{layer}")
             x = conv(zero_padding(x, mask))
             mask = mask[:, :: stride[0]]
-            x = nn.LayerNorm(reduction_axes=(-2, -1), dtype=self.dtype, name=f"norm_{layer}")(x)
-            x = nn.relu(x)
+            x = nn.LayerNorm(reduction_axes=(-2, -1), name=f"norm_{layer}")(x.astype(jnp.float32))
+            x = nn.relu(x.astype(self.dtype))
         x = x.reshape(*x.shape[:2], -1)
         states = Recurrent("gru", self.states, 1, self.dtype, self.recurrence, name="gru")(x, mask)
         pooled = last_real(states, mask) if self.pooling == "last" else masked_mean(states, mask)

@@ -44,7 +44,8 @@ class ChannelConfig(Config, section="model.channel"):
 def smooth_curves(weights: Float[Array, "B K"], bins: int) -> Float[Array, "B M"]:
     """Smooth curves over the bins: sums of the cosines of order 1 to K with the given weights."""
     order = weights.shape[1]
-    angle = jnp.pi / bins * (jnp.arange(bins)[:, None] + 0.5) * jnp.arange(1, order + 1)[None, :]
+    angle = jnp.pi / bins * (jnp.arange(bins, dtype=jnp.float32)[:, None] + 0.5)
+    angle = angle * jnp.arange(1, order + 1, dtype=jnp.float32)[None, :]
     return jnp.einsum("bk,mk->bm", weights, jnp.cos(angle))
 
 

@@ -79,7 +79,7 @@ class ConvStack(nn.Module):
             if self.norm == "instance":
                 x = instance_norm(x, mask)
             elif self.norm == "layer":
-                x = nn.LayerNorm(dtype=self.dtype, name=f"norm_{layer}")(x)
+                x = nn.LayerNorm(name=f"norm_{layer}")(x.astype(jnp.float32)).astype(self.dtype)
             x = nn.relu(x)
             if not deterministic and self.dropout > 0.0:
                 x = dropout(self.make_rng("dropout"), x, self.dropout)

@@ -5,6 +5,7 @@ unintelligible speech, 24 consonants, then 15 vowels in three degrees of stress 
 """
 
 from collections.abc import Iterable, Sequence
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def to_ids(symbols: Iterable[str]) -> np.ndarray:
     return np.array([_IDS[symbol] for symbol in symbols], dtype=np.int32)
 
 
-def to_symbols(ids: Iterable[int]) -> list[str]:
+def to_symbols(ids: Iterable[SupportsIndex]) -> list[str]:
     """Symbols of `ids`; inverts `to_ids`. Raises UserError for an id outside the inventory."""
     ids = [int(i) for i in ids]
     for i in ids:

@@ -19,9 +19,8 @@ import jax
 import numpy as np
 
 from copycat_jax import console
-from copycat_jax.batch import Batch
 from copycat_jax.errors import UserError
-from copycat_jax.task import Task
+from copycat_jax.task import Rows, Task
 from copycat_jax.train import distributed
 from copycat_jax.train.checkpoint import Checkpoints
 from copycat_jax.train.config import TrainConfig, completed
@@ -33,7 +32,7 @@ from copycat_jax.train.writer import MetricsWriter, write_run_page
 
 __all__ = ["TrainConfig", "Trainer", "fit"]
 
-Batches = Callable[[int], Batch]
+Batches = Callable[[int], Rows]
 
 
 class _Run:
@@ -55,7 +54,7 @@ class _Run:
         self.watch = FloorWatch(trainer.task.floors)
         self.compiling, self.loss = 0.0, None
 
-    def to(self, end: int, state: TrainState, batches: Iterator[Batch], stop: StopSignal) -> TrainState:
+    def to(self, end: int, state: TrainState, batches: Iterator[Rows], stop: StopSignal) -> TrainState:
         """Evaluate, save, next batch, step; until step `end` or a signal."""
         settings, step = self.trainer.train, self.start
         while True:
@@ -79,7 +78,7 @@ class _Run:
             console.say(f"stopped by a signal at step {step}; the next run with this --run-dir resumes there")
         return state
 
-    def step(self, state: TrainState, batch: Batch) -> TrainState:
+    def step(self, state: TrainState, batch: Rows) -> TrainState:
         """One step, compiled first where this bucket is new; returns before the device is done."""
         compiled, seconds = self.trainer.step_for(state, self.metrics, batch)
         if seconds:
@@ -173,7 +172,7 @@ def fit(
     fingerprint: str = "",
     eval_batches: Batches | None = None,
     shapes: Sequence[tuple[int, int, int]] = (),
-    prefetch: Callable[[Batches, int], Iterator[Batch]] | None = None,
+    prefetch: Callable[[Batches, int], Iterator[Rows]] | None = None,
     render: Callable[[int, Any], dict[str, Any]] | None = None,
     max_steps: int | None = None,
     force: bool = False,

@@ -1,5 +1,6 @@
 """An optax chain and its schedule from plain fields."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,17 @@ def optimizer_configs(fields: dict, groups: Sequence[str]) -> dict[str, Optimize
     return {group: OptimizerConfig.from_dict({**shared, **fields.get(group, {})}) for group in groups}
 
 
+def _promoting(function: Callable) -> Callable:
+    """`function` of optax, which mixes counts with floats, whatever the caller says of implicit promotion."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        with jax.numpy_dtype_promotion("standard"):
+            return function(*arguments, **named)
+
+    return call
+
+
 def make_schedule(config: OptimizerConfig, steps: int) -> Callable[[Any], Any]:
     """Step -> learning rate of a run of `steps` steps."""
     warmup = config.warmup_steps
@@ -28,10 +40,10 @@ def make_schedule(config: OptimizerConfig, steps: int) -> Callable[[Any], Any]:
     else:
         after = optax.constant_schedule(config.lr)
     if not warmup:
-        return after
+        return _promoting(after)
     # Step 0 already learns: the ramp ends at lr on step `warmup`, and starts one notch above zero.
     ramp = optax.linear_schedule(config.lr / (warmup + 1), config.lr, warmup)
-    return optax.join_schedules([ramp, after], [warmup])
+    return _promoting(optax.join_schedules([ramp, after], [warmup]))
 
 
 def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
@@ -43,4 +55,5 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
             optax.add_decayed_weights(config.weight_decay, mask=lambda p: jax.tree.map(lambda x: x.ndim > 1, p))
         )
     chain.append(optax.scale_by_learning_rate(make_schedule(config, steps)))
-    return optax.chain(*chain)
+    chained = optax.chain(*chain)
+    return optax.GradientTransformation(chained.init, _promoting(chained.update))

@@ -18,8 +18,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Int
 
-from copycat_jax.batch import Batch
-from copycat_jax.task import Task, total
+from copycat_jax.task import Rows, Task, total
 from copycat_jax.train.config import TrainConfig
 from copycat_jax.train.sharding import batch_sharding, replicated
 from copycat_jax.train.state import EMA_GROUP, TrainState, fold
@@ -30,10 +29,10 @@ Metrics = dict[str, tuple[Array, Array]]
 
 def make_init(
     task: Task, optimizers: dict[str, optax.GradientTransformation], config: TrainConfig
-) -> Callable[[Batch], TrainState]:
+) -> Callable[[Rows], TrainState]:
     """batch -> TrainState at step 0; jit it with out_shardings so that nothing is ever whole on one device."""
 
-    def init(batch: Batch) -> TrainState:
+    def init(batch: Rows) -> TrainState:
         params = task.init(fold(config.seed, "init", 0), batch)
         # Copies: the state is donated, and no buffer may be donated twice.
         ema = jax.tree.map(jnp.copy, params[EMA_GROUP]) if config.ema_decay > 0 else {}
@@ -62,7 +61,7 @@ def make_train_step(
     the task's terms it carries "loss/GROUP", "grad_norm/GROUP" (before clipping), "lr/GROUP" and "frames" (real ones).
     """
 
-    def step(state: TrainState, metrics: dict[str, Any], batch: Batch) -> tuple[TrainState, dict[str, Any]]:
+    def step(state: TrainState, metrics: dict[str, Any], batch: Rows) -> tuple[TrainState, dict[str, Any]]:
         params, opt_state = dict(state.params), dict(state.opt_state)
         added: Metrics = {"frames": (jnp.sum(batch.mask, dtype=jnp.float32), jnp.float32(1))}
         carry, watched = None, []
@@ -121,10 +120,10 @@ def jit_step(step: Callable, shardings: Any, mesh: Mesh) -> Callable:
     )
 
 
-def make_eval_step(task: Task) -> Callable[[Any, Batch], Metrics]:
+def make_eval_step(task: Task) -> Callable[[Any, Rows], Metrics]:
     """The pure (params, batch) -> {name: (sum, count)}, "loss" being the weighted total of one batch."""
 
-    def evaluate(params: Any, batch: Batch) -> Metrics:
+    def evaluate(params: Any, batch: Rows) -> Metrics:
         terms = task.evaluate(params, batch)
         sums = {name: (jnp.asarray(t.sum, jnp.float32), jnp.asarray(t.count, jnp.float32)) for name, t in terms.items()}
         return {**sums, "loss": (jnp.asarray(total(terms), jnp.float32), jnp.float32(1))}

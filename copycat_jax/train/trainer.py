@@ -16,10 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from copycat_jax import console
-from copycat_jax.batch import Batch
 from copycat_jax.errors import UserError
 from copycat_jax.records import allocate, sizes_of
-from copycat_jax.task import Task
+from copycat_jax.task import Rows, Task
 from copycat_jax.train import sharding
 from copycat_jax.train.checkpoint import restore_params
 from copycat_jax.train.config import MeshConfig, TrainConfig
@@ -41,7 +40,7 @@ class Trainer:
       sample: one of this process's batches (any bucket), for shapes only.
     """
 
-    def __init__(self, task: Task, config: dict[str, Any], sample: Batch):
+    def __init__(self, task: Task, config: dict[str, Any], sample: Rows):
         self.task, self.config = task, config
         self.train = TrainConfig.from_dict(config.get("train", {}))
         self.mesh = sharding.make_mesh(**MeshConfig.from_dict(config.get("mesh", {})).to_dict())
@@ -65,7 +64,7 @@ class Trainer:
             make_eval_step(task), in_shardings=(self.shardings.params, self._rows), out_shardings=whole
         )
 
-    def _global_shapes(self, batch: Batch) -> Batch:
+    def _global_shapes(self, batch: Rows) -> Rows:
         processes = jax.process_count()
         return _like(batch, (jax.ShapeDtypeStruct((x.shape[0] * processes, *x.shape[1:]), x.dtype) for x in batch))
 
@@ -82,7 +81,7 @@ class Trainer:
         """An empty metrics window on the devices."""
         return jax.device_put(self._empty, sharding.replicated(self.mesh))
 
-    def put(self, batch: Batch) -> Batch:
+    def put(self, batch: Rows) -> Rows:
         """This process's rows as its part of the global batch."""
         rows = batch[0].shape[0] * jax.process_count()
         if rows % self.mesh.size:
@@ -94,7 +93,7 @@ class Trainer:
         with jax.transfer_guard("allow"):  # the helper's own copies count as implicit
             return _like(batch, (jax.make_array_from_process_local_data(self._rows, np.asarray(x)) for x in batch))
 
-    def step_for(self, state: TrainState, metrics: Any, batch: Batch) -> tuple[Any, float]:
+    def step_for(self, state: TrainState, metrics: Any, batch: Rows) -> tuple[Any, float]:
         """The compiled step for this batch's shapes, and the seconds its compilation took (0 if it was there)."""
         key = tuple(x.shape for x in batch)
         if key in self._compiled:

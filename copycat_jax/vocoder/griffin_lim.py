@@ -48,15 +48,15 @@ def griffin_lim(mel: Float[Array, "B T M"], spec: MelSpec, iterations: int = 64)
       spec: the mel convention.
       iterations: rounds of phase estimation.
     """
-    magnitude = mel_to_magnitude(mel, spec)
-    phase = jax.random.uniform(jax.random.key(0), magnitude.shape[1:], maxval=2 * np.pi)
+    magnitude = mel_to_magnitude(mel, spec).astype(jnp.complex64)
+    phase = jax.random.uniform(jax.random.key(0), magnitude.shape[1:], maxval=2 * np.pi).astype(jnp.complex64)
     angles = jnp.exp(1j * phase)[None]
 
     def improve(_, state):
         angles, previous = state
         rebuilt = stft(istft(magnitude * angles, spec), spec)
         ahead = rebuilt + MOMENTUM * (rebuilt - previous)
-        return ahead / jnp.maximum(jnp.abs(ahead), 1e-12), rebuilt
+        return ahead / jnp.maximum(jnp.abs(ahead), 1e-12).astype(jnp.complex64), rebuilt
 
     start = (jnp.broadcast_to(angles, magnitude.shape), jnp.zeros(magnitude.shape, jnp.complex64))
     angles, _ = jax.lax.fori_loop(0, iterations, improve, start)

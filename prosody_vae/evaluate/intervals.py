@@ -126,7 +126,7 @@ def t_tests(scores: Mapping[str, Column], against: str, test: Test) -> dict[str,
     names = list(dict.fromkeys(test.clusters))
     place = np.array([names.index(c) for c in test.clusters])
 
-    def per_sentence(values: Column) -> Column:
+    def per_sentence(values: Column) -> Float[np.ndarray, " s"]:
         kept = np.isfinite(values)
         total = np.bincount(place[kept], values[kept], len(names))
         counts = np.bincount(place[kept], minlength=len(names))

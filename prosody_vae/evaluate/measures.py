@@ -160,12 +160,12 @@ def bank_mean(bank: LabelledBank, test: Test) -> Float[np.ndarray, "q 4"]:
     return np.tile(mean_of(bank.prosody), (len(test.ids), 1))
 
 
-def mean_of(prosody: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " 4"]:
+def mean_of(prosody: Float[np.ndarray, "n F"]) -> Float[np.ndarray, " F"]:
     """Mean of each figure over the recordings that have it; NaN where none has."""
     kept = np.isfinite(prosody)
     return np.where(kept, prosody, 0.0).sum(axis=0) / np.where(kept.any(axis=0), kept.sum(axis=0), np.nan)
 
 
-def filled(prosody: Float[np.ndarray, "n 4"], mean: Float[np.ndarray, " 4"]) -> Float[np.ndarray, "n 4"]:
+def filled(prosody: Float[np.ndarray, "n F"], mean: Float[np.ndarray, " F"]) -> Float[np.ndarray, "n F"]:
     """`prosody` with `mean` for what is not known."""
     return np.where(np.isfinite(prosody), prosody, mean[None, :])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -60,7 +61,8 @@ def phones_of(utterances: Sequence[Utterance]) -> list[PhoneTrack]:
         return rows
 
     mask = np.arange(size)[None, :] < np.array([[len(u.phonemes)] for u in utterances])
-    tokens = drop_pauses(*(padded(n) for n in ("phonemes", "durations", "breaks")), mask)  # type: ignore[arg-type]
+    phonemes, durations, breaks = (jnp.asarray(padded(n)) for n in ("phonemes", "durations", "breaks"))
+    tokens = drop_pauses(phonemes, durations, breaks, jnp.asarray(mask))
     tokens = [np.asarray(values) for values in tokens]
     out = []
     for row, utterance in enumerate(utterances):

@@ -20,11 +20,12 @@ MEASURES = CHOICE | {"hit": "planted style hit", "distance": "distance to the tr
 Figures = Mapping[str, Mapping[str, Any]]
 
 
-def cell(figure: Mapping[str, float] | None, decimals: int = 2, null: bool = False) -> str:
+def cell(figure: Mapping[str, float | None] | None, decimals: int = 2, null: bool = False) -> str:
     """A figure with its interval, and with the null's mean and 97.5 % point if asked; "-" where there is none."""
-    if figure is None or figure.get("value") is None or not np.isfinite(figure["value"]):
+    value = figure.get("value") if figure else None
+    if figure is None or value is None or not np.isfinite(value):
         return "-"
-    text = f"{figure['value']:.{decimals}f} [{figure['low']:.{decimals}f}, {figure['high']:.{decimals}f}]"
+    text = f"{value:.{decimals}f} [{figure['low']:.{decimals}f}, {figure['high']:.{decimals}f}]"
     if null and figure.get("null") is not None:
         text += f" ({figure['null']:.{decimals}f}, {figure['null_high']:.{decimals}f})"
     return text

@@ -60,16 +60,17 @@ class BertConfig:
         ):
             if (fields.get(name) or plain) != plain:
                 raise UserError(f"{name} is {fields[name]!r}, which a plain BERT has not", where, _REMEDY)
-        config = cls(**{f.name: fields[f.name] for f in dataclasses.fields(cls) if f.name in fields})
-        if config.hidden_act not in _ACTIVATIONS:
+        given = {f.name: fields.get(f.name, f.default) for f in dataclasses.fields(cls)}
+        if given["hidden_act"] not in _ACTIVATIONS:
             remedy = f"Understood are {', '.join(_ACTIVATIONS)}."
-            raise UserError(f"hidden_act is {config.hidden_act!r}", where, remedy)
+            raise UserError(f"hidden_act is {given['hidden_act']!r}", where, remedy)
         for field in dataclasses.fields(cls):
-            value = getattr(config, field.name)
+            value = given[field.name]
             if field.type is int and (type(value) is not int or value < 1):
                 raise UserError(f"{field.name} is {value!r}, not a positive whole number", where, _REMEDY)
-        if not isinstance(config.layer_norm_eps, float):
-            raise UserError(f"layer_norm_eps is {config.layer_norm_eps!r}", where, _REMEDY)
+        if not isinstance(given["layer_norm_eps"], float):
+            raise UserError(f"layer_norm_eps is {given['layer_norm_eps']!r}", where, _REMEDY)
+        config = cls(**given)
         if config.hidden_size % config.num_attention_heads:
             what = f"hidden_size {config.hidden_size} is no multiple of num_attention_heads"
             raise UserError(f"{what} {config.num_attention_heads}", where, _REMEDY)
@@ -106,11 +107,9 @@ class Layer(nn.Module):
         seen = nn.dot_product_attention(  # scales by 1 / sqrt(width of a head)
             query, key, value, mask=mask[:, None, None, :], precision=precision, force_fp32_for_softmax=True
         )
-        x = layer_norm(c, self.dtype, "attention_norm")(
-            x + dense("attention_out", c.hidden_size)(seen.reshape(x.shape))
-        )
+        x = layer_norm(x + dense("attention_out", c.hidden_size)(seen.reshape(x.shape)), c, "attention_norm")
         wide = _ACTIVATIONS[c.hidden_act](dense("wide", c.intermediate_size)(x))
-        return layer_norm(c, self.dtype, "out_norm")(x + dense("out", c.hidden_size)(wide))
+        return layer_norm(x + dense("out", c.hidden_size)(wide), c, "out_norm")
 
 
 class Bert(nn.Module):
@@ -131,15 +130,16 @@ class Bert(nn.Module):
         x = x + embed("positions", c.max_position_embeddings)(jnp.arange(pieces.shape[1]))[None]
         # All is of the first type: the second is for the second sentence of a pair.
         x = x + embed("types", c.type_vocab_size)(jnp.zeros((1, 1), jnp.int32))
-        x = layer_norm(c, self.dtype, "norm")(x)
+        x = layer_norm(x, c, "norm")
         for i in range(self.depth):
             x = Layer(c, self.dtype, name=f"layer_{i}")(x, mask)
         return x
 
 
-def layer_norm(config: BertConfig, dtype: Any, name: str) -> nn.LayerNorm:
-    """Normalisation over the width; the variance in two passes, for BERT has a few channels of huge mean."""
-    return nn.LayerNorm(config.layer_norm_eps, dtype=dtype, use_fast_variance=False, name=name)
+def layer_norm(x: Float[Array, "B T V"], config: BertConfig, name: str) -> Float[Array, "B T V"]:
+    """Normalised over the width, in float32; the variance in two passes, for BERT has a few channels of huge mean."""
+    norm = nn.LayerNorm(config.layer_norm_eps, use_fast_variance=False, name=name)
+    return norm(x.astype(jnp.float32)).astype(x.dtype)
 
 
 def _precision(dtype: Any) -> jax.lax.Precision | None:

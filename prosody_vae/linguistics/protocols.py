@@ -1,12 +1,13 @@
 """What the rest of the package knows of a parser and of a sentence encoder, whichever they are."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from prosody_vae.linguistics.trees import Tree
 
 
+@runtime_checkable
 class Parser(Protocol):
     """Anything that finds the constituents of sentences: a parser, or trees recorded with one.
 
@@ -25,6 +26,7 @@ class Parser(Protocol):
         ...
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Anything that turns sentences into vectors: a BERT, or vectors recorded with one."""
 

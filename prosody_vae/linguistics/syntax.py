@@ -17,7 +17,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from copycat_jax import console
 from copycat_jax.errors import UserError, nearest
@@ -43,6 +43,7 @@ _BLOCK = 200  # sentences between two writes of the store
 _RULES = 2  # of alignment and of the adapters; raised when they change, so that what older ones stored is parsed again
 
 
+@runtime_checkable
 class _Engine(Protocol):
     """A parser as its adapter knows it: without a store, trees in order as they are finished."""
 

@@ -16,7 +16,8 @@ Large distances are where a phrase ends and prosody resets; 8 stands before the 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int32, Shaped
+from jaxtyping import Int32
+from numpy.typing import ArrayLike
 
 from copycat_jax.errors import UserError
 from prosody_vae.linguistics.trees import (
@@ -103,7 +104,7 @@ def _splits_in_order(order: list[Tree], parents: list[int], height: np.ndarray) 
     return splits
 
 
-def distance_to_tree(distance: Shaped[np.ndarray, "W"] | Sequence[float], words: Sequence[str] | None = None) -> Tree:
+def distance_to_tree(distance: ArrayLike, words: Sequence[str] | None = None) -> Tree:
     """The binarised tree of a distance vector: split at the first largest distance, then both sides alike.
 
     The inverse of `syntactic_distance` up to labels, n-ary nodes and unary nodes; any vector with the same ranking

@@ -29,7 +29,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from copycat_jax.config import Config, setting
 from copycat_jax.errors import UserError
@@ -206,7 +206,7 @@ class Learned:
         return digest.hexdigest()
 
     def distribution(
-        self, sentence_vectors: Float[np.ndarray, "q V"] | None, distances: Float[np.ndarray, "q w"] | None
+        self, sentence_vectors: Float[np.ndarray, "q V"] | None, distances: Real[np.ndarray, "q w"] | None
     ) -> tuple[Float[Array, "q Z"], Float[Array, "q Z"]]:
         """Predicted mean and log-variance of every sentence in the space's own coordinates, float32.
 
@@ -222,7 +222,7 @@ class Learned:
         return mean * scale + self.scaling.latent_mean[None, :], log_variance + 2.0 * jnp.log(scale)
 
     def queries(
-        self, sentence_vectors: Float[np.ndarray, "q V"] | None, distances: Float[np.ndarray, "q w"] | None
+        self, sentence_vectors: Float[np.ndarray, "q V"] | None, distances: Real[np.ndarray, "q w"] | None
     ) -> LikelihoodQueries:
         """The predictions as queries for an index over `likelihood_rows(means)` (normalise=False)."""
         mean, log_variance = _predict(self.config, self.params, *self._inputs(sentence_vectors, distances))
@@ -239,7 +239,7 @@ class Learned:
     def scores(
         self,
         sentence_vectors: Float[np.ndarray, "q V"] | None,
-        distances: Float[np.ndarray, "q w"] | None,
+        distances: Real[np.ndarray, "q w"] | None,
         means: Float[np.ndarray, "n Z"],
     ) -> Float[Array, "q n"]:
         """Log-likelihood, in nats, of every entry's mean under every sentence's prediction; one matrix product."""

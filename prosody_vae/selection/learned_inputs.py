@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int32
+from jaxtyping import Bool, Float, Float32, Int, Int32, Real
 
 from copycat_jax.config import Config, setting
 from copycat_jax.cosine import unit
@@ -66,7 +66,7 @@ class Scaling(NamedTuple):
     latent_scale: np.ndarray  # float32 [Z], standard deviation of the Gaussian that ignores the text
 
 
-def pad_distances(distances: Float[np.ndarray, "n w"], width: int = DISTANCE_WIDTH) -> Float32[np.ndarray, "n 64"]:
+def pad_distances(distances: Real[np.ndarray, "n w"], width: int = DISTANCE_WIDTH) -> Float32[np.ndarray, "n 64"]:
     """Padded distances cut or filled with zeros to `width` columns."""
     kept = np.asarray(distances, np.float32)[:, :width]
     return np.pad(kept, ((0, 0), (0, width - kept.shape[1])))
@@ -74,7 +74,7 @@ def pad_distances(distances: Float[np.ndarray, "n w"], width: int = DISTANCE_WID
 
 def fit_scaling(
     sentence: Float[np.ndarray, "n V"],
-    distance: Float[np.ndarray, "n D"],
+    distance: Real[np.ndarray, "n D"],
     mean: Float[np.ndarray, "n Z"],
     variance: Float[np.ndarray, "n Z"],
 ) -> Scaling:

@@ -48,7 +48,7 @@ class LengthRow(NamedTuple):
 
 
 def length_rule_table(
-    queries: Sequence[Int[np.ndarray, " W"]],
+    queries: Sequence[Int[np.ndarray, " _"]],
     distances: "Distances",
     query_kinds: Sequence[str],
     kinds: Sequence[str],

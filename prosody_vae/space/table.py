@@ -57,7 +57,7 @@ class Distances:
     offsets: Int64[np.ndarray, " N"]
 
     @classmethod
-    def from_rows(cls, rows: Sequence[Int[np.ndarray, " W"]]) -> "Distances":
+    def from_rows(cls, rows: Sequence[Int[np.ndarray, " _"]]) -> "Distances":
         """The vectors `rows`, in their order."""
         offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
         values = np.concatenate([np.zeros(0, np.int16), *(np.asarray(row, np.int16) for row in rows)])

@@ -57,7 +57,7 @@ class VaeConfig(Config, section="model"):
     # Losses.
     kl_weight: float = setting(0.5, at_least=0)
     free_nats: float = setting(24.0, at_least=0)
-    kl_anneal_steps: tuple[int, int] = (0, 1000)
+    kl_anneal_steps: tuple[int, ...] = (0, 1000)
     duration_weight: float = setting(20.0, at_least=0)
     pause_weight: float = setting(10.0, at_least=0)
     pause_length_weight: float = setting(5.0, at_least=0)

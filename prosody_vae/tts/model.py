@@ -145,7 +145,7 @@ class VaeTts(nn.Module):
         frames = self.layout(tokens, mask, timeline)
         return self.decoder(frames, over_time(z, frames.shape[1]), self._voice(speaker), timeline.mask)
 
-    def _voice(self, speaker: Float[Array, "B E"]) -> Float[Array, "B E"]:
+    def _voice(self, speaker: Float[Array, "B E"]) -> Float[Array, "B e"]:
         return rms_normalize(speaker) if self.config.speaker else speaker[:, :0]
 
     def __call__(
@@ -252,7 +252,7 @@ def make_task(model: dict, shapes: dict) -> Task:
     config = VaeConfig.from_dict(model).sized(shapes)
     network = VaeTts(config)
 
-    def init(rng: Array, batch: Batch) -> Params:
+    def init(rng: Array, batch: Any) -> Params:
         del batch  # shapes depend on the configuration alone; a short row keeps this cheap
         one = jnp.ones((1, 2), jnp.int32)
         tokens = Tokens(one, 4 * one, 0 * one, one, one > 0)
@@ -270,7 +270,8 @@ def make_task(model: dict, shapes: dict) -> Task:
     def loss(params: Params, batch: Batch, rngs: Any, step: Array, carry: Any = None) -> tuple[Terms, Any]:
         targets = targets_of(config, batch)
         mel, planned, mean, log_variance = run(params, batch, targets, rngs)
-        weight = losses.anneal(step, *config.kl_anneal_steps, config.kl_weight)
+        first, last = config.kl_anneal_steps
+        weight = losses.anneal(step, first, last, config.kl_weight)
         return {
             "l1": Term(*losses.masked_l1(mel, batch.mel, batch.mask), 1.0),
             **prosody_terms(config, planned, targets),

@@ -74,6 +74,6 @@ def make_timeline(durations: Int[Array, "B P"], pauses: Int[Array, "B P"], frame
     index, mask = phoneme_of_frame(lengths, frames)
     starts = jnp.cumsum(lengths, axis=1) - lengths
     length = jnp.where(mask, jnp.take_along_axis(lengths, index, axis=1), 0)
-    since = jnp.arange(frames)[None, :] - jnp.take_along_axis(starts, index, axis=1)
-    fraction = jnp.where(mask, (since + 0.5) / jnp.maximum(length, 1), 0.0).astype(jnp.float32)
+    since = (jnp.arange(frames)[None, :] - jnp.take_along_axis(starts, index, axis=1)).astype(jnp.float32)
+    fraction = jnp.where(mask, (since + 0.5) / jnp.maximum(length, 1).astype(jnp.float32), 0.0)
     return Timeline(jnp.where(mask, index // 2, 0), mask & (index % 2 == 1), fraction, length, mask)

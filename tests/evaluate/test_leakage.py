@@ -34,8 +34,8 @@ def test_similarity_matrix_is_symmetric_with_ones():
 
 
 def test_equal_error_rate_of_separate_mixed_and_known_scores():
-    assert leakage.equal_error_rate([0.8, 0.9], [0.1, 0.2]) == 0
-    assert leakage.equal_error_rate([0.1, 0.2], [0.8, 0.9]) == 1
+    assert leakage.equal_error_rate(np.array([0.8, 0.9]), np.array([0.1, 0.2])) == 0
+    assert leakage.equal_error_rate(np.array([0.1, 0.2]), np.array([0.8, 0.9])) == 1
     rng = np.random.default_rng(0)
     assert leakage.equal_error_rate(rng.normal(size=4000), rng.normal(size=4000)) == pytest.approx(0.5, abs=0.03)
     shifted = leakage.equal_error_rate(rng.normal(size=8000) + 2, rng.normal(size=8000))

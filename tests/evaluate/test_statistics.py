@@ -22,8 +22,8 @@ def test_clips_of_one_sentence_count_as_one():
 
 
 def test_nan_is_left_out_and_nothing_gives_nan():
-    assert bootstrap_interval([1, np.nan, 1]).value == 1
-    assert np.isnan(bootstrap_interval([np.nan]).low)
+    assert bootstrap_interval(np.array([1, np.nan, 1])).value == 1
+    assert np.isnan(bootstrap_interval(np.array([np.nan])).low)
 
 
 def test_holm_steps_down_and_never_decreases():

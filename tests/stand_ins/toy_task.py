@@ -55,7 +55,7 @@ def toy_task(
     def forward(p, mel, rngs=None):
         h = jnp.tanh(mel @ p["up"]["kernel"] + p["up"]["bias"][None, None])
         if rngs is not None and dropout:
-            h = h * jax.random.bernoulli(rngs["dropout"], 1 - dropout, h.shape) / (1 - dropout)
+            h = jnp.where(jax.random.bernoulli(rngs["dropout"], 1 - dropout, h.shape), h / (1 - dropout), 0.0)
         if rngs is not None:
             h = h + 0.1 * jax.random.normal(rngs["sample"], h.shape)
         return h @ p["down"]["kernel"] + p["down"]["bias"][None, None]

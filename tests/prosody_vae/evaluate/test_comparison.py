@@ -257,7 +257,7 @@ def test_labels_are_read_from_lines_and_tables(tmp_path):
     )
     found = labels.read_labels(lines)
     assert found["a"][:2] == ("wh", "yn") and found["b"] == labels.Label()
-    features = labels.with_features(["b", "a"], {"rate": [1, 1], "final_rise_st": [2, 2]}, found)
+    features = labels.with_features(["b", "a"], {"rate": np.ones(2), "final_rise_st": np.full(2, 2.0)}, found)
     np.testing.assert_array_equal(features["rate"], [1, 12.5])
     np.testing.assert_array_equal(features["final_rise_st"], [2, np.nan])
     table = tmp_path / "labels.tsv"

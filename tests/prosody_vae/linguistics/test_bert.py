@@ -138,7 +138,9 @@ def test_vocab_txt_alone_gives_the_same_word_pieces(tmp_path, encoder):
 
 
 def test_bfloat16_is_close(folder, encoder):
-    exact, rough = encoder.encode(SENTENCES), open_encoder(folder, compute_dtype="bfloat16").encode(SENTENCES)
+    exact = encoder.encode(SENTENCES)
+    with jax.numpy_dtype_promotion("standard"):  # Flax multiplies a float32 softmax with values in bfloat16
+        rough = open_encoder(folder, compute_dtype="bfloat16").encode(SENTENCES)
     assert rough.dtype == np.float32 and 0 < np.abs(rough - exact).max() < 0.1
 
 

@@ -46,6 +46,10 @@ def planted_space(seed: int = 0, **changes) -> ProsodySpace:
     return dataclasses.replace(space, **changes)
 
 
+def on_device(batch):
+    return jax.tree.map(jnp.asarray, batch)
+
+
 def config(**train) -> dict:
     return {
         "task": "prosody_vae.selection.learned:make_task",
@@ -126,14 +130,14 @@ def test_standardised_coordinates_keep_cosines_and_divergence():
     space = planted_space()
     table = make_table(space, "both", 0.2, "here")
     scaling, rows = table.scaling(), np.flatnonzero(table.training)
-    batch = table.batch(rows, np.ones(len(rows), bool), scaling)
+    batch = on_device(table.batch(rows, np.ones(len(rows), bool), scaling))
     # The Gaussian that ignores the text is the standard one, and predicts the centroid.
     np.testing.assert_allclose(batch.mean.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose((np.exp(batch.log_variance) + batch.mean**2).mean(0), 1, rtol=1e-4)
     np.testing.assert_allclose(np.square(batch.sentence).mean(), 1, rtol=1e-4)
-    raw, own = space.mean[rows], np.log(space.variance[rows])
-    wide = [np.broadcast_to(v, raw.shape) for v in (scaling.latent_mean, 2 * np.log(scaling.latent_scale))]
-    zero = np.zeros_like(raw)
+    raw, own = jnp.asarray(space.mean[rows]), jnp.log(space.variance[rows])
+    wide = [jnp.broadcast_to(v, raw.shape) for v in (scaling.latent_mean, 2 * np.log(scaling.latent_scale))]
+    zero = jnp.zeros_like(raw)
     np.testing.assert_allclose(
         kl_between(batch.mean, batch.log_variance, zero, zero), kl_between(raw, own, *wide), rtol=1e-3, atol=1e-3
     )
@@ -149,7 +153,7 @@ def test_untrained_predicts_nearly_the_centroid():
     task = make_task({"hidden": (8,)}, {"sentence": WIDTH, "distance": 64, "latent": LATENT})
     table = make_table(planted_space(), "both", 0.2, "here")
     batch = table.batch(np.flatnonzero(table.training), np.ones(table.training.sum(), bool), table.scaling())
-    terms = task.evaluate(task.init(jax.random.key(0), None), batch)
+    terms = task.evaluate(task.init(jax.random.key(0), None), on_device(batch))
     assert float(terms["kl"].sum) == pytest.approx(float(terms["kl_prior"].sum), rel=0.1)
 
 
