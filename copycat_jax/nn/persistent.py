@@ -7,6 +7,7 @@ The same arithmetic as `nn.recurrent`'s scans with the states in bfloat16; where
 import concurrent.futures
 import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -20,6 +21,8 @@ from copycat_jax.nn.persistent_kernels import GATES, ROWS, run_backward, run_for
 WIDEST = {"gru": 448, "lstm": 320}
 PATIENCE_S = 60.0  # for the kernels' first run
 TOLERANCE = 1e-2  # of their gradients against float32: bfloat16 states make 3e-3
+
+Scan = Callable[[Any, Array, Array, Array | None], Array]
 
 _BF16, _F32 = jnp.bfloat16, jnp.float32
 
@@ -126,17 +129,21 @@ def fits(cell: str, width: int, dtype: Any) -> bool:
 
 
 @functools.cache
-def proven() -> bool:
+def proven(scan: Scan) -> bool:
     """Runs both cells once on this machine and compares them with a scan; False, and one warning, if they differ.
 
     In a thread of its own, since it is asked for while something else is traced.
+
+    Args:
+      scan: cell, float32 gates [T, K, B, GH], kernel and bias as `recur` takes them -> states [T, K, B, H], all in the
+        order of time.
 
     Raises:
       TimeoutError: a kernel does not end. The GPU is then of no use to this process.
     """
     pool = concurrent.futures.ThreadPoolExecutor(1)
     try:
-        error = pool.submit(_largest_error).result(PATIENCE_S)
+        error = pool.submit(_largest_error, scan).result(PATIENCE_S)
     except concurrent.futures.TimeoutError:
         raise TimeoutError(f"a persistent kernel did not end in {PATIENCE_S:.0f} s; set recurrence=fused") from None
     except Exception as failure:  # whatever this version of JAX or this driver does not know
@@ -149,10 +156,8 @@ def proven() -> bool:
     return False
 
 
-def _largest_error(width: int = 128, frames: int = 40, rows: int = 20) -> float:
+def _largest_error(scan: Scan, width: int = 128, frames: int = 40, rows: int = 20) -> float:
     """Of the gradients of both cells against the scan in float32, relative."""
-    from copycat_jax.nn import recurrent
-
     errors = []
     for cell, count in GATES.items():
         keys = jax.random.split(jax.random.key(0), 4)
@@ -164,16 +169,14 @@ def _largest_error(width: int = 128, frames: int = 40, rows: int = 20) -> float:
         def persistent(gates: Array, kernel: Array) -> Array:
             return recur(cell, gates, kernel, bias)  # noqa: B023
 
-        def scan(gates: Array, kernel: Array) -> Array:
+        def scanned(gates: Array, kernel: Array) -> Array:
             inputs = gates.transpose(3, 0, 4, 1, 2).reshape(frames, 2, rows, -1).astype(_F32)
-            mask = jnp.ones(inputs.shape[:3], bool)
-            states = recurrent.recur(cell, recurrent.alternate(inputs), kernel, bias, mask, "plain")  # type: ignore # noqa: B023
-            return recurrent.alternate(states).transpose(1, 3, 0, 2)
+            return scan(cell, inputs, kernel, bias).transpose(1, 3, 0, 2)  # noqa: B023
 
         def gradients(run: Any) -> Any:
             return jax.jit(jax.grad(lambda *given: jnp.sum(run(*given) * weight), (0, 1)))(gates, kernel)  # noqa: B023
 
-        for found, wanted in zip(gradients(persistent), gradients(scan), strict=True):
+        for found, wanted in zip(gradients(persistent), gradients(scanned), strict=True):
             difference = jnp.linalg.norm((found.astype(_F32) - wanted.astype(_F32)).ravel())
             errors.append(float(difference / jnp.linalg.norm(wanted.astype(_F32).ravel())))
     return max(errors)

@@ -221,7 +221,7 @@ def uses_persistent(implementation: str, cell: Cell, features: int, dtype: Any) 
     if jax.default_backend() == "gpu":
         from copycat_jax.nn import persistent
 
-        if persistent.fits(cell, features, dtype) and (implementation == "persistent" or persistent.proven()):
+        if persistent.fits(cell, features, dtype) and (implementation == "persistent" or persistent.proven(_in_time)):
             return True
     if implementation == "persistent":
         what = (
@@ -234,6 +234,12 @@ def uses_persistent(implementation: str, cell: Cell, features: int, dtype: Any) 
 def alternate(x: Array) -> Array:
     """Reverses time for the second direction of [T, K, ...]; its own inverse."""
     return x if x.shape[1] == 1 else jnp.concatenate([x[:, :1], jnp.flip(x[:, 1:], 0)], 1)
+
+
+def _in_time(cell: Cell, gates: Array, kernel: Array, bias: Array | None) -> Array:
+    """The plain scan over [T, K, B, GH] without padding, both directions in the order of time."""
+    real = jnp.ones(gates.shape[:3], bool)
+    return alternate(recur(cell, alternate(gates), kernel, bias, real, "plain"))
 
 
 def _forget_open(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:

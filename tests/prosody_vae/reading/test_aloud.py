@@ -4,7 +4,17 @@ import weakref
 import numpy as np
 import pytest
 import soundfile
-from tiny_voice import tiny_bundle, tiny_contents, tiny_space, write_tiny_voice
+from tiny_voice import (
+    ENCODER,
+    ENCODER_FINGERPRINT,
+    PARSER,
+    TEXTS,
+    TREES,
+    tiny_bundle,
+    tiny_contents,
+    tiny_space,
+    write_tiny_voice,
+)
 
 from copycat_jax.bundle.bundle import write_bundle
 from copycat_jax.errors import UserError
@@ -13,7 +23,7 @@ from prosody_vae.linguistics.document import Chapter, Document, Paragraph
 from prosody_vae.reading import aloud
 from prosody_vae.reading.aloud import CHAPTER_S, OTHER_S, PARAGRAPH_S, PAUSES_S, ReadAloud, pause_after
 from prosody_vae.reading.wav_parts import Parts
-from prosody_vae.selection.selector import Choice, Entry
+from prosody_vae.selection.selector import Choice, Entry, Selector
 from prosody_vae.space.files import write_space
 from prosody_vae.tts.plan import EDGE_PAUSE_S
 from prosody_vae.tts.voice import Speech
@@ -251,6 +261,7 @@ def test_the_command_reads_a_file(trained, tmp_path, capsys):
         ({"--by": "syntactic"}, "pip install parser-x"),
         ({"--by": "both"}, "pip install encoder-y"),
         ({"--by": "bert"}, "pip install encoder-y"),
+        ({"--ties": "lot"}, "unknown rule for ties 'lot'"),
         ({"--lsw": "1.5"}, "1.5 is not a weight"),
         ({"--rate": "0"}, "a rate of 0"),
         ({"--rate": "-1"}, "a rate of -1"),
@@ -310,3 +321,21 @@ def test_a_space_of_another_bundle_is_refused():
 def test_the_space_decides_who_speaks():
     assert aloud.home_speaker(tiny_space(tiny_bundle()), {"guest": 1, "reader": 2}) == "reader"
     assert aloud.home_speaker(tiny_space(tiny_bundle()), {"guest": 1}) is None
+
+
+@pytest.mark.parametrize(("asked", "rule"), [(None, "vector"), ("draw", "draw"), ("mean", "mean")])
+def test_ties_are_broken_by_vector_unless_another_rule_is_asked_for(asked, rule):
+    class Encoder:
+        label, fingerprint = ENCODER, ENCODER_FINGERPRINT
+
+        def encode(self, sentences, batch_size=64, progress=False):
+            return np.ones((len(sentences), 8), np.float32)
+
+    bundle = tiny_bundle()
+    voice = StubVoice()
+    voice.bundle, voice.speakers = bundle, bundle.speakers
+    trees = dict(zip(TEXTS, TREES, strict=True))
+    selector = Selector(tiny_space(bundle), Encoder(), PARSER, trees=trees)
+    reading = ReadAloud(voice=voice, selector=selector, ties=asked)
+    assert reading.settings["ties"] == reading.settings["space"]["used"]["ties"] == rule
+    assert reading.say(TEXTS[0]).sentences[0]["entries"][0]["text"] == TEXTS[0]

@@ -65,6 +65,17 @@ def test_two_takes_of_one_sentence_tie_and_the_first_is_taken(toy, chooser):
         assert entries[0].score == pytest.approx(1, abs=1e-5)
 
 
+def test_the_finest_rule_is_by_vector_only_where_an_encoder_and_vectors_are(toy, chooser, monkeypatch):
+    def missing():
+        raise UserError("no sentence encoder is installed")
+
+    assert [chooser.finest_ties(by) for by in ("syntactic", "both", "centroid")] == ["vector", "vector", None]
+    mute = dataclasses.replace(toy.space, sentence_vectors=None)
+    assert Selector(mute, toy.encoder, toy.parser).finest_ties("syntactic") == WAYS["syntactic"].ties
+    monkeypatch.setattr("prosody_vae.linguistics.bert.find_encoder", missing)
+    assert Selector(toy.space, parser=toy.parser).finest_ties("syntactic") == WAYS["syntactic"].ties
+
+
 @pytest.mark.parametrize("options", [{"rule": "truncate"}, {"rule": "resample"}, {"combine": "z"}])
 def test_options_of_the_score_reach_the_choice(toy, options):
     chooser = Selector(toy.space, toy.encoder, toy.parser, **options)
