@@ -13,6 +13,14 @@ from jaxtyping import Bool, Float32, Int32
 Array = Any
 
 
+class AlignedPhonemes(NamedTuple):
+    """What is said and when: the phonemes of a row, how long each lasts, and the frames that they fill together."""
+
+    phonemes: Int32[Array, "B P"]  # ids of text.phonemes
+    durations: Int32[Array, "B P"]  # frames; 0 on padding
+    mask: Bool[Array, "B T"]  # True = real frame
+
+
 class Batch(NamedTuple):
     """One batch of utterances, padded at the end along P and T.
 
@@ -33,3 +41,8 @@ class Batch(NamedTuple):
     speaker_vector: Float32[Array, "B E"]  # the utterance's own embedding
     other_vector: Float32[Array, "B E"]  # embedding of another utterance of the same speaker
     centroid: Float32[Array, "B E"]  # mean embedding of the speaker
+
+    @property
+    def aligned(self) -> AlignedPhonemes:
+        """The phonemes on their frames."""
+        return AlignedPhonemes(self.phonemes, self.durations, self.mask)

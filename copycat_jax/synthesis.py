@@ -23,6 +23,7 @@ from copycat_jax.align import aligner, textgrid
 from copycat_jax.align.pieces import Segment, cut_segments, join_segments
 from copycat_jax.analysis import Analysis, analyse
 from copycat_jax.audio import pitch, signal
+from copycat_jax.batch import AlignedPhonemes
 from copycat_jax.bundle.bundle import Bundle, Speaker, read_bundle, shipped
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.mel_spec import MelSpec
@@ -237,7 +238,8 @@ class Synthesizer:
             phonemes[: len(piece.durations)] = ids[piece.first : piece.first + len(piece.durations)]
             frames[: len(piece.durations)] = piece.durations
             rng = None if seed is None else jax.random.fold_in(jax.random.key(seed), number)
-            inputs = (rows(mel), ratios, rows(phonemes), rows(frames), rows(mask), rows(source.vector), centroids)
+            aligned = AlignedPhonemes(rows(phonemes), rows(frames), rows(mask))
+            inputs = (rows(mel), ratios, aligned, rows(source.vector), centroids)
             result = np.asarray(self._transfer(self._params["copycat"], *inputs, rng), np.float32)
             mels.append(result[:, : piece.stop - piece.start])
         joined = join_segments(mels, source.pieces, len(found.mel))
@@ -299,9 +301,9 @@ def load(path: str | Path | None = None) -> Synthesizer:
     return Synthesizer(read_bundle(shipped() if path is None else path, "copycat"))
 
 
-def _transfer(params, mel, ratio, phonemes, frames, mask, source, target, rng, *, config, spec: MelSpec) -> jax.Array:
+def _transfer(params, mel, ratio, aligned, source, target, rng, *, config, spec: MelSpec) -> jax.Array:
     """`models.copycat.transfer_mel`, sharpened for the vocoder."""
-    result = copycat.transfer_mel(params, config, mel, ratio, phonemes, frames, mask, source, target, spec, rng)
+    result = copycat.transfer_mel(params, config, mel, ratio, aligned, source, target, spec, rng)
     return sharpen_mel(result, SHARPNESS)
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from copycat_jax import losses
-from copycat_jax.batch import Batch
+from copycat_jax.batch import AlignedPhonemes, Batch
 from copycat_jax.config import Config, setting
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.models.discriminator import Discriminator, choose_windows, cut_windows
@@ -132,15 +132,13 @@ class CopyCat(nn.Module):
 
     def encode_phonemes(
         self,
-        phonemes: Int[Array, "B P"],
-        durations: Int[Array, "B P"],
-        mask: Bool[Array, "B T"],
+        aligned: AlignedPhonemes,
         speaker: Float[Array, "B E"],
         deterministic: bool = True,
     ) -> Float[Array, "B T D"]:
         """2.2.1: phonemes repeated by their durations, then encoded: Y."""
         joined = rms_normalize(speaker) if self.config.speaker_in_phoneme_encoder else None
-        return self.phoneme_encoder(phonemes, durations, mask, joined, deterministic)
+        return self.phoneme_encoder(*aligned, joined, deterministic)
 
     def encode_reference(
         self,
@@ -162,21 +160,20 @@ class CopyCat(nn.Module):
     def __call__(
         self,
         mel: Float[Array, "B T M"],
-        phonemes: Int[Array, "B P"],
-        durations: Int[Array, "B P"],
-        mask: Bool[Array, "B T"],
+        aligned: AlignedPhonemes,
         source_vector: Float[Array, "B E"],
         target_vector: Float[Array, "B E"],
         deterministic: bool = True,
     ) -> tuple[Float[Array, "B T M"], Float[Array, "B T Z"], Float[Array, "B T Z"]]:
         """2.4.1: reconstruction from a sample of the posterior (from its mean if deterministic), mean, log-variance."""
-        y = self.encode_phonemes(phonemes, durations, mask, source_vector, deterministic)
+        mask = aligned.mask
+        y = self.encode_phonemes(aligned, source_vector, deterministic)
         mean, log_variance = self.encode_reference(mel, y, source_vector, mask)
         z = mean
         if self.config.variational and not deterministic:
             z = gaussian.sample(self.make_rng("sample"), mean, log_variance)
         if self.config.speaker_in_phoneme_encoder:  # Y of the voice that speaks
-            y = self.encode_phonemes(phonemes, durations, mask, target_vector, deterministic)
+            y = self.encode_phonemes(aligned, target_vector, deterministic)
         return self.decode_mel(y, z, target_vector, mask), mean, log_variance
 
 
@@ -187,16 +184,14 @@ def encode(
     params: Params,
     config: CopyCatConfig,
     mel: Float[Array, "B T M"],
-    phonemes: Int[Array, "B P"],
-    durations: Int[Array, "B P"],
-    mask: Bool[Array, "B T"],
+    aligned: AlignedPhonemes,
     source_vector: Float[Array, "B E"],
 ) -> tuple[Float[Array, "B T Z"], Float[Array, "B T Z"]]:
     """Posterior mean and log-variance of a log-mel reference (2.3: source X, source-aligned Y, source E_s)."""
 
     def run(model: CopyCat):
-        y = model.encode_phonemes(phonemes, durations, mask, source_vector)
-        return model.encode_reference(to_network(mel, mask), y, source_vector, mask)
+        y = model.encode_phonemes(aligned, source_vector)
+        return model.encode_reference(to_network(mel, aligned.mask), y, source_vector, aligned.mask)
 
     return nn.apply(run, CopyCat(config))({"params": params})
 
@@ -205,19 +200,16 @@ def decode(
     params: Params,
     config: CopyCatConfig,
     latents: Float[Array, "B T Z"],
-    phonemes: Int[Array, "B P"],
-    durations: Int[Array, "B P"],
-    mask: Bool[Array, "B T"],
+    aligned: AlignedPhonemes,
     target_vector: Float[Array, "B E"],
 ) -> Float[Array, "B T M"]:
     """Log-mel of latents, before their bottleneck, in the target's voice (2.3: E is the target's centroid)."""
 
     def run(model: CopyCat):
-        return model.decode_mel(
-            model.encode_phonemes(phonemes, durations, mask, target_vector), latents, target_vector, mask
-        )
+        y = model.encode_phonemes(aligned, target_vector)
+        return model.decode_mel(y, latents, target_vector, aligned.mask)
 
-    return from_network(nn.apply(run, CopyCat(config))({"params": params}), mask)
+    return from_network(nn.apply(run, CopyCat(config))({"params": params}), aligned.mask)
 
 
 def transfer_mel(
@@ -225,9 +217,7 @@ def transfer_mel(
     config: CopyCatConfig,
     mel: Float[Array, "B T M"],
     ref_ratio: Float[Array, "B"],
-    phonemes: Int[Array, "B P"],
-    durations: Int[Array, "B P"],
-    mask: Bool[Array, "B T"],
+    aligned: AlignedPhonemes,
     source_vector: Float[Array, "B E"],
     target_vector: Float[Array, "B E"],
     spec: MelSpec,
@@ -240,16 +230,16 @@ def transfer_mel(
       config: of the model.
       mel: source log-mel.
       ref_ratio: target register / source register, by which the reference's frequency axis is stretched; 1 leaves it.
-      phonemes, durations, mask: of the source.
+      aligned: the source's phonemes on its frames.
       source_vector: the source utterance's embedding; the reference encoder's.
       target_vector: the target's centroid; the decoder's.
       spec: the mel convention.
       rng: key of a draw from the posterior; None takes its mean.
     """
     reference = stretch_mel(mel, ref_ratio, spec)
-    mean, log_variance = encode(params, config, reference, phonemes, durations, mask, source_vector)
+    mean, log_variance = encode(params, config, reference, aligned, source_vector)
     latents = mean if rng is None or not config.variational else gaussian.sample(rng, mean, log_variance)
-    return decode(params, config, latents, phonemes, durations, mask, target_vector)
+    return decode(params, config, latents, aligned, target_vector)
 
 
 # --- Training.
@@ -320,7 +310,7 @@ def make_task(model: dict, shapes: dict) -> Task:
         model_key, adversary_key = jax.random.split(rng)
         mel, vector = jnp.zeros((1, frames, config.mel_bins)), jnp.zeros((1, config.embedding))
         one = jnp.ones((1, 1), jnp.int32)
-        row = (mel, one, one * frames, jnp.ones((1, frames), bool), vector, vector)
+        row = (mel, AlignedPhonemes(one, one * frames, jnp.ones((1, frames), bool)), vector, vector)
         params = {"model": initialise(network, model_key, *row)}
         if config.adversarial:
             params["adversary"] = initialise(adversary, adversary_key, mel[:, : config.window])
@@ -328,7 +318,7 @@ def make_task(model: dict, shapes: dict) -> Task:
 
     def reconstruct(params: Params, batch: Batch, vector: Array, rngs: Any = None) -> tuple[Array, Array, Array]:
         mel = to_network(batch.mel, batch.mask)
-        arguments = (mel, batch.phonemes, batch.durations, batch.mask, batch.speaker_vector, vector, rngs is None)
+        arguments = (mel, batch.aligned, batch.speaker_vector, vector, rngs is None)
         out: Any = network.apply({"params": params["model"]}, *arguments, rngs=rngs)
         return out
 

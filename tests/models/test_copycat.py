@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from copycat_jax.batch import AlignedPhonemes
 from copycat_jax.data.synthetic import synthetic_batch
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN
@@ -45,40 +46,38 @@ def decode():
 
 
 def test_padding_content_is_bitwise_nothing_and_the_bucket_next_to_nothing(batch, params, encode, decode):
-    rows = (batch.phonemes, batch.durations, batch.mask)
+    def run(mel, aligned):
+        mean, _ = encode(params["model"], mel, aligned, batch.speaker_vector)
+        return decode(params["model"], mean, aligned, batch.centroid)
 
-    def run(mel, phonemes, durations, mask):
-        mean, _ = encode(params["model"], mel, phonemes, durations, mask, batch.speaker_vector)
-        return decode(params["model"], mean, phonemes, durations, mask, batch.centroid)
-
-    clean = run(batch.mel, *rows)
+    aligned = batch.aligned
+    clean = run(batch.mel, aligned)
     assert not batch.mask.all() and not clean[~np.asarray(batch.mask)].any()
     dirty = jnp.where(batch.mask[..., None], batch.mel, jnp.nan)
     ids = jnp.where(batch.phoneme_mask, batch.phonemes, 7)
-    np.testing.assert_array_equal(run(dirty, ids, *rows[1:]), clean)
+    np.testing.assert_array_equal(run(dirty, aligned._replace(phonemes=ids)), clean)
     mel = jnp.pad(batch.mel, ((0, 0), (0, 9), (0, 0)), constant_values=3.0)
     mask = length_mask(batch.mask.sum(1), 65)
-    longer = run(mel, *(jnp.pad(x, ((0, 0), (0, 3))) for x in rows[:2]), mask)
+    wider = (jnp.pad(x, ((0, 0), (0, 3))) for x in aligned[:2])
+    longer = run(mel, AlignedPhonemes(*wider, mask))
     np.testing.assert_allclose(longer[:, :56], clean, atol=2e-5)
 
 
 def test_encoder_hears_the_source_vector_and_decoder_the_target(batch, params, encode, decode):
-    rows = (batch.phonemes, batch.durations, batch.mask)
-    mean, _ = encode(params["model"], batch.mel, *rows, batch.speaker_vector)
-    other, _ = encode(params["model"], batch.mel, *rows, -batch.speaker_vector)
+    mean, _ = encode(params["model"], batch.mel, batch.aligned, batch.speaker_vector)
+    other, _ = encode(params["model"], batch.mel, batch.aligned, -batch.speaker_vector)
     assert float(jnp.abs(mean - other)[0, 20:36].max()) > 1e-3
-    voices = [decode(params["model"], mean, *rows, sign * batch.centroid) for sign in (1, -1)]
+    voices = [decode(params["model"], mean, batch.aligned, sign * batch.centroid) for sign in (1, -1)]
     assert float(jnp.abs(voices[0] - voices[1])[0, 20:36].max()) > 1e-2
-    shorter = decode(params["model"], mean, *rows, 0.3 * batch.centroid)
+    shorter = decode(params["model"], mean, batch.aligned, 0.3 * batch.centroid)
     np.testing.assert_allclose(shorter, voices[0], atol=1e-4)  # a vector's direction counts, not its length
 
 
 def test_transfer_with_ratio_one_is_encode_then_decode(batch, params, encode, decode):
-    rows = (batch.phonemes, batch.durations, batch.mask)
-    mean, _ = encode(params["model"], batch.mel, *rows, batch.speaker_vector)
-    expected = decode(params["model"], mean, *rows, batch.centroid)
+    mean, _ = encode(params["model"], batch.mel, batch.aligned, batch.speaker_vector)
+    expected = decode(params["model"], mean, batch.aligned, batch.centroid)
     moved = jax.jit(lambda ratio: copycat.transfer_mel(
-        params["model"], CONFIG, batch.mel, ratio, *rows, batch.speaker_vector, batch.centroid, HIFIGAN
+        params["model"], CONFIG, batch.mel, ratio, batch.aligned, batch.speaker_vector, batch.centroid, HIFIGAN
     ))  # fmt: skip
     np.testing.assert_allclose(moved(jnp.ones(4)), expected, atol=1e-3)
     assert float(jnp.abs(moved(jnp.full(4, 1.5)) - expected).max()) > 1e-2
