@@ -36,7 +36,7 @@ class Target(NamedTuple):
       write: writes a bundle there, whole or not at all, and returns the path.
     """
 
-    check: Callable[[str | Path], None]
+    check: Callable[[str | Path], object]
     write: Callable[[Bundle, str | Path], Path]
 
 

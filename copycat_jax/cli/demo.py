@@ -6,6 +6,7 @@ from pathlib import Path
 
 from copycat_jax import console
 from copycat_jax.files import check_folder
+from copycat_jax.vocoder.registry import KNOWN_VOCODERS
 
 CLIP = Path(__file__).parents[1] / "pretrained" / "demo"
 # A man and two women, one of them British; what a bundle lacks of them is replaced by its other voices.
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="copycat_demo", metavar="DIR", help="where to write (default ./copycat_demo)")
     parser.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
     parser.add_argument(
-        "--vocoder", default="griffin_lim", metavar="NAME", help="griffin_lim (default), hifigan or a path"
+        "--vocoder", default="griffin_lim", metavar="NAME", help=f"{KNOWN_VOCODERS} (default: griffin_lim)"
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_file
+from copycat_jax.vocoder.registry import KNOWN_VOCODERS
 
 if TYPE_CHECKING:
     from copycat_jax.synthesis import Source, Synthesizer, Transfer
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", metavar="FILE", help=f"many at once: lines {HEADER}")
     parser.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
     parser.add_argument(
-        "--vocoder", default="griffin_lim", metavar="NAME", help="griffin_lim (default), hifigan or a checkpoint"
+        "--vocoder", default="griffin_lim", metavar="NAME", help=f"{KNOWN_VOCODERS} (default: griffin_lim)"
     )
     parser.add_argument("--plot", metavar="OUT.png", help="also draw source and result")
     parser.add_argument("--textgrid", metavar="FILE", help="where the recording's phones lie, instead of --text")

@@ -29,7 +29,7 @@ from copycat_jax.files import replacing_file
 from copycat_jax.mel_spec import HIFIGAN, MelSpec
 from copycat_jax.text.phonemes import to_ids
 
-FEATURE_VERSION = 3  # count up whenever the same input would give other features
+FEATURE_VERSION = 3  # count up whenever the same input would give other values; further fields are noticed without it
 CLIPPED_SHARE = 1e-3  # of the samples in flat or full-scale runs of three or more
 
 
@@ -89,11 +89,11 @@ class Cache:
         return self.folder / key[:2] / f"{key}.bad"
 
     def load(self, key: str, names: Sequence[str] = tuple(ARRAYS)) -> dict[str, np.ndarray] | None:
-        """The arrays stored under `key`, or None where nothing is, or nothing readable (a disk lost it)."""
+        """The arrays stored under `key`; None where nothing whole is: never made, lost by a disk, of fewer fields."""
         try:
             with np.load(self.features_path(key), allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in names}
-        except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                return {name: arrays[name] for name in names} if ARRAYS.keys() <= set(arrays.files) else None
+        except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile):
             return None
 
     def frames(self, key: str) -> int | None:

@@ -30,7 +30,7 @@ from copycat_jax.nn.conv import NORMS
 from copycat_jax.nn.initializers import initialise
 from copycat_jax.nn.masks import zero_padding
 from copycat_jax.nn.recurrent import IMPLEMENTATIONS
-from copycat_jax.nn.regulate import kept_frames, temporal_bottleneck
+from copycat_jax.nn.regulate import BOTTLENECKS
 from copycat_jax.nn.scale import from_network, rms_normalize, to_network
 from copycat_jax.nn.spectrum import stretch_mel
 from copycat_jax.task import Floor, Task, Term, Terms
@@ -47,6 +47,7 @@ class CopyCatConfig(Config, section="model"):
       width, states, kernel: channels and kernel of all convolutions; recurrent states per direction of phoneme encoder
         and decoder.
       latent, tau: H, both directions together, and stride of the temporal bottleneck (section 2.2.2; values not given).
+      bottleneck: how it narrows a block, of `nn.regulate.BOTTLENECKS`; "last" (paper) when a direction has read it.
       phoneme_dropout: after each convolution of the phoneme encoder.
       instance_norm: in the reference encoder; False for the ablation.
       decoder_norm: "layer", "instance" or "none" (not given).
@@ -71,6 +72,7 @@ class CopyCatConfig(Config, section="model"):
     kernel: int = 5
     latent: int = 64
     tau: int = 16
+    bottleneck: str = setting("last", one_of=tuple(BOTTLENECKS))
     phoneme_dropout: float = 0.5
     instance_norm: bool = True
     decoder_norm: str = setting("layer", one_of=NORMS)
@@ -154,7 +156,7 @@ class CopyCat(nn.Module):
         self, y: Float[Array, "B T D"], z: Float[Array, "B T Z"], speaker: Float[Array, "B E"], mask: Bool[Array, "B T"]
     ) -> Float[Array, "B T M"]:
         """2.2.2 to 2.2.3: temporal bottleneck, then the parallel decoder; mel in the network's units."""
-        repeated = temporal_bottleneck(z, mask, self.config.tau)
+        repeated = BOTTLENECKS[self.config.bottleneck].narrow(z, mask, self.config.tau)
         return self.decoder(y, repeated, rms_normalize(speaker), mask)
 
     def __call__(
@@ -260,7 +262,7 @@ def latent_terms(config: CopyCatConfig, mean: Array, log_variance: Array, mask: 
     """
     divergence = gaussian.kl_to_standard(mean, log_variance)
     half = config.latent // 2
-    forward, backward = kept_frames(mask, config.tau)
+    forward, backward = BOTTLENECKS[config.bottleneck].kept(mask, config.tau)
     parts = {
         name: (kept, divergence[..., part], mean[..., part])
         for name, kept, part in (("forward", forward, slice(0, half)), ("backward", backward, slice(half, None)))

@@ -1,4 +1,10 @@
-"""Between phonemes and frames by durations, and the temporal bottleneck (CopyCat section 2.2.2)."""
+"""Between phonemes and frames by durations, and the temporal bottleneck (CopyCat section 2.2.2).
+
+To add a bottleneck, write the two functions of a `Bottleneck` and put them into `BOTTLENECKS`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
@@ -69,3 +75,19 @@ def temporal_bottleneck(z: Float[Array, "B T Z"], mask: Bool[Array, "B T"], tau:
     backward = jnp.take_along_axis(z[..., width // 2 :], behind, axis=1)
     kept = jnp.concatenate([forward, backward], -1)  # [B, ceil(T / tau), Z]
     return zero_padding(jnp.repeat(kept, tau, axis=1)[:, :frames], mask)
+
+
+class Bottleneck(NamedTuple):
+    """A way of narrowing the latents of each block of tau frames.
+
+    Attributes:
+      narrow: (latents [B, T, Z], mask, tau) -> latents that are the same at all frames of a block, zeros on padding.
+      kept: (mask, tau) -> the frames that it reads, of the forward and of the backward half of the channels.
+    """
+
+    narrow: Callable[[Array, Array, int], Array]
+    kept: Callable[[Array, int], tuple[Array, Array]]
+
+
+BOTTLENECKS = {"last": Bottleneck(temporal_bottleneck, kept_frames)}
+"""By the names that configurations have for them."""

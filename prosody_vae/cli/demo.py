@@ -10,6 +10,7 @@ import time
 from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_folder
+from copycat_jax.vocoder.registry import KNOWN_VOCODERS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--space", metavar="DIR", help="the prosody space; the one that ships by default")
     parser.add_argument("--speaker", metavar="NAME", help="a voice of the bundle; the space's own by default")
     parser.add_argument(
-        "--vocoder", default="griffin_lim", metavar="NAME", help="griffin_lim (default), hifigan or a checkpoint"
+        "--vocoder", default="griffin_lim", metavar="NAME", help=f"{KNOWN_VOCODERS} (default: griffin_lim)"
     )
 
 

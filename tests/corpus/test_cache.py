@@ -69,6 +69,15 @@ def test_an_entry_that_the_disk_lost_is_made_again(raws, tmp_path):
         assert cache.features_path(key).read_bytes() == whole
 
 
+def test_an_entry_of_fewer_fields_is_made_again(raws, tmp_path):
+    cache = Cache(tmp_path / "cache")
+    key = process(raws[0], OPTIONS, LIMITS, cache).key
+    features = cache.load(key)
+    cache.store(key, {name: value for name, value in features.items() if name != "breaks"})
+    assert process(raws[0], OPTIONS, LIMITS, cache).status == "computed"
+    assert process(raws[0], OPTIONS, LIMITS, cache).status == "cached" and cache.load(key).keys() == features.keys()
+
+
 def test_the_key_follows_content_and_options_not_names(raws, tmp_path):
     cache, raw = Cache(tmp_path / "cache"), raws[0]
 
