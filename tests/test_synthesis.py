@@ -8,7 +8,7 @@ from tiny_bundle import VOICES, write_tiny
 from copycat_jax import synthesis
 from copycat_jax.align import pieces
 from copycat_jax.audio import signal
-from copycat_jax.cli.demo import CLIP
+from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
 from copycat_jax.types import Alignment, Interval
 

@@ -99,7 +99,7 @@ def _synth(arguments: argparse.Namespace) -> int:
     import jax
 
     from copycat_jax.bench.throughput import measure_synthesis
-    from copycat_jax.cli.demo import CLIP
+    from copycat_jax.demo import CLIP, clip_text
     from copycat_jax.errors import UserError
     from copycat_jax.synthesis import load
 
@@ -108,7 +108,7 @@ def _synth(arguments: argparse.Namespace) -> int:
     if arguments.source and not arguments.text:
         raise UserError("no --text", "copycat bench synth", "Say what the recording says.")
     source = arguments.source or CLIP / "source.opus"
-    text = arguments.text or (CLIP / "source.txt").read_text(encoding="utf-8").strip()
+    text = arguments.text or clip_text()
     synthesizer = load(arguments.bundle)
     voice = arguments.voice or next(iter(synthesizer.voices))
 

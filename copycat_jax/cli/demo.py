@@ -2,14 +2,10 @@
 
 import argparse
 import time
-from pathlib import Path
 
 from copycat_jax import console
+from copycat_jax.demo import CLIP, choose_voices, clip_text
 from copycat_jax.files import check_folder
-
-CLIP = Path(__file__).parents[1] / "pretrained" / "demo"
-# A man and two women, one of them British; what a bundle lacks of them is replaced by its other voices.
-FAVOURITES = ("af_heart", "am_michael", "bf_emma")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs `copycat demo`."""
     out, started = check_folder(arguments.out, make=True), time.monotonic()
-    text = (CLIP / "source.txt").read_text(encoding="utf-8").strip()
+    text = clip_text()
     with console.progress_bar("demo", total=5, unit="step") as bar:
         bar.set_postfix_str("loading")
         from copycat_jax.audio.signal import read_audio, write_wav
@@ -33,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         synthesizer = load(arguments.bundle)
         synthesizer.vocoder(arguments.vocoder)
-        voices = choose_voices(list(synthesizer.voices))
+        voices = choose_voices(synthesizer.voices)
         bar.update()
         bar.set_postfix_str("aligning the recording")
         recording = read_audio(CLIP / "source.opus")
@@ -56,9 +52,3 @@ def run(arguments: argparse.Namespace) -> None:
     for result in results:
         console.say(f"{out / result.voice}.wav: the same words and melody in the voice {result.voice}")
     console.say(f"{out / 'picture.png'}: spectrograms and melodies ({time.monotonic() - started:.0f} s in all)")
-
-
-def choose_voices(known: list[str]) -> list[str]:
-    """Up to three voices of a bundle: the favourites it has, then others in order."""
-    favourites = [name for name in FAVOURITES if name in known]
-    return [*favourites, *(name for name in sorted(known) if name not in favourites)][:3]

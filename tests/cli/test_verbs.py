@@ -14,9 +14,9 @@ from tiny_bundle import VOICES, tiny_contents, write_tiny
 from copycat_jax import synthesis
 from copycat_jax.bundle.bundle import read_bundle, write_bundle
 from copycat_jax.cli import VERBS, main
-from copycat_jax.cli.demo import CLIP, choose_voices
+from copycat_jax.demo import CLIP, clip_text
 
-TEXT = (CLIP / "source.txt").read_text(encoding="utf-8").strip()
+TEXT = clip_text()
 SOURCE = str(CLIP / "source.opus")
 HEAVY = ("jax", "flax", "absl", "numpy", "librosa", "matplotlib", "soundfile", "tensorflow_datasets", "orbax")
 
@@ -259,11 +259,6 @@ def test_the_demo_says_where_its_files_are(capsys, work, bundle, compiled):
     assert all(f"copycat_demo/{name}" in said for name in written)
     sounds = [soundfile.info(f"copycat_demo/{name}.wav") for name in ("source", "af_heart")]
     assert sounds[0].duration == pytest.approx(sounds[1].duration, abs=0.5 / 22050)
-
-
-def test_the_demo_chooses_from_what_there_is():
-    assert choose_voices(["bf_emma", "x", "af_heart", "y"]) == ["af_heart", "bf_emma", "x"]
-    assert choose_voices(["z"]) == ["z"]
 
 
 def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
