@@ -8,6 +8,7 @@ from copycat_jax.cli import configuration
 from copycat_jax.cli.configuration import rewrite
 
 __all__ = ["add_arguments", "rewrite", "run"]
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     synth.add_argument("--source", metavar="WAV", help="the recording; the one of `copycat demo` by default")
     synth.add_argument("--text", help="what it says")
     synth.add_argument("--voice", help="the target; the bundle's first by default")
-    synth.add_argument("--vocoder", default="griffin_lim", help="griffin_lim (default), hifigan or a checkpoint")
+    synth.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
     synth.add_argument("--repeats", type=int, default=5, help="timed transfers, after one that is not (default 5)")
     synth.add_argument("--json", action="store_true", help="JSON lines only")
 

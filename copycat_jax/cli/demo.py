@@ -6,15 +6,14 @@ import time
 from copycat_jax import console
 from copycat_jax.demo import CLIP, choose_voices, clip_text
 from copycat_jax.files import check_folder
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `copycat demo`."""
     parser.add_argument("--out", default="copycat_demo", metavar="DIR", help="where to write (default ./copycat_demo)")
     parser.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
-    parser.add_argument(
-        "--vocoder", default="griffin_lim", metavar="NAME", help="griffin_lim (default), hifigan or a path"
-    )
+    parser.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_file
 from copycat_jax.manifest import HEADER, TransferLine, read_manifest
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
 if TYPE_CHECKING:
     from copycat_jax.synthesis import Source, Synthesizer, Transfer
@@ -30,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="OUT.wav", help="where to write the result")
     parser.add_argument("--manifest", metavar="FILE", help=f"many at once: lines {HEADER}")
     parser.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
-    parser.add_argument(
-        "--vocoder", default="griffin_lim", metavar="NAME", help="griffin_lim (default), hifigan or a checkpoint"
-    )
+    parser.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
     parser.add_argument("--plot", metavar="OUT.png", help="also draw source and result")
     parser.add_argument("--textgrid", metavar="FILE", help="where the recording's phones lie, instead of --text")
     parser.add_argument("--lexicon", metavar="FILE", help="pronunciations that go first")

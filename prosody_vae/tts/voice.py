@@ -26,7 +26,7 @@ from copycat_jax.mel_spec import MelSpec
 from copycat_jax.nn.spectrum import sharpen_mel
 from copycat_jax.text.lexicon import Lexicon
 from copycat_jax.text.phonemes import to_symbols
-from copycat_jax.vocoder.registry import Vocoder, open_vocoder
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
 from prosody_vae.features import prosodic_features
 from prosody_vae.space.table import KIND
 from prosody_vae.tts import model
@@ -58,7 +58,7 @@ class Speech(NamedTuple):
 class Voice:
     """The text-to-speech model of one bundle, compiled as needed; what it says is a function of its arguments."""
 
-    def __init__(self, bundle: Bundle, vocoder: str | Path = "griffin_lim"):
+    def __init__(self, bundle: Bundle, vocoder: str | Path = DEFAULT_VOCODER):
         if not bundle.speakers:
             raise UserError("the bundle has no speaker", remedy="Export it again.")
         self.bundle = bundle
@@ -218,7 +218,7 @@ class Voice:
         return sounds
 
 
-def open_voice(bundle: str | Path | Bundle | None = None, vocoder: str | Path = "griffin_lim") -> Voice:
+def open_voice(bundle: str | Path | Bundle | None = None, vocoder: str | Path = DEFAULT_VOCODER) -> Voice:
     """The voice of a bundle (its folder, or read already), or of the one that ships; UserError if unusable."""
     if isinstance(bundle, Bundle):
         if bundle.kind != KIND:

@@ -323,7 +323,7 @@ def test_every_variant_of_the_page_makes_a_trainer(variant):
     task = load_function(page["task"])(dict(page["model"]), {"sentence": 384, "distance": 64, "latent": 64})
     sizes = {"B": page["data"]["batch_size"], "V": 384, "D": 64, "Z": 64}
     trainer = Trainer(task, page, allocate(selector.SelectorBatch, sizes, jax.ShapeDtypeStruct))  # traces a whole step
-    assert {"loss/model", "kl", "kl_prior", "residual"} <= set(trainer._empty["terms"])
+    assert {"loss/model", "kl", "kl_prior", "residual"} <= set(trainer.metrics()["terms"])
     assert "Paper" in PAGE.read_text() and "Command" in PAGE.read_text()
 
 
