@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from copycat_jax.batch import Batch
+from copycat_jax.batch import Array, Batch
 
-Array = Any
 Params = Any  # {group: nested dict of arrays}
 Rngs = Any  # {name: typed PRNG key}, already folded with the step
 

@@ -214,16 +214,16 @@ def test_gaps_are_bridged_from_edge_to_edge():
 
 
 def test_load_says_when_nothing_ships(monkeypatch, tmp_path):
-    monkeypatch.setattr("copycat_jax.bundle.bundle.SHIPPED", tmp_path / "none")
+    monkeypatch.setattr("copycat_jax.bundle.bundle.SHIPPED_BUNDLE", tmp_path / "none")
     with pytest.raises(UserError, match="no trained bundle"):
         synthesis.load()
 
 
 def test_the_shipped_bundle_if_there_is_one_is_small_and_reads():
-    from copycat_jax.bundle.bundle import SHIPPED, read_bundle
+    from copycat_jax.bundle.bundle import SHIPPED_BUNDLE, read_bundle
 
-    if not SHIPPED.is_dir():
+    if not SHIPPED_BUNDLE.is_dir():
         pytest.skip("this tree carries no trained bundle")
-    assert read_bundle(SHIPPED, "copycat").kind == "copycat"
-    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) <= 24e6
-    assert json.loads((SHIPPED / "mel.json").read_text())["name"] == "hifigan"
+    assert read_bundle(SHIPPED_BUNDLE, "copycat").kind == "copycat"
+    assert sum(file.stat().st_size for file in SHIPPED_BUNDLE.iterdir()) <= 24e6
+    assert json.loads((SHIPPED_BUNDLE / "mel.json").read_text())["name"] == "hifigan"

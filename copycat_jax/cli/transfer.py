@@ -95,7 +95,7 @@ def _check_voice(synthesizer: "Synthesizer", name: str, bundle: str | None) -> N
         return
     from copycat_jax.bundle import bundle as bundles
 
-    if bundle is not None and bundles.SHIPPED.is_dir() and name in bundles.read_speakers(bundles.SHIPPED):
+    if bundle is not None and bundles.SHIPPED_BUNDLE.is_dir() and name in bundles.read_speakers(bundles.SHIPPED_BUNDLE):
         voices = ", ".join(synthesizer.voices)
         raise UserError(
             f"voice '{name}' belongs to another bundle", bundle, f"Leave --bundle out, or use one of: {voices}."

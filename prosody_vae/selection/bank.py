@@ -201,7 +201,7 @@ class Bank:
 
 
 def equal_to_best(scores: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-    """Which of one sentence's scores equal the highest (`ties.TOLERANCE`)."""
+    """Which of one sentence's scores equal the highest (`ties.TIE_TOLERANCE`)."""
     return scores >= least_equal(float(scores.max()))
 
 

@@ -32,7 +32,7 @@ from prosody_vae.space.table import KIND
 from prosody_vae.tts import model
 from prosody_vae.tts.plan import SpeechPlan, TextPiece, check_rate, curve, cut_text, join_plans, make_speech_plan
 
-SHIPPED = Path(__file__).parents[1] / "pretrained" / "voice"
+SHIPPED_VOICE = Path(__file__).parents[1] / "pretrained" / "voice"
 FADE_S = 0.005
 KNEE = 0.8  # samples above it are bent towards 1 instead of clipped
 SHARPNESS = 0.5  # of the mel before it is vocoded, as in copycat_jax.synthesis
@@ -224,9 +224,9 @@ def open_voice(bundle: str | Path | Bundle | None = None, vocoder: str | Path = 
         if bundle.kind != KIND:
             raise UserError(f"a bundle of kind '{bundle.kind}'", remedy=f"Give one of kind '{KIND}'.")
         return Voice(bundle, vocoder)
-    if bundle is None and not (SHIPPED / "manifest.json").is_file():
+    if bundle is None and not (SHIPPED_VOICE / "manifest.json").is_file():
         raise UserError("this installation carries no trained voice", remedy="Give the folder of one (--bundle DIR).")
-    return Voice(read_bundle(SHIPPED if bundle is None else bundle, KIND), vocoder)
+    return Voice(read_bundle(SHIPPED_VOICE if bundle is None else bundle, KIND), vocoder)
 
 
 def limit(samples: np.ndarray) -> np.ndarray:

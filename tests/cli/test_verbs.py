@@ -166,7 +166,7 @@ def test_bad_voices(capsys, work, bundle, compiled, monkeypatch, tmp_path):
     contents = tiny_contents()
     contents["speakers"]["af_river"] = contents["speakers"]["af_heart"]
     other = write_bundle(tmp_path / "other", "copycat", **contents)
-    monkeypatch.setattr("copycat_jax.bundle.bundle.SHIPPED", other)
+    monkeypatch.setattr("copycat_jax.bundle.bundle.SHIPPED_BUNDLE", other)
     assert "belongs to another bundle" in refused(capsys, *transfer(bundle, voice="af_river"))
 
 

@@ -167,7 +167,7 @@ def test_bad_arguments_are_named(voice, embeddings):
 def test_only_voices_are_opened(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="kind 'copycat'"):
         open_voice(tiny_bundle()._replace(kind="copycat"))
-    monkeypatch.setattr("prosody_vae.tts.voice.SHIPPED", tmp_path)
+    monkeypatch.setattr("prosody_vae.tts.voice.SHIPPED_VOICE", tmp_path)
     with pytest.raises(UserError, match="carries no trained voice"):
         open_voice()
     with pytest.raises(UserError, match="no such bundle"):
