@@ -36,7 +36,7 @@ def get_config(variant: str = "shipped") -> Experiment:
     steps = STEPS[size]
     data, train = inputs.DataConfig(), TrainConfig(steps=steps, prng="rbg", render_every=4000)
     if size == "tiny":
-        data, train = inputs.TINY, config.TINY
+        data, train = inputs.TINY_DATA, config.TINY_TRAINING
     first = Experiment(
         task="copycat_jax.models.copycat:make_task",
         model=dataclasses.replace(SIZES[size], kl_anneal_steps=(0, steps // 10)),

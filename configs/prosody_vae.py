@@ -36,7 +36,7 @@ def get_config(variant: str = "shipped") -> Experiment:
     data, train = inputs.DataConfig(buckets=2, max_seconds=12.0, held_out=0.03), TrainConfig(steps=steps, prng="rbg")
     train = dataclasses.replace(train, render_every=3000)
     if variant == "tiny":
-        data, train = inputs.TINY, config.TINY
+        data, train = inputs.TINY_DATA, config.TINY_TRAINING
     return Experiment(
         task="prosody_vae.tts.model:make_task",
         model=dataclasses.replace(SIZES[variant], kl_anneal_steps=(0, 2 * steps // 15)),

@@ -25,7 +25,7 @@ def get_config(variant: str = "shipped") -> Experiment:
     data = inputs.DataConfig(batch_size=96, batch_frames=51_200, buckets=3, min_seconds=1.0, max_seconds=14.0)
     train = TrainConfig(steps=steps, save_every=2500)
     if variant == "tiny":
-        data, train = inputs.TINY, config.TINY
+        data, train = inputs.TINY_DATA, config.TINY_TRAINING
     return Experiment(
         task="copycat_jax.models.speaker:make_task",
         model=SIZES[variant],

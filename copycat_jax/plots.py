@@ -185,7 +185,7 @@ def _figure(width: float, height: float, dpi: int = 130) -> "Figure":
     return figure
 
 
-def _bin_of(hertz: Float[np.ndarray, " K"], spec: MelSpec) -> Float[np.ndarray, " K"]:
+def mel_bin_of(hertz: Float[np.ndarray, " K"], spec: MelSpec) -> Float[np.ndarray, " K"]:
     """Mel bins, with fractions, whose filters are centred on frequencies."""
     centres = mel_edges_hz(spec)[1:-1]
     return np.interp(hertz, centres, np.arange(len(centres)), left=np.nan, right=np.nan)
@@ -208,7 +208,7 @@ def _spectrogram(
         interpolation="nearest",
     )
     ticks = np.array([500, 1000, 2000, 4000, 8000], np.float32)
-    at = _bin_of(ticks, spec)
+    at = mel_bin_of(ticks, spec)
     shown = np.isfinite(at)
     axis.set_yticks(at[shown], [f"{hertz / 1000:g}k" if hertz >= 1000 else f"{hertz:g}" for hertz in ticks[shown]])
     axis.set_ylabel("Hz", color=INK)

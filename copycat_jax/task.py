@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-Array = Any
+from copycat_jax.batch import Array
+
 Rows = Any  # a NamedTuple of arrays whose first axis is the rows, with a field `mask` of what is real: a `Batch`, ...
 Params = Any  # {group: nested dict of arrays}
 Rngs = Any  # {name: typed PRNG key}, already folded with the step

@@ -23,11 +23,11 @@ from copycat_jax import __version__, console
 from copycat_jax.errors import UserError
 
 SENTENCE_WIDTH, DISTANCE_WIDTH = 384, 64
-CHUNK_ROWS = 65_536
+DRAWN_ROWS = 65_536  # of a random bank, by one generator
 DTYPES = ("float32", "bfloat16", "float16")
 PEERS = ("auto", "faiss", "numpy", "none")
 PEER_SECONDS = 10.0  # a peer that has computed for so long is not repeated
-TOLERANCE = 1e-5  # of a cosine: what summing in another order may change
+SUMMATION_TOLERANCE = 1e-5  # of a cosine: what summing in another order may change
 
 SUBJECTS = (
     "the old farmer",
@@ -36,7 +36,7 @@ SUBJECTS = (
     "every student in the hall",
     "the mayor of the town",
 )
-VERBS = ("sold", "promised", "showed", "brought", "handed")
+DITRANSITIVE_VERBS = ("sold", "promised", "showed", "brought", "handed")
 RECEIVERS = ("his neighbour", "the children", "a stranger", "her friends")
 OBJECTS = ("a red wagon", "the broken clock", "two letters from abroad", "an apple and a pear", "the keys of the house")
 ENDINGS = (
@@ -75,7 +75,7 @@ def seconds_of(work: Callable[[], Any], repeats: int, label: str) -> tuple[float
 
 def example_sentences(count: int) -> list[str]:
     """`count` different English sentences of 6 to 25 words, the same ones every time."""
-    parts = (STARTS, SUBJECTS, VERBS, RECEIVERS, OBJECTS, ENDINGS)
+    parts = (STARTS, SUBJECTS, DITRANSITIVE_VERBS, RECEIVERS, OBJECTS, ENDINGS)
     sizes = [len(part) for part in parts]
     every = int(np.prod(sizes))
     sentences = []
@@ -163,10 +163,10 @@ def random_bank(rows: int, dtype: str = "float32", seed: int = 0) -> Float[np.nd
     """
     kind = jnp.dtype(dtype)
     bank = np.zeros((rows, SENTENCE_WIDTH + DISTANCE_WIDTH), kind)
-    starts = range(0, rows, CHUNK_ROWS)
+    starts = range(0, rows, DRAWN_ROWS)
     for start in console.progress(starts, "bank", total=len(starts), unit="chunk"):
         rng = np.random.default_rng((seed, start))
-        count = min(CHUNK_ROWS, rows - start)
+        count = min(DRAWN_ROWS, rows - start)
         vectors = rng.standard_normal((count, SENTENCE_WIDTH), np.float32)
         heights = rng.integers(1, 20, (count, DISTANCE_WIDTH)).astype(np.float32)
         heights *= np.arange(DISTANCE_WIDTH)[None] < rng.integers(3, 40, (count, 1))
@@ -240,7 +240,7 @@ def compare_hits(
     return {
         "identical_lists": round(1.0 - len(differing) / max(1, len(ours)), 6),
         "worst_shortfall": float(f"{shortfall:.3g}"),
-        "equal": shortfall <= TOLERANCE,
+        "equal": shortfall <= SUMMATION_TOLERANCE,
     }
 
 

@@ -8,10 +8,10 @@ from copycat_jax import synthesis
 from copycat_jax.align.textgrid import write_textgrid
 from copycat_jax.analysis import ALIGNMENT_SLACK_S, analyse
 from copycat_jax.audio.signal import read_audio, write_wav
-from copycat_jax.cli.demo import CLIP
 from copycat_jax.corpus.builder import build_corpus
 from copycat_jax.corpus.cache import FeatureOptions
 from copycat_jax.corpus.shards import ShardReader
+from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.text.phonemes import to_ids

@@ -33,7 +33,7 @@ def test_config_makes_a_trainer(page, variant):
     assert config["data"]["multiple_of"] % config["model"].get("tau", 1) == 0
     task = load_function(config["task"])(dict(config["model"]), SHAPES)
     trainer = Trainer(task, {**config, "shapes": SHAPES}, abstract_batch())  # traces init and one whole step
-    assert {f"loss/{g}" for g in task.groups} <= set(trainer._empty["terms"])
+    assert {f"loss/{g}" for g in task.groups} <= set(trainer.metrics()["terms"])
     parameters = sum(x.size for x in jax.tree.leaves(trainer.abstract.params["model"]))
     if page.stem == "copycat" and variant == "shipped":
         assert 6.5e6 < parameters < 8e6
@@ -56,7 +56,8 @@ def test_copycat_step_two_adds_the_adversary():
     trainer = Trainer(task, config, abstract_batch())
     assert task.groups == ("model", "adversary")
     assert (
-        set(trainer.abstract.opt_state) == {"model", "adversary"} and "grad_norm/adversary" in trainer._empty["terms"]
+        set(trainer.abstract.opt_state) == {"model", "adversary"}
+        and "grad_norm/adversary" in trainer.metrics()["terms"]
     )
 
 

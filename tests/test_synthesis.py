@@ -8,9 +8,11 @@ from tiny_bundle import VOICES, write_tiny
 from copycat_jax import synthesis
 from copycat_jax.align import pieces
 from copycat_jax.audio import signal
-from copycat_jax.cli.demo import CLIP
+from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
+from copycat_jax.synthesis import RATIO_RANGE
 from copycat_jax.types import Alignment, Interval
+from copycat_jax.vocoder.registry import VOCODERS
 
 TEXT = (CLIP / "source.txt").read_text(encoding="utf-8")
 HOP_S = 256 / 22050
@@ -19,7 +21,9 @@ HOP_S = 256 / 22050
 @pytest.fixture(scope="module")
 def synthesizer(tmp_path_factory):
     loaded = synthesis.load(write_tiny(tmp_path_factory.mktemp("tiny") / "bundle"))
-    loaded._vocoders["dummy"] = lambda mel: np.repeat(np.exp(mel).mean(axis=2), 256, axis=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(VOCODERS, "dummy", lambda spec: lambda mel: np.repeat(np.exp(mel).mean(axis=2), 256, axis=1))
+        loaded.vocoder("dummy")
     return loaded
 
 
@@ -60,7 +64,7 @@ def test_several_voices_at_once_are_the_voices_one_by_one(synthesizer, source):
 
 def test_another_bucket_gives_the_same_speech(synthesizer, source, monkeypatch):
     (narrow,) = synthesizer.convert(source, ["af_heart"], vocoder="dummy")
-    monkeypatch.setattr(synthesizer, "_bucket", lambda frames: 640)
+    monkeypatch.setattr(synthesizer, "bucket", lambda frames: 640)
     (wide,) = synthesizer.convert(source, ["af_heart"], vocoder="dummy")
     np.testing.assert_allclose(narrow.mel, wide.mel, atol=2e-4)
 
@@ -112,7 +116,7 @@ def test_a_given_alignment_is_believed(synthesizer, source, clip):
 
 def test_long_recordings_are_cut_and_joined(synthesizer, source, clip, monkeypatch):
     monkeypatch.setattr(synthesis, "LONGEST_S", 2.6)
-    monkeypatch.setattr(synthesizer, "_bucket", lambda frames: 512)  # what is compiled already
+    monkeypatch.setattr(synthesizer, "bucket", lambda frames: 512)  # what is compiled already
     cut = synthesizer.prepare(clip, alignment=source.analysis.alignment._replace(words=()))
     assert len(cut.pieces) >= 2
     (result,) = synthesizer.convert(cut, ["af_heart"], vocoder="dummy", trim=True)
@@ -128,9 +132,14 @@ def test_long_recordings_are_cut_and_joined(synthesizer, source, clip, monkeypat
 def test_registers_shift_and_stay_within_reason(synthesizer, source):
     (up,) = synthesizer.convert(source, ["af_heart"], vocoder="dummy", register_shift_semitones=2.0)
     assert up.ratio == pytest.approx(VOICES["af_heart"] / source.register_hz * 2 ** (2 / 12), rel=1e-5)
-    assert synthesis._ratio(10.0, 200.0, 0.0) == synthesis.RATIO_RANGE[1]
-    assert synthesis._ratio(1000.0, 100.0, 0.0) == synthesis.RATIO_RANGE[0]
-    assert synthesis._ratio(math.nan, 100.0, 12.0) == 2.0
+    for register_hz, shift, ratio in (
+        (10.0, 0.0, RATIO_RANGE[1]),
+        (1000.0, 0.0, RATIO_RANGE[0]),
+        (math.nan, 12.0, 2.0),
+    ):
+        other = source._replace(register_hz=register_hz)
+        (result,) = synthesizer.convert(other, ["af_heart"], vocoder="dummy", register_shift_semitones=shift)
+        assert result.ratio == pytest.approx(ratio, rel=1e-6)
 
 
 def test_more_recordings_of_the_speaker_count(synthesizer, source, clip):
@@ -205,16 +214,16 @@ def test_gaps_are_bridged_from_edge_to_edge():
 
 
 def test_load_says_when_nothing_ships(monkeypatch, tmp_path):
-    monkeypatch.setattr("copycat_jax.bundle.bundle.SHIPPED", tmp_path / "none")
+    monkeypatch.setattr("copycat_jax.bundle.bundle.SHIPPED_BUNDLE", tmp_path / "none")
     with pytest.raises(UserError, match="no trained bundle"):
         synthesis.load()
 
 
 def test_the_shipped_bundle_if_there_is_one_is_small_and_reads():
-    from copycat_jax.bundle.bundle import SHIPPED, read_bundle
+    from copycat_jax.bundle.bundle import SHIPPED_BUNDLE, read_bundle
 
-    if not SHIPPED.is_dir():
+    if not SHIPPED_BUNDLE.is_dir():
         pytest.skip("this tree carries no trained bundle")
-    assert read_bundle(SHIPPED, "copycat").kind == "copycat"
-    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) <= 24e6
-    assert json.loads((SHIPPED / "mel.json").read_text())["name"] == "hifigan"
+    assert read_bundle(SHIPPED_BUNDLE, "copycat").kind == "copycat"
+    assert sum(file.stat().st_size for file in SHIPPED_BUNDLE.iterdir()) <= 24e6
+    assert json.loads((SHIPPED_BUNDLE / "mel.json").read_text())["name"] == "hifigan"

@@ -20,7 +20,7 @@ from copycat_jax.files import check_replaceable_folder, json_text, replacing_fol
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.text.phonemes import INVENTORY
 
-SHIPPED = Path(__file__).parents[1] / "pretrained" / "copycat"
+SHIPPED_BUNDLE = Path(__file__).parents[1] / "pretrained" / "copycat"
 FORMAT = 1
 # Kind of a bundle -> its groups of parameters; each has a file GROUP.safetensors and a section of config.json.
 KINDS = {"copycat": ("copycat", "speaker"), "speaker": ("speaker",), "prosody_vae": ("prosody_vae",)}
@@ -126,9 +126,9 @@ def check_replaceable(path: str | Path) -> None:
 
 def shipped() -> Path:
     """The folder of the bundle that ships with the package; raises UserError if this installation has none."""
-    if not (SHIPPED / "manifest.json").is_file():
+    if not (SHIPPED_BUNDLE / "manifest.json").is_file():
         raise UserError("this installation carries no trained bundle", remedy="Give the folder of one (--bundle DIR).")
-    return SHIPPED
+    return SHIPPED_BUNDLE
 
 
 def read_bundle(path: str | Path, kind: str | None = None) -> Bundle:

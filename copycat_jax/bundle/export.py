@@ -69,7 +69,7 @@ def read_run(
     return Trained(task, params["model"], plain(fields), spec, config, found)
 
 
-def assemble(
+def assemble_bundle(
     trained: Trained,
     parts: Mapping[str, tuple[dict[str, Any], dict[str, Any]]],
     speakers: Mapping[str, Speaker],

@@ -12,6 +12,7 @@ import numpy as np
 from copycat_jax.bundle.bundle import Speaker, flatten
 from copycat_jax.corpus import corpus as corpora
 from copycat_jax.corpus.corpus import Corpus
+from copycat_jax.cosine import cosine
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.mel_spec import MelSpec
 
@@ -78,6 +79,13 @@ def read_voices(
     if zeros and corpus.speaker_vectors is None:
         corpus = dataclasses.replace(corpus, speaker_vectors=np.zeros((len(corpus), zeros), np.float32))
     return {name: make_speaker(corpus, name, registers or {}) for name in names or corpus.speakers}
+
+
+def most_alike(name: str, speakers: Mapping[str, Speaker]) -> list[tuple[str, float]]:
+    """The voices other than `name`, most alike first: (name, cosine of the centroids, rounded to three decimals)."""
+    alike = cosine([speakers[name].centroid], [speaker.centroid for speaker in speakers.values()], np.float64)[0]
+    others = [(other, round(float(c), 3)) for other, c in zip(speakers, alike, strict=True) if other != name]
+    return sorted(others, key=lambda pair: -pair[1])
 
 
 def make_card(

@@ -6,7 +6,7 @@ from typing import Any
 
 from copycat_jax.cli import configuration
 from copycat_jax.cli.configuration import rewrite
-from copycat_jax.vocoder.registry import KNOWN_VOCODERS
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
 __all__ = ["add_arguments", "rewrite", "run"]
 
@@ -40,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     synth.add_argument("--source", metavar="WAV", help="the recording; the one of `copycat demo` by default")
     synth.add_argument("--text", help="what it says")
     synth.add_argument("--voice", help="the target; the bundle's first by default")
-    synth.add_argument(
-        "--vocoder", default="griffin_lim", metavar="NAME", help=f"{KNOWN_VOCODERS} (default: griffin_lim)"
-    )
+    synth.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
     synth.add_argument("--repeats", type=int, default=5, help="timed transfers, after one that is not (default 5)")
     synth.add_argument("--json", action="store_true", help="JSON lines only")
 
@@ -102,7 +100,7 @@ def _synth(arguments: argparse.Namespace) -> int:
     import jax
 
     from copycat_jax.bench.throughput import measure_synthesis
-    from copycat_jax.cli.demo import CLIP
+    from copycat_jax.demo import CLIP, clip_text
     from copycat_jax.errors import UserError
     from copycat_jax.synthesis import load
 
@@ -111,7 +109,7 @@ def _synth(arguments: argparse.Namespace) -> int:
     if arguments.source and not arguments.text:
         raise UserError("no --text", "copycat bench synth", "Say what the recording says.")
     source = arguments.source or CLIP / "source.opus"
-    text = arguments.text or (CLIP / "source.txt").read_text(encoding="utf-8").strip()
+    text = arguments.text or clip_text()
     synthesizer = load(arguments.bundle)
     voice = arguments.voice or next(iter(synthesizer.voices))
 

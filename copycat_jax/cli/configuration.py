@@ -2,7 +2,7 @@
 
 A file of `configs/` has `get_config(variant)` returning an `Experiment`, which states differences from the defaults. It
 becomes a complete, locked ConfigDict here; nothing below the command line sees more of it than a plain dictionary. This
-is also the only place where a dotted name becomes a function.
+is also the only place where the dotted names of a configuration become functions.
 """
 
 import argparse

@@ -2,30 +2,24 @@
 
 import argparse
 import time
-from pathlib import Path
 
 from copycat_jax import console
+from copycat_jax.demo import CLIP, choose_voices, clip_text
 from copycat_jax.files import check_folder
-from copycat_jax.vocoder.registry import KNOWN_VOCODERS
-
-CLIP = Path(__file__).parents[1] / "pretrained" / "demo"
-# A man and two women, one of them British; what a bundle lacks of them is replaced by its other voices.
-FAVOURITES = ("af_heart", "am_michael", "bf_emma")
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `copycat demo`."""
     parser.add_argument("--out", default="copycat_demo", metavar="DIR", help="where to write (default ./copycat_demo)")
     parser.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
-    parser.add_argument(
-        "--vocoder", default="griffin_lim", metavar="NAME", help=f"{KNOWN_VOCODERS} (default: griffin_lim)"
-    )
+    parser.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `copycat demo`."""
     out, started = check_folder(arguments.out, make=True), time.monotonic()
-    text = (CLIP / "source.txt").read_text(encoding="utf-8").strip()
+    text = clip_text()
     with console.progress_bar("demo", total=5, unit="step") as bar:
         bar.set_postfix_str("loading")
         from copycat_jax.audio.signal import read_audio, write_wav
@@ -34,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         synthesizer = load(arguments.bundle)
         synthesizer.vocoder(arguments.vocoder)
-        voices = choose_voices(list(synthesizer.voices))
+        voices = choose_voices(synthesizer.voices)
         bar.update()
         bar.set_postfix_str("aligning the recording")
         recording = read_audio(CLIP / "source.opus")
@@ -57,9 +51,3 @@ def run(arguments: argparse.Namespace) -> None:
     for result in results:
         console.say(f"{out / result.voice}.wav: the same words and melody in the voice {result.voice}")
     console.say(f"{out / 'picture.png'}: spectrograms and melodies ({time.monotonic() - started:.0f} s in all)")
-
-
-def choose_voices(known: list[str]) -> list[str]:
-    """Up to three voices of a bundle: the favourites it has, then others in order."""
-    favourites = [name for name in FAVOURITES if name in known]
-    return [*favourites, *(name for name in sorted(known) if name not in favourites)][:3]

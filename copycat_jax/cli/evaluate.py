@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     rows = report.read_rows(arguments.results, ("result", "voice"), arguments.root)
     voices = report.read_rows(arguments.voices, ("voice", "path"), arguments.root) if arguments.voices else []
     if arguments.truth:
-        _add_truths(rows, Path(arguments.truth))
+        report.add_truths(rows, Path(arguments.truth))
     if arguments.out:
         check_folder(Path(arguments.out).resolve().parent)
     lacking = {name: reason for name in asked if (reason := judges.missing(name))}
@@ -75,14 +75,3 @@ def run(arguments: argparse.Namespace) -> int | None:
         write_json(arguments.out, plain(tables | {"clips": scored, "measures": asked}))
         console.say(f"wrote {arguments.out}")
     return 0
-
-
-def _add_truths(rows: list[dict], folder) -> None:
-    from copycat_jax.errors import UserError
-
-    if not folder.is_dir():
-        raise UserError("no such folder", f"--truth {folder}", "Name a folder of recordings.")
-    known = {path.stem: path for path in folder.iterdir() if path.suffix in (".wav", ".flac", ".opus", ".ogg", ".mp3")}
-    for row in rows:
-        if not row.get("truth") and row["result"].stem in known:
-            row["truth"] = known[row["result"].stem]

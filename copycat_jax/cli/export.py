@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `copycat export`."""
-    from copycat_jax.bundle.export import assemble, open_target, read_run, summary
+    from copycat_jax.bundle.export import assemble_bundle, open_target, read_run, summary
     from copycat_jax.bundle.speaker_vectors import read_classifier
     from copycat_jax.bundle.voices import read_registers, read_text, read_voices
     from copycat_jax.models.copycat import CopyCatConfig
@@ -61,5 +61,5 @@ def run(arguments: argparse.Namespace) -> None:
         names = arguments.voices.split(",") if arguments.voices else ()
         registers = read_registers(arguments.registers) if arguments.registers else {}
         speakers = read_voices(arguments.corpus, trained.spec, names, registers, made_by=classifier.hash)
-    bundle = assemble(trained, parts, speakers, title=TITLES[trained.task], use=USE, preface=preface)
+    bundle = assemble_bundle(trained, parts, speakers, title=TITLES[trained.task], use=USE, preface=preface)
     console.say(summary(target.write(bundle, arguments.out), bundle, trained.step))

@@ -7,28 +7,18 @@ Many: copycat transfer --manifest FILE, with lines source|text|voice|out (paths 
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_file
-from copycat_jax.vocoder.registry import KNOWN_VOCODERS
+from copycat_jax.manifest import HEADER, TransferLine, read_manifest
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
 if TYPE_CHECKING:
     from copycat_jax.synthesis import Source, Synthesizer, Transfer
 
-HEADER = "source|text|voice|out"
 DOUBTFUL = 0.6  # below it the alignment is worth a second look
-
-
-class Line(NamedTuple):
-    """One line of a manifest: where it stands and what it asks for."""
-
-    where: str
-    source: Path
-    text: str
-    voice: str
-    out: Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="OUT.wav", help="where to write the result")
     parser.add_argument("--manifest", metavar="FILE", help=f"many at once: lines {HEADER}")
     parser.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
-    parser.add_argument(
-        "--vocoder", default="griffin_lim", metavar="NAME", help=f"{KNOWN_VOCODERS} (default: griffin_lim)"
-    )
+    parser.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
     parser.add_argument("--plot", metavar="OUT.png", help="also draw source and result")
     parser.add_argument("--textgrid", metavar="FILE", help="where the recording's phones lie, instead of --text")
     parser.add_argument("--lexicon", metavar="FILE", help="pronunciations that go first")
@@ -69,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int | None:
     source = _existing(arguments.source)
     out = check_file(arguments.out, ".wav", (source,))
     plot = check_file(arguments.plot, ".png") if arguments.plot else None
+    from copycat_jax.audio.signal import write_wav
+
     with console.progress_bar("transfer", total=3, unit="step") as bar:
         bar.set_postfix_str("loading")
         synthesizer = _load(arguments)
@@ -84,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int | None:
             from copycat_jax.plots import transfer_figure
 
             picture = transfer_figure(result, synthesizer.spec, " ".join((text or "").split()))
-        write_result(out, result)
+        write_wav(out, result.samples, result.sample_rate)
         if plot and picture is not None:
             from copycat_jax.plots import write_png
 
@@ -105,7 +95,7 @@ def _check_voice(synthesizer: "Synthesizer", name: str, bundle: str | None) -> N
         return
     from copycat_jax.bundle import bundle as bundles
 
-    if bundle is not None and bundles.SHIPPED.is_dir() and name in bundles.read_speakers(bundles.SHIPPED):
+    if bundle is not None and bundles.SHIPPED_BUNDLE.is_dir() and name in bundles.read_speakers(bundles.SHIPPED_BUNDLE):
         voices = ", ".join(synthesizer.voices)
         raise UserError(
             f"voice '{name}' belongs to another bundle", bundle, f"Leave --bundle out, or use one of: {voices}."
@@ -113,55 +103,23 @@ def _check_voice(synthesizer: "Synthesizer", name: str, bundle: str | None) -> N
     synthesizer.check_voices([name])
 
 
-def write_result(path: Path, result: "Transfer") -> None:
-    """Writes the waveform of a transfer with the comment that it is synthetic."""
-    from copycat_jax.audio.signal import write_wav
-
-    write_wav(path, result.samples, result.sample_rate)
-
-
-def read_manifest(path: str | Path) -> list[Line | UserError]:
-    """The lines of a manifest, in order; a line that is wrong in itself is the UserError that says so."""
-    try:
-        content = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot be read: {error}", str(path), f"Give a text file with lines {HEADER}.") from None
-    folder, seen, lines = Path(path).parent, set(), []
-    for number, row in enumerate(content.splitlines(), start=1):
-        if not row.strip() or row.strip() == HEADER:
-            continue
-        where, fields = f"{path}:{number}", [field.strip() for field in row.split("|")]
-        if len(fields) != 4 or not all(fields):
-            lines.append(UserError(f"not a line {HEADER}", where))
-            continue
-        out = folder / fields[3]
-        try:
-            check_file(out, ".wav", (folder / fields[0],))
-            if out in seen:
-                raise UserError("another line writes the same file", str(out))
-            seen.add(out)
-            lines.append(Line(where, folder / fields[0], fields[1], fields[2], out))
-        except UserError as error:
-            lines.append(UserError(str(error), where))
-    if not lines:
-        raise UserError("holds no lines", str(path), f"Write lines {HEADER}.")
-    return lines
-
-
 def _run_manifest(arguments: argparse.Namespace) -> int:
     for name in ("source", "text", "text_file", "voice", "out", "plot", "textgrid"):
         if getattr(arguments, name) is not None:
             raise UserError(f"--manifest says it all; leave {'SOURCE' if name == 'source' else '--' + name} out")
+    from copycat_jax.audio.signal import write_wav
+
     lines = read_manifest(arguments.manifest)
     failures = [line for line in lines if isinstance(line, UserError)]
     synthesizer = _load(arguments)
     prepared, last = None, None
-    for line in console.progress([line for line in lines if isinstance(line, Line)], "transfer", unit="file"):
+    for line in console.progress([line for line in lines if isinstance(line, TransferLine)], "transfer", unit="file"):
         try:
             if (line.source, line.text) != last:
                 last, prepared = None, _prepare(synthesizer, _existing(line.source), line.text, arguments)
                 last = (line.source, line.text)
-            write_result(line.out, _convert(synthesizer, prepared, line.voice, arguments))  # type: ignore[arg-type]
+            result = _convert(synthesizer, prepared, line.voice, arguments)  # type: ignore[arg-type]
+            write_wav(line.out, result.samples, result.sample_rate)
         except UserError as error:
             failures.append(UserError(str(error), line.where))
     console.say(f"{len(lines) - len(failures)} of {len(lines)} written")

@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs `copycat voices`."""
     from copycat_jax.bundle.bundle import read_speakers, shipped
+    from copycat_jax.bundle.voices import most_alike
 
     speakers = read_speakers(shipped() if arguments.bundle is None else arguments.bundle)
     rows = {
@@ -22,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
             "spread_semitones": round(speaker.spread_semitones, 2),
             "utterances": speaker.utterances,
             "seconds": round(speaker.seconds, 1),
-            "nearest": dict(_neighbours(name, speakers)[:1]),
+            "nearest": dict(most_alike(name, speakers)[:1]),
         }
         for name, speaker in sorted(speakers.items())
     }
@@ -38,14 +39,3 @@ def run(arguments: argparse.Namespace) -> None:
         near = ", ".join(f"{other} {cosine:.2f}" for other, cosine in row["nearest"].items())
         register, spread = f"{row['register_hz']:.0f} Hz", f"{row['spread_semitones']:.1f} st"
         console.say(f"{name:<{width}}  {register:>9}  {spread:>8}  {heard:>18}  {near}")
-
-
-def _neighbours(name: str, speakers) -> list[tuple[str, float]]:
-    """The other voices, most alike first, by the cosine of their centroids."""
-    import numpy as np
-
-    from copycat_jax.cosine import cosine
-
-    alike = cosine([speakers[name].centroid], [speaker.centroid for speaker in speakers.values()], np.float64)[0]
-    others = [(other, round(float(c), 3)) for other, c in zip(speakers, alike, strict=True) if other != name]
-    return sorted(others, key=lambda pair: -pair[1])

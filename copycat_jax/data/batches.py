@@ -58,7 +58,7 @@ class VectorJoin:
         return self._vectors[indices], self._vectors[others], self.centroids[self._speaker[indices]]
 
 
-def assemble(corpus: Corpus, join: VectorJoin, batch: BatchIndices, seed: int, step: int) -> Batch:
+def assemble_batch(corpus: Corpus, join: VectorJoin, batch: BatchIndices, seed: int, step: int) -> Batch:
     """Reads and pads the rows of `batch`; mels leave as float32."""
     frames, phones = corpus.lengths[batch.indices], corpus.phones[batch.indices]
     own, other, centroid = join(batch.indices, seed, step)
@@ -107,7 +107,7 @@ def make_batches(
     def batch_of(step: int) -> Batch:
         planned = batch_at(plan, seed, step)
         part = planned._replace(indices=rows_of(planned.indices, process_index, process_count))
-        return assemble(corpus, join, part, seed, step)
+        return assemble_batch(corpus, join, part, seed, step)
 
     return batch_of
 
@@ -122,7 +122,7 @@ def make_evaluation(
     join = VectorJoin(corpus, plan.members if pool is None else pool, embedding)
 
     def make(number: int, planned: BatchIndices, counts: np.ndarray):
-        batch = assemble(corpus, join, planned, 0, number)
+        batch = assemble_batch(corpus, join, planned, 0, number)
         blank = {name: getattr(batch, name) & counts[:, None] for name in ("mask", "phoneme_mask")}
         return batch._replace(**blank), counts
 

@@ -54,7 +54,7 @@ class DataConfig(Config, section="data"):
 
 
 # Of short utterances, for tests.
-TINY = DataConfig(batch_size=8, buckets=2, max_seconds=1.0, balance_speakers=0.0, held_out=0.1)
+TINY_DATA = DataConfig(batch_size=8, buckets=2, max_seconds=1.0, balance_speakers=0.0, held_out=0.1)
 
 
 class Inputs(NamedTuple):

@@ -47,7 +47,7 @@ class Clip:
         return objective.transfer_scores(curve, exact, heard)
 
     @functools.cached_property
-    def source_curves(self) -> tuple[objective.Curve, objective.Curve]:
+    def source_curves(self) -> tuple[objective.F0Curve, objective.F0Curve]:
         """F0 of the result and of the source, in Hz, on the source's clock."""
         return self._curves("source", self.source)
 
@@ -74,7 +74,7 @@ class Clip:
         """How many words the judge understood wrongly."""
         return objective.word_errors(self.words, judges.plain_words(self.heard(role)))
 
-    def _curves(self, role: str, audio: Audio) -> tuple[objective.Curve, objective.Curve]:
+    def _curves(self, role: str, audio: Audio) -> tuple[objective.F0Curve, objective.F0Curve]:
         frames = int(len(audio.samples) / audio.sample_rate / objective.GRID_S)
         result, other = self.memory.recall("f0", self.row["result"]), self.memory.recall("f0", self.row[role])
         return (

@@ -20,7 +20,7 @@ GROSS_SEMITONES = 3.16
 GRID_S = 0.0125
 MIN_FRAMES = 8  # fewer common voiced frames (0.1 s) say nothing about a clip
 
-Curve: TypeAlias = Float[np.ndarray, "T"]
+F0Curve: TypeAlias = Float[np.ndarray, "T"]
 
 
 class TransferScores(NamedTuple):
@@ -45,7 +45,7 @@ class TransferScores(NamedTuple):
     frames: int
 
 
-def on_grid(times_s: Curve, f0_hz: Curve, frames: int, offset_s: float = 0.0, grid_s: float = GRID_S) -> np.ndarray:
+def on_grid(times_s: F0Curve, f0_hz: F0Curve, frames: int, offset_s: float = 0.0, grid_s: float = GRID_S) -> np.ndarray:
     """Samples a tracker's curve at i * `grid_s`, i = 0 .. `frames` - 1, of another recording's clock.
 
     Between two voiced estimates log-F0 is interpolated linearly; elsewhere the nearest estimate decides, so that no
@@ -87,7 +87,7 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def transfer_scores(result_f0: Curve, truth_f0: Curve, truth_voicing: Curve | None = None) -> TransferScores:
+def transfer_scores(result_f0: F0Curve, truth_f0: F0Curve, truth_voicing: F0Curve | None = None) -> TransferScores:
     """Compares a result's F0 curve with the truth's, frame by frame (no warping: a transfer keeps its source's time).
 
     Args:
@@ -124,7 +124,7 @@ def transfer_scores(result_f0: Curve, truth_f0: Curve, truth_voicing: Curve | No
     )
 
 
-def log_f0_correlation(a_hz: Curve, b_hz: Curve) -> float:
+def log_f0_correlation(a_hz: F0Curve, b_hz: F0Curve) -> float:
     """Pearson correlation of two log-F0 curves on all frames both call voiced (gross errors included).
 
     The figure for a transfer whose truth is unknown: the source stands in, its register does not matter.

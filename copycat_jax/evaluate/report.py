@@ -27,6 +27,7 @@ from copycat_jax.evaluate.metrics import COLUMNS, METRICS, Clip, Row
 from copycat_jax.evaluate.statistics import bootstrap_interval
 
 PATHS = ("result", "source", "truth")
+RECORDINGS = (".wav", ".flac", ".opus", ".ogg", ".mp3")
 
 
 def read_rows(path: str | Path, required: Sequence[str], root: str | Path | None = None) -> list[Row]:
@@ -55,6 +56,20 @@ def read_rows(path: str | Path, required: Sequence[str], root: str | Path | None
     if not rows:
         raise UserError("no rows", str(path), "One JSON object per line.")
     return rows
+
+
+def add_truths(rows: Sequence[Row], folder: Path) -> None:
+    """Gives rows without a truth, in place, the recording of `folder` that is named like their result, if there is one.
+
+    Raises:
+      UserError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UserError("no such folder", f"--truth {folder}", "Name a folder of recordings.")
+    known = {path.stem: path for path in folder.iterdir() if path.suffix in RECORDINGS}
+    for row in rows:
+        if not row.get("truth") and row["result"].stem in known:
+            row["truth"] = known[row["result"].stem]
 
 
 def needed_judgements(rows: Sequence[Row], voices: Sequence[Row], asked: Sequence[str]) -> list[tuple[str, str | Path]]:

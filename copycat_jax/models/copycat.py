@@ -33,9 +33,7 @@ from copycat_jax.nn.recurrent import IMPLEMENTATIONS
 from copycat_jax.nn.regulate import BOTTLENECKS
 from copycat_jax.nn.scale import from_network, rms_normalize, to_network
 from copycat_jax.nn.spectrum import stretch_mel
-from copycat_jax.task import Floor, Task, Term, Terms
-
-Params = Any
+from copycat_jax.task import Floor, Params, Task, Term, Terms
 
 
 @dataclasses.dataclass(frozen=True)

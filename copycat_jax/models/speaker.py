@@ -23,9 +23,7 @@ from copycat_jax.nn.initializers import initialise, kernel_limit
 from copycat_jax.nn.masks import lengths_of
 from copycat_jax.nn.recurrent import IMPLEMENTATIONS
 from copycat_jax.nn.scale import to_network
-from copycat_jax.task import Task, Term, Terms
-
-Params = Any
+from copycat_jax.task import Params, Task, Term, Terms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,14 +127,14 @@ class SpeakerClassifier(nn.Module):
     ) -> Float[Array, "B S"]:
         """Logits of the speakers; with the margin head, cosines."""
         vector = self.vector(mel, mask, deterministic)
-        logits = self.head(unit(vector) if self.config.head == "margin" else vector)
+        logits = self.head(scale_to_unit(vector) if self.config.head == "margin" else vector)
         if self.config.head == "margin":
             kernel = self.head.variables["params"]["kernel"]
             logits = logits / jnp.maximum(jnp.linalg.norm(kernel, axis=0), 1e-6)[None, :]
         return logits
 
 
-def unit(vector: Float[Array, "B E"]) -> Float[Array, "B E"]:
+def scale_to_unit(vector: Float[Array, "B E"]) -> Float[Array, "B E"]:
     """Scales to length 1; zero stays zero."""
     square = jnp.square(vector).sum(-1, keepdims=True)
     return vector * jax.lax.rsqrt(jnp.maximum(square, 1e-12))
@@ -153,7 +151,7 @@ def embed(
       mel: natural log-mel, padded at the end.
       mask: real frames.
     """
-    return unit(nn.apply(lambda m: m.vector(mel, mask), SpeakerClassifier(config))({"params": params}))
+    return scale_to_unit(nn.apply(lambda m: m.vector(mel, mask), SpeakerClassifier(config))({"params": params}))
 
 
 def random_crop(

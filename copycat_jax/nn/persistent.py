@@ -14,13 +14,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from copycat_jax.nn.cells import GATES
 from copycat_jax.nn.hopper import UNITS
-from copycat_jax.nn.persistent_kernels import GATES, ROWS, run_backward, run_forward
+from copycat_jax.nn.persistent_kernels import ROWS, run_backward, run_forward
 
 # Padded to whole blocks: beyond this the weights of 64 units do not fit a block's shared memory.
 WIDEST = {"gru": 448, "lstm": 320}
 PATIENCE_S = 60.0  # for the kernels' first run
-TOLERANCE = 1e-2  # of their gradients against float32: bfloat16 states make 3e-3
+GRADIENT_TOLERANCE = 1e-2  # of their gradients against float32: bfloat16 states make 3e-3
 
 Scan = Callable[[Any, Array, Array, Array | None], Array]
 
@@ -150,7 +151,7 @@ def proven(scan: Scan) -> bool:
         error = f"{type(failure).__name__}: {failure}".splitlines()[0]
     finally:
         pool.shutdown(wait=False)
-    if not isinstance(error, str) and error < TOLERANCE:
+    if not isinstance(error, str) and error < GRADIENT_TOLERANCE:
         return True
     warnings.warn(f"the persistent recurrence does not work here ({error}); the scan is used", stacklevel=2)
     return False

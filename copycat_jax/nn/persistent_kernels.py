@@ -20,11 +20,11 @@ from jax.experimental.pallas import mosaic_gpu as plgpu
 from jaxtyping import Array, Float
 
 from copycat_jax.nn import hopper
+from copycat_jax.nn.cells import GATES
 from copycat_jax.nn.hopper import TILE, UNITS
 
 ROWS = 16  # of a cluster
 AHEAD = 4  # frames of input on their way
-GATES = {"gru": 3, "lstm": 4}
 # What the backward pass needs of a frame: r, z, n, recurrent part of n, state before; i, f, g, o, c before, tanh c.
 KEPT = {"gru": 5, "lstm": 6}
 

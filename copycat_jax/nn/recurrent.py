@@ -16,7 +16,7 @@ operands the compute type.
 """
 
 import functools
-from typing import Any, Literal
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -24,11 +24,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from copycat_jax.errors import UserError
+from copycat_jax.nn.cells import GATES, Cell
 from copycat_jax.nn.initializers import batched_kernel_limit
 from copycat_jax.nn.masks import zero_padding
 
-Cell = Literal["gru", "lstm"]
-GATES = {"gru": 3, "lstm": 4}
 IMPLEMENTATIONS = ("auto", "fused", "plain", "persistent")
 # Far beyond where a float32 sigmoid is exactly 0 or 1, and exact in bfloat16.
 _FORCED = 8192.0

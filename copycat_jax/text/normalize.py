@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from copycat_jax.text import numbers as n
 from copycat_jax.text import verbalize
-from copycat_jax.text.pronunciation import LETTERS, fold, is_known, possessive
+from copycat_jax.text.pronunciation import LETTERS, fold_accents, is_known, possessive
 
 
 class Given(NamedTuple):
@@ -109,7 +109,7 @@ def _clean(text: str) -> str:
     """Plain letters, straight quotes; emoji, controls and foreign letters to spaces."""
     text = re.sub(r"(\d)?([¼½¾⅓⅔])", lambda m: f"{m[1] or ''} {unicodedata.normalize('NFKC', m[2])} ", text)
     text = re.sub("²|³", lambda m: {"²": "^2", "³": "^3"}[m[0]], text.replace("º", "°").replace("…", " "))
-    text = fold(_DASHES.sub("-", text.translate(_QUOTES).replace("—", " - "))).replace("\u2044", "/")
+    text = fold_accents(_DASHES.sub("-", text.translate(_QUOTES).replace("—", " - "))).replace("\u2044", "/")
     return "".join(c if c.isascii() or c in "£€¥¢°×" else " " for c in text)
 
 

@@ -180,7 +180,7 @@ def _exceptions() -> dict[str, Phones]:
     return {word: tuple(phones.split()) for word, phones in rows}
 
 
-def fold(text: str) -> str:
+def fold_accents(text: str) -> str:
     """`text` with accents taken off Latin letters (naïve, Øre, œuvre), since the dictionaries have none."""
     table = str.maketrans(
         {"ø": "o", "Ø": "O", "œ": "oe", "Œ": "Oe", "æ": "ae", "Æ": "Ae", "ß": "ss", "ł": "l", "Ł": "L"}

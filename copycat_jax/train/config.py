@@ -46,7 +46,7 @@ class TrainConfig(Config, section="train"):
       steps: length of the run (schedules end here).
       seed: of every random stream.
       prng: "threefry" (the same numbers on any number of devices) or "rbg" (several times faster on GPU and TPU; the
-        same numbers only on the same number of devices), see `state.fold`.
+        same numbers only on the same number of devices), see `state.stream_key`.
       ema_decay: of the moving average of the group "model", ramped up by (1 + n) / (10 + n); 0 = none.
       guard: discard updates that are not finite. Off only to measure what it costs.
       log_every, eval_every, save_every, render_every: in steps; 0 = never (a run always saves its end).
@@ -74,7 +74,7 @@ class TrainConfig(Config, section="train"):
 
 
 # A run of seconds, for tests.
-TINY = TrainConfig(steps=40, log_every=10, eval_every=20, eval_batches=1, save_every=20, threads=2)
+TINY_TRAINING = TrainConfig(steps=40, log_every=10, eval_every=20, eval_batches=1, save_every=20, threads=2)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,7 +26,7 @@ class TrainState(NamedTuple):
     ema: dict[str, Any]
 
 
-def fold(seed: int, name: str, step: int | Int[Array, ""], prng: str = "threefry") -> Key[Array, ""]:
+def stream_key(seed: int, name: str, step: int | Int[Array, ""], prng: str = "threefry") -> Key[Array, ""]:
     """The key of stream `name` at `step`: any step's randomness can be recomputed alone, on any number of hosts.
 
     Args:

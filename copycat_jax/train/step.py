@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Int
 from copycat_jax.task import Rows, Task, total
 from copycat_jax.train.config import TrainConfig
 from copycat_jax.train.sharding import batch_sharding, replicated
-from copycat_jax.train.state import EMA_GROUP, TrainState, fold
+from copycat_jax.train.state import EMA_GROUP, TrainState, stream_key
 
 NEVER = 2**31 - 1
 Metrics = dict[str, tuple[Array, Array]]
@@ -33,7 +33,7 @@ def make_init(
     """batch -> TrainState at step 0; jit it with out_shardings so that nothing is ever whole on one device."""
 
     def init(batch: Rows) -> TrainState:
-        params = task.init(fold(config.seed, "init", 0), batch)
+        params = task.init(stream_key(config.seed, "init", 0), batch)
         # Copies: the state is donated, and no buffer may be donated twice.
         ema = jax.tree.map(jnp.copy, params[EMA_GROUP]) if config.ema_decay > 0 else {}
         opt_state = {g: optimizers[g].init(params[g]) for g in task.groups}
@@ -66,7 +66,7 @@ def make_train_step(
         added: Metrics = {"frames": (jnp.sum(batch.mask, dtype=jnp.float32), jnp.float32(1))}
         carry, watched = None, []
         for group in task.groups:
-            rngs = {n: fold(config.seed, f"{group}/{n}", state.step, config.prng) for n in task.rng_names}
+            rngs = {n: stream_key(config.seed, f"{group}/{n}", state.step, config.prng) for n in task.rng_names}
 
             def loss_of(own, group=group, rngs=rngs, carry=carry):
                 terms, following = task.loss[group]({**state.params, group: own}, batch, rngs, state.step, carry)

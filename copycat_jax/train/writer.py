@@ -15,7 +15,7 @@ import numpy as np
 from copycat_jax.errors import UserError
 from copycat_jax.files import write_text
 
-METRICS = "metrics.jsonl"
+METRICS_FILE = "metrics.jsonl"
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
@@ -52,7 +52,7 @@ class MetricsWriter:
         folder = Path(run_dir)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / METRICS
+            path = folder / METRICS_FILE
             kept = [r for r in read_metrics(path) if r.get("step", 0) <= start_step]
             write_text(path, "".join(json.dumps(r) + "\n" for r in kept))
             self._lines = path.open("a", encoding="utf-8", buffering=1)

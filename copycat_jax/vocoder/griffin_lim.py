@@ -1,6 +1,7 @@
 """Waveforms from log-mels without learned weights: fast Griffin-Lim on device."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -61,3 +62,8 @@ def griffin_lim(mel: Float[Array, "B T M"], spec: MelSpec, iterations: int = 64)
     start = (jnp.broadcast_to(angles, magnitude.shape), jnp.zeros(magnitude.shape, jnp.complex64))
     angles, _ = jax.lax.fori_loop(0, iterations, improve, start)
     return istft(magnitude * angles, spec)
+
+
+def open_griffin_lim(spec: MelSpec) -> Callable[[Float[np.ndarray, "B T M"]], Float[Array, "B N"]]:
+    """`griffin_lim` for mels of `spec`."""
+    return functools.partial(griffin_lim, spec=spec)

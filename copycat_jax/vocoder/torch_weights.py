@@ -1,14 +1,20 @@
-"""Published HiFi-GAN weights: parameters for `vocoder.hifigan` from a PyTorch checkpoint, and where one lies."""
+"""Published HiFi-GAN weights: parameters for `vocoder.hifigan` from a PyTorch checkpoint, and the vocoder with them."""
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import HIFIGAN, MelSpec
 from copycat_jax.torch_checkpoint import read_torch_checkpoint
-from copycat_jax.vocoder.hifigan import CONFIGS, HifiganConfig, layer_shapes
+from copycat_jax.vocoder.hifigan import CONFIGS, HifiganConfig, hifigan, layer_shapes
 
 
 def hifigan_params(state_dict: dict[str, Any], where: str = "checkpoint") -> tuple[dict[str, Any], HifiganConfig]:
@@ -93,3 +99,19 @@ def load_hifigan(path: str | os.PathLike | None = None) -> tuple[dict[str, Any],
     """Parameters and config of the generator in a checkpoint file, by default the one `find_hifigan` finds."""
     path = find_hifigan() if path is None else Path(path)
     return hifigan_params(read_torch_checkpoint(path), str(path))
+
+
+def open_hifigan(
+    spec: MelSpec, path: str | os.PathLike | None = None
+) -> Callable[[Float[np.ndarray, "B T M"]], Float[Array, "B N"]]:
+    """`hifigan.hifigan` with the weights of a checkpoint (as in `load_hifigan`), compiled, for mels of `spec`.
+
+    Raises:
+      UserError: the mel convention is not HiFi-GAN's, or there is no usable checkpoint.
+    """
+    if spec.to_dict() | {"name": ""} != HIFIGAN.to_dict() | {"name": ""}:
+        what = f"HiFi-GAN does not speak this bundle's mel convention '{spec.name}'"
+        raise UserError(what, remedy="Use griffin_lim.")
+    params, config = load_hifigan(path)
+    compiled = jax.jit(lambda params, mel: hifigan(params, mel, config))
+    return functools.partial(compiled, jax.tree.map(jnp.asarray, params))

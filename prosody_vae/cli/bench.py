@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from copycat_jax.vocoder.registry import KNOWN_VOCODERS
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     synth.add_argument("--bundle", metavar="DIR", help="the trained voice; the one that ships by default")
     synth.add_argument("--text", default="Get scores, schedules, and listen to live audio streams.", help="a sentence")
     synth.add_argument("--speaker", help="the bundle's first by default")
-    synth.add_argument(
-        "--vocoder", default="griffin_lim", metavar="NAME", help=f"{KNOWN_VOCODERS} (default: griffin_lim)"
-    )
+    synth.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
     synth.add_argument("--batch", type=int, nargs="+", default=[1, 8], metavar="B", help="sentences at a time")
     train = kind("train", "frames per second of a training step of the voice")
     train.add_argument(

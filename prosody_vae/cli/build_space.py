@@ -6,17 +6,13 @@ On several hosts, start it on all of them as `copycat train` is started; one wri
 """
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copycat_jax import console
-from copycat_jax.errors import UserError, nearest
+from copycat_jax.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from copycat_jax.corpus.corpus import Corpus
     from prosody_vae.linguistics.protocols import Encoder, Parser
 
 
@@ -45,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from copycat_jax.bundle.bundle import read_bundle
     from copycat_jax.corpus.corpus import open_corpus
     from copycat_jax.train import distributed
-    from prosody_vae.space.build import build_space
+    from prosody_vae.space.build import build_space, choose_utterances
     from prosody_vae.space.files import check_space_folder, write_space
     from prosody_vae.space.table import KIND
 
@@ -55,7 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
     check_space_folder(arguments.out)
     bundle = read_bundle(arguments.bundle, KIND)
     corpus = open_corpus(arguments.corpus, with_vectors=False)
-    indices = choose(corpus, arguments.speakers, arguments.match)
+    speakers = None if arguments.speakers is None else [n.strip() for n in arguments.speakers.split(",") if n.strip()]
+    indices = choose_utterances(corpus, speakers, arguments.match)
     space = build_space(
         bundle,
         corpus,
@@ -74,29 +71,6 @@ def run(arguments: argparse.Namespace) -> None:
         speakers = len(set(space.speakers))
         console.say(f"{path}: {len(space)} utterances of {speakers} speakers, {size:.1f} MB, {encoder}, {parser}")
     distributed.barrier("space written")
-
-
-def choose(corpus: "Corpus", speakers: str | None, match: str | None) -> "np.ndarray":
-    """Positions of the utterances asked for; raises UserError for an unknown speaker, a bad pattern, or if none is."""
-    import numpy as np
-
-    chosen = np.ones(len(corpus), bool)
-    if speakers is not None:
-        names = [name.strip() for name in speakers.split(",") if name.strip()]
-        for name in names:
-            if name not in corpus.speakers:
-                remedy = nearest(name, corpus.speakers) or f"Known: {', '.join(corpus.speakers[:20])}."
-                raise UserError(f"unknown speaker '{name}'", "--speakers", remedy)
-        chosen &= np.isin(corpus.speaker, [corpus.speakers.index(name) for name in names])
-    if match is not None:
-        try:
-            pattern = re.compile(match)
-        except re.error as error:
-            raise UserError(f"'{match}' is no regular expression ({error})", "--match") from None
-        chosen &= np.array([bool(pattern.search(name)) for name in corpus.ids.tolist()], bool)
-    if not chosen.any():
-        raise UserError(f"none of {len(corpus)} utterances is left", "--speakers, --match", "Choose fewer conditions.")
-    return np.flatnonzero(chosen)
 
 
 def _encoder(name: str | None) -> "Encoder | None":

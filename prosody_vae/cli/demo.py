@@ -10,7 +10,7 @@ import time
 from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_folder
-from copycat_jax.vocoder.registry import KNOWN_VOCODERS
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", metavar="DIR", help="the trained voice; the one that ships by default")
     parser.add_argument("--space", metavar="DIR", help="the prosody space; the one that ships by default")
     parser.add_argument("--speaker", metavar="NAME", help="a voice of the bundle; the space's own by default")
-    parser.add_argument(
-        "--vocoder", default="griffin_lim", metavar="NAME", help=f"{KNOWN_VOCODERS} (default: griffin_lim)"
-    )
+    parser.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -17,11 +17,8 @@ from copycat_jax import console
 from copycat_jax.errors import UserError
 
 if TYPE_CHECKING:
-    from copycat_jax.bundle.bundle import Bundle
-    from copycat_jax.corpus.utterance import Utterance
     from prosody_vae.evaluate.systems import Chosen
     from prosody_vae.selection.selector import Selector
-    from prosody_vae.space.table import ProsodySpace
 
 BASES = ("centroid",)  # what others are held against is measured whether asked for or not
 SHOWN = ("syntactic", "bert", "both", "learned", "best")  # rows of the picture of what was chosen
@@ -59,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     from copycat_jax.corpus.corpus import open_corpus
     from prosody_vae.evaluate import comparison, systems
     from prosody_vae.evaluate.labels import check_labels, read_labels
+    from prosody_vae.evaluate.speech import phones_of, voice_vectors
     from prosody_vae.selection.opening import open_selector
     from prosody_vae.space.files import open_space, shipped_space
     from prosody_vae.space.table import KIND
@@ -76,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         check_labels(bank_labels, space.ids, arguments.bank_labels)
     if test_labels:
         check_labels(test_labels, [u.id for u in utterances], arguments.test_labels)
-    voices = None if bundle is None else _voices(bundle, utterances)
+    voices = None if bundle is None else voice_vectors(bundle, utterances)
     kept = comparison.matching(space.ids, arguments.bank_ids, "--bank-ids")
     space_kept = space.subset(kept)
     unseen = comparison.unseen(space_kept, [u.text for u in utterances])
@@ -106,12 +104,11 @@ def run(arguments: argparse.Namespace) -> int | None:
     chosen |= systems.references(bank, test, space.mean, own)
     said = None
     if bundle is not None and voices is not None:
-        from prosody_vae.evaluate.speech import phones_of
-
         said = comparison.say_all(bundle, phones_of(utterances), chosen, voices)
     report = comparison.compare(bank, test, chosen, said, arguments.takes, arguments.draws)
     used = {name: selector.used(name) for name in asked if name in chosen}
-    report = _facts(arguments, space, bank, test) | {"used": used, "skipped": skipped} | report
+    options = {"length_rule": arguments.length_rule, "combine": arguments.combine}
+    report = comparison.facts(space, bank, test) | options | {"used": used, "skipped": skipped} | report
     console.say(comparison.format_report(report))
     if arguments.length_rules:
         report["length_rules"] = _length_rules(selector, bank, test)
@@ -152,31 +149,6 @@ def _length_rules(selector: "Selector", bank: Any, test: Any) -> list[dict[str, 
     rows = length_rule_table(queries, space.distances, test.categories, bank.categories)
     console.say("\nRules for distance vectors of different length\n\n" + format_table(rows))
     return [row._asdict() for row in rows]
-
-
-def _voices(bundle: "Bundle", utterances: "list[Utterance]"):
-    """The speaker vector of every test utterance, float32 [q, E]."""
-    import numpy as np
-
-    for name in dict.fromkeys(u.speaker for u in utterances):
-        if name not in bundle.speakers:
-            remedy = f"It speaks as: {', '.join(bundle.speakers)}. Without --bundle only the choices are measured."
-            raise UserError(f"the model does not know speaker '{name}'", "--test", remedy)
-    return np.array([bundle.speakers[u.speaker].centroid for u in utterances], np.float32)
-
-
-def _facts(arguments: argparse.Namespace, space: "ProsodySpace", bank: Any, test: Any) -> dict[str, Any]:
-    from prosody_vae.evaluate import measures
-
-    scale = dict(zip(measures.PROSODY, measures.scale_of(bank.prosody).tolist(), strict=True))
-    return {
-        "bank": {"entries": len(bank.ids), "encoder": space.info.encoder, "parser": space.info.parser, "scale": scale},
-        "test": {"recordings": len(test.ids), "sentences": len(set(test.clusters))},
-        "definitions": measures.__doc__,
-        "dead_zone_st": measures.DEAD_ZONE_ST,
-        "length_rule": arguments.length_rule,
-        "combine": arguments.combine,
-    }
 
 
 def _write(report: dict[str, Any], path: Path) -> None:

@@ -50,7 +50,7 @@ def _export_selector(arguments: argparse.Namespace) -> None:
 
 
 def _export_voice(arguments: argparse.Namespace) -> None:
-    from copycat_jax.bundle.export import assemble, open_target, read_run, summary
+    from copycat_jax.bundle.export import assemble_bundle, open_target, read_run, summary
     from copycat_jax.bundle.voices import read_registers, read_text, read_voices
     from prosody_vae.tts.config import VaeConfig
 
@@ -64,5 +64,5 @@ def _export_voice(arguments: argparse.Namespace) -> None:
     names = arguments.voices.split(",") if arguments.voices else ()
     zeros = 0 if trained.fields["speaker"] else trained.fields["embedding"]
     speakers = read_voices(arguments.corpus, trained.spec, names, registers, zeros=zeros)
-    bundle = assemble(trained, {}, speakers, title=TITLE, use=USE, preface=preface)
+    bundle = assemble_bundle(trained, {}, speakers, title=TITLE, use=USE, preface=preface)
     console.say(summary(target.write(bundle, arguments.out), bundle, trained.step))

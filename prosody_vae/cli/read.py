@@ -7,7 +7,7 @@ A killed run goes on with the chapter it was in when the same command is given a
 import argparse
 
 from copycat_jax import console
-from copycat_jax.vocoder.registry import KNOWN_VOCODERS
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 from prosody_vae.cli.select import add_choosing, add_ties, selector_of
 
 
@@ -25,9 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scaled", action="store_true", help="acoustic distances in units of the space's mean one")
     parser.add_argument("--rate", type=float, default=1.0, help="times faster than the voice speaks (default 1)")
     parser.add_argument("--speaker", metavar="NAME", help="a voice of the bundle; the space's own by default")
-    parser.add_argument(
-        "--vocoder", default="griffin_lim", metavar="NAME", help=f"{KNOWN_VOCODERS} (default: griffin_lim)"
-    )
+    parser.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -102,14 +102,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _facts(selector: "Selector", choice: "Choice", ties: str | None) -> dict[str, Any]:
     """What surrounds the choice: what it was made with, and the centroid."""
-    import numpy as np
-
-    centroid = selector.bank.centroid
-    return {
-        **selector.used(choice.by, ties),
-        "from_centroid": float(np.linalg.norm(choice.embedding - centroid)),
-        "from_centroid_mean": float(np.linalg.norm(selector.bank.means - centroid, axis=1).mean()),
-    }
+    distance, mean = selector.bank.from_centroid(choice.embedding)
+    return {**selector.used(choice.by, ties), "from_centroid": distance, "from_centroid_mean": mean}
 
 
 def _table(choice: "Choice") -> list[str]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from copycat_jax.bundle.bundle import Bundle
 from copycat_jax.corpus.utterance import Utterance, text_key
 from copycat_jax.errors import UserError
-from prosody_vae.evaluate import intervals, speech, tables
+from prosody_vae.evaluate import intervals, measures, speech, tables
 from prosody_vae.evaluate.labels import Label, with_features
 from prosody_vae.evaluate.measures import (
     PROSODY,
@@ -72,6 +72,17 @@ def unseen(space: Any, texts: Sequence[str]) -> np.ndarray:
     if not len(kept):
         raise UserError("every sentence of the bank is tested too", "--space", "Test other sentences than the bank's.")
     return kept
+
+
+def facts(space: Any, bank: LabelledBank, test: Test) -> dict[str, Any]:
+    """What was compared: sizes, what analysed the space, the scale of each feature, and what the measures mean."""
+    scale = dict(zip(PROSODY, measures.scale_of(bank.prosody).tolist(), strict=True))
+    return {
+        "bank": {"entries": len(bank.ids), "encoder": space.info.encoder, "parser": space.info.parser, "scale": scale},
+        "test": {"recordings": len(test.ids), "sentences": len(set(test.clusters))},
+        "definitions": measures.__doc__,
+        "dead_zone_st": measures.DEAD_ZONE_ST,
+    }
 
 
 def say_all(

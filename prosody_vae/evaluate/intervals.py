@@ -15,18 +15,18 @@ from copycat_jax.evaluate.statistics import Estimate, bootstrap_interval, paired
 from prosody_vae.evaluate.measures import PROSODY, LabelledBank, Scores, Test, questions, rise_hits, same_label
 
 CATEGORIES = ("wh", "orq", "compound", "complex", "yn", "list", "neutral")  # the paper's Table 2, and ours
-Column: TypeAlias = Float[np.ndarray, " q"]
+PerSentence: TypeAlias = Float[np.ndarray, " q"]
 MIN_SENTENCES = 4  # fewer say nothing about a correlation
 
 
-def ranks(values: Column) -> Column:
+def ranks(values: PerSentence) -> PerSentence:
     """Ranks from 1, equal values sharing the mean of theirs."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return (ends - (counts - 1) / 2.0)[inverse]
 
 
-def pearson(a: Column, b: Column) -> float:
+def pearson(a: PerSentence, b: PerSentence) -> float:
     """Pearson correlation over the sentences both have; NaN below `MIN_SENTENCES` of them or if either is constant."""
     kept = np.isfinite(a) & np.isfinite(b)
     if kept.sum() < MIN_SENTENCES or np.ptp(a[kept]) < 1e-9 or np.ptp(b[kept]) < 1e-9:
@@ -35,16 +35,16 @@ def pearson(a: Column, b: Column) -> float:
     return float(x @ y / np.sqrt((x @ x) * (y @ y)))
 
 
-def spearman(a: Column, b: Column) -> float:
+def spearman(a: PerSentence, b: PerSentence) -> float:
     """Pearson correlation of the ranks."""
     kept = np.isfinite(a) & np.isfinite(b)
     return pearson(ranks(a[kept]), ranks(b[kept])) if kept.any() else float("nan")
 
 
 def paired_interval(
-    statistic: Callable[[Column, Column], float],
+    statistic: Callable[[PerSentence, PerSentence], float],
     a: Float[np.ndarray, "*d q"],
-    b: Column,
+    b: PerSentence,
     clusters: Sequence[str],
     draws: int,
 ) -> Estimate:
@@ -102,7 +102,7 @@ def figures_of(scores: Scores, bank: LabelledBank, test: Test, draws: int = 1000
     return figures
 
 
-def by_category(values: Column, test: Test, draws: int = 1000) -> dict[str, dict[str, float]]:
+def by_category(values: PerSentence, test: Test, draws: int = 1000) -> dict[str, dict[str, float]]:
     """Mean of a measure in each category, in the order of the paper's Table 2, then over `all`, with intervals."""
     found = [c for c in CATEGORIES if c in test.categories]
     found += sorted({c for c in test.categories if c} - set(found))
@@ -115,7 +115,7 @@ def by_category(values: Column, test: Test, draws: int = 1000) -> dict[str, dict
     return table
 
 
-def t_tests(scores: Mapping[str, Column], against: str, test: Test) -> dict[str, dict[str, float]]:
+def t_tests(scores: Mapping[str, PerSentence], against: str, test: Test) -> dict[str, dict[str, float]]:
     """The paper's paired t-tests of every system against one, on sentence means, corrected together by Holm.
 
     Args:
@@ -126,7 +126,7 @@ def t_tests(scores: Mapping[str, Column], against: str, test: Test) -> dict[str,
     names = list(dict.fromkeys(test.clusters))
     place = np.array([names.index(c) for c in test.clusters])
 
-    def per_sentence(values: Column) -> Float[np.ndarray, " s"]:
+    def per_sentence(values: PerSentence) -> Float[np.ndarray, " s"]:
         kept = np.isfinite(values)
         total = np.bincount(place[kept], values[kept], len(names))
         counts = np.bincount(place[kept], minlength=len(names))
@@ -137,12 +137,12 @@ def t_tests(scores: Mapping[str, Column], against: str, test: Test) -> dict[str,
     return {name: result._asdict() for name, result in tests.items()}
 
 
-def _rmse(a: Column, b: Column) -> float:
+def _rmse(a: PerSentence, b: PerSentence) -> float:
     gap = (a - b)[np.isfinite(a) & np.isfinite(b)]
     return float(np.sqrt(np.mean(gap**2))) if len(gap) else float("nan")
 
 
-def _mean(values: Column) -> float:
+def _mean(values: PerSentence) -> float:
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else float("nan")
 

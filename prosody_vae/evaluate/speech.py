@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from copycat_jax import console
 from copycat_jax.bundle.bundle import Bundle
 from copycat_jax.corpus.utterance import Utterance
+from copycat_jax.errors import UserError
 from copycat_jax.evaluate.statistics import bootstrap_interval
 from copycat_jax.text.phonemes import SIL_ID
 from prosody_vae.features import prosodic_features
@@ -48,6 +49,15 @@ class PhoneTrack(NamedTuple):
     pauses: Int[np.ndarray, " P"]
     log_f0: Float[np.ndarray, " P"]  # mean natural log Hz over the phone's voiced frames, NaN without any
     energy: Float[np.ndarray, " P"]
+
+
+def voice_vectors(bundle: Bundle, utterances: Sequence[Utterance]) -> Float[np.ndarray, "q E"]:
+    """The speaker vector of every utterance, float32; raises UserError where the bundle does not know its speaker."""
+    for name in dict.fromkeys(u.speaker for u in utterances):
+        if name not in bundle.speakers:
+            remedy = f"It speaks as: {', '.join(bundle.speakers)}. Without --bundle only the choices are measured."
+            raise UserError(f"the model does not know speaker '{name}'", "--test", remedy)
+    return np.array([bundle.speakers[u.speaker].centroid for u in utterances], np.float32)
 
 
 def phones_of(utterances: Sequence[Utterance]) -> list[PhoneTrack]:

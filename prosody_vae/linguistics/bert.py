@@ -230,7 +230,7 @@ def find_encoder(path: str | os.PathLike | None = None) -> SentenceEncoder:
         if (Path(folder) / "model" / "config.json").is_file():
             return open_encoder(Path(folder) / "model")
     for name in (HUB_NAME, f"google-bert/{HUB_NAME}"):
-        if (folder := _cached(name)) is not None:
+        if (folder := cached_folder(name)) is not None:
             return open_encoder(folder)
     raise UserError("no sentence encoder is installed", remedy=INSTALL)
 
@@ -347,7 +347,7 @@ def _download(name: str) -> Path:
     """The folder of hub model `name`, from the hub's cache or the network."""
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name):
         raise UserError("no such folder", name, INSTALL)
-    if (cached := _cached(name)) is not None:
+    if (cached := cached_folder(name)) is not None:
         return cached
     try:
         folder = _snapshot(name, local_files_only=False)
@@ -359,7 +359,7 @@ def _download(name: str) -> Path:
     return folder
 
 
-def _cached(name: str) -> Path | None:
+def cached_folder(name: str) -> Path | None:
     """The folder of hub model `name` in the hub's cache, without the network."""
     try:
         return _snapshot(name, local_files_only=True)

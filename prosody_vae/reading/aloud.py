@@ -28,6 +28,7 @@ from copycat_jax.bundle.bundle import Bundle
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_file, write_json
 from copycat_jax.text.normalize import spoken_words
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER
 from prosody_vae.linguistics.document import (
     Chapter,
     Document,
@@ -86,7 +87,7 @@ class ReadAloud:
         whose sentence vector is closest, where an encoder is installed, else as the way has it.
       rate: how many times faster than the model would speak.
       speaker: a voice of the bundle; by default the space's, where that is one of them, else the bundle's first.
-      vocoder: "griffin_lim", "hifigan" or a HiFi-GAN checkpoint.
+      vocoder: a name of `vocoder.registry.VOCODERS`, or a HiFi-GAN checkpoint.
       voice: anything with `speak`, `sample_rate` and `fingerprint`, in place of the bundle's.
       selector: a Selector, or anything with `paragraph`, in place of one over `space`.
 
@@ -107,7 +108,7 @@ class ReadAloud:
         ties: str | None = None,
         rate: float = 1.0,
         speaker: str | None = None,
-        vocoder: str | Path = "griffin_lim",
+        vocoder: str | Path = DEFAULT_VOCODER,
         voice: "Voice | Any" = None,
         selector: "Selector | Any" = None,
     ):

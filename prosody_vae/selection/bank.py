@@ -65,6 +65,11 @@ class Bank:
         self.centroid = np.asarray(space.centroid(), np.float32)
         self._kept: dict[Any, Any] = {} if shrink is None else {"shrink": shrink}
 
+    def from_centroid(self, embedding: Float[np.ndarray, " Z"]) -> tuple[float, float]:
+        """Euclidean distance of an embedding from the centroid, and the mean one of the entries."""
+        mean = np.linalg.norm(self.means - self.centroid, axis=1).mean()
+        return float(np.linalg.norm(embedding - self.centroid)), float(mean)
+
     def check(self, analyses: Sequence[str]) -> tuple[str, ...]:
         """Returns the analyses; raises UserError where the space has nothing to compare one of them with."""
         for name in analyses:
@@ -196,7 +201,7 @@ class Bank:
 
 
 def equal_to_best(scores: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-    """Which of one sentence's scores equal the highest (`ties.TOLERANCE`)."""
+    """Which of one sentence's scores equal the highest (`ties.TIE_TOLERANCE`)."""
     return scores >= least_equal(float(scores.max()))
 
 

@@ -19,7 +19,7 @@ from prosody_vae.selection.queries import Queries
 
 if TYPE_CHECKING:
     from prosody_vae.linguistics.protocols import Encoder, Parser
-    from prosody_vae.selection.learned import Learned
+    from prosody_vae.selection.learned import LearnedSelector
     from prosody_vae.space.table import ProsodySpace
 
 
@@ -44,7 +44,7 @@ class Equipment:
         encoder: "Encoder | str | None" = None,
         parser: "Parser | str | None" = None,
         trees: str | Path | Mapping[str, str] | None = None,
-        learned: "Learned | None" = None,
+        learned: "LearnedSelector | None" = None,
     ):
         self._space, self._learned = space, learned
         self._encoder = self._parser = None
@@ -75,7 +75,7 @@ class Equipment:
         return self._parser
 
     @property
-    def learned(self) -> "Learned":
+    def learned(self) -> "LearnedSelector":
         """The learned selector; likewise."""
         if self._learned is None:
             if not self._space.path:

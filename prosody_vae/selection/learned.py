@@ -3,7 +3,7 @@
 The learned counterpart of choosing by nearest neighbour, after the sampler of Kathaka (Karlapati et al., ICASSP 2021,
 arXiv 2011.02252): a network reads what the other selectors read (sentence vector, syntactic distances) and predicts
 where the encoder of speech would put the sentence. It is then used in two ways: the entry of the bank that is most
-likely under the prediction (`Learned.scores`), or the predicted mean itself, which is no one's recording.
+likely under the prediction (`LearnedSelector.scores`), or the predicted mean itself, which is no one's recording.
 
 The loss is KL(posterior || predicted), summed over latents, averaged over sentences. In this direction the prediction
 covers every way in which sentences like this one were said: it grows wide where the text does not decide, and its mean
@@ -35,21 +35,28 @@ from copycat_jax.config import Config, setting
 from copycat_jax.errors import UserError
 from copycat_jax.nn.gaussian import kl_to_standard
 from copycat_jax.nn.initializers import initialise, kernel_limit
-from copycat_jax.task import Task, Term, Terms
+from copycat_jax.task import Params, Task, Term, Terms
 from prosody_vae.selection.learned_inputs import (
     DISTANCE_WIDTH,
     Scaling,
     SelectorBatch,
     make_inputs,
     make_table,
-    pad_distances,
     space_fingerprint,
     standardise,
 )
+from prosody_vae.selection.scores import pad_distances
 
-__all__ = ["Learned", "SelectorBatch", "SelectorConfig", "export_learned", "make_inputs", "make_task", "open_learned"]
+__all__ = [
+    "LearnedSelector",
+    "SelectorBatch",
+    "SelectorConfig",
+    "export_learned",
+    "make_inputs",
+    "make_task",
+    "open_learned",
+]
 
-Params = Any
 TASK = "selector"
 FOLDER, FORMAT = "learned", 1
 WEIGHTS, FACTS, MANIFEST = "selector.safetensors", "selector.json", "manifest.json"
@@ -175,7 +182,7 @@ class LikelihoodQueries(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Learned:
+class LearnedSelector:
     """A trained selector, ready for use.
 
     Attributes:
@@ -265,9 +272,10 @@ class Learned:
                 "learned selector",
                 f"Use the encoder of the space ({self.facts.get('space', {}).get('encoder', 'see selector.json')}).",
             )
-        return standardise(
-            self.scaling, vectors, pad_distances(distance) if self.config.distance and distance is not None else none
-        )
+        distances = none
+        if self.config.distance and distance is not None:
+            distances = pad_distances(list(distance), DISTANCE_WIDTH)
+        return standardise(self.scaling, vectors, distances)
 
 
 _LOG_2PI = math.log(2.0 * math.pi)
@@ -279,7 +287,7 @@ def _predict(config: SelectorConfig, params: Params, sentence: Array, distance: 
     return out
 
 
-def save_learned(space_path: str | Path, learned: Learned) -> Path:
+def save_learned(space_path: str | Path, learned: LearnedSelector) -> Path:
     """Writes the selector into SPACE/learned, whole or not at all; an older one is replaced, the space untouched.
 
     The folder has a manifest of its own, with the hashes of its files and the fingerprint of the space it is for.
@@ -302,7 +310,7 @@ def save_learned(space_path: str | Path, learned: Learned) -> Path:
     return space_path / FOLDER
 
 
-def open_learned(space_path: str | Path) -> Learned:
+def open_learned(space_path: str | Path) -> LearnedSelector:
     """The selector of a space, verified.
 
     Raises:
@@ -329,10 +337,14 @@ def open_learned(space_path: str | Path) -> Learned:
         raise UserError("its learned selector was trained on another space", str(space_path), HOW)
     tree = unflatten({name: np.asarray(value) for name, value in load(files[WEIGHTS]).items()})
     config = SelectorConfig.from_dict(facts.pop("config"))
-    return Learned(tree["model"], config, Scaling(**tree["scaling"]), {k: v for k, v in facts.items() if k != "format"})
+    return LearnedSelector(
+        tree["model"], config, Scaling(**tree["scaling"]), {k: v for k, v in facts.items() if k != "format"}
+    )
 
 
-def export_learned(run_dir: str | Path, space_path: str | Path, step: int | None = None, ema: bool = True) -> Learned:
+def export_learned(
+    run_dir: str | Path, space_path: str | Path, step: int | None = None, ema: bool = True
+) -> LearnedSelector:
     """Attaches the selector of a run to the space it was trained on: `prosody export --run RUN --space SPACE`.
 
     Args:
@@ -358,7 +370,7 @@ def export_learned(run_dir: str | Path, space_path: str | Path, step: int | None
     table = make_table(open_space(space_path), data["vectors"], data["held_out"], str(space_path))
     network = SelectorConfig.from_dict(config["model"]).sized(config["shapes"])
     facts = {"space": config["space"], "step": step, "loss": loss if step == best else None}
-    learned = Learned(params["model"], network, table.scaling(), facts)
+    learned = LearnedSelector(params["model"], network, table.scaling(), facts)
     save_learned(space_path, learned)
     return learned
 

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32, Real
 
+from copycat_jax.batch import Array
 from copycat_jax.config import Config, setting
 from copycat_jax.cosine import unit
 from copycat_jax.data.inputs import Inputs
 from copycat_jax.errors import UserError
 
-Array = Any
 DISTANCE_WIDTH = 64  # words of a distance vector that are read; shorter ones are padded with zeros
 VECTORS = ("both", "sentence", "distance", "any")
 STATISTICS_ROWS = 65_536  # of a larger bank so many rows, evenly spread, tell mean and scale
@@ -64,12 +64,6 @@ class Scaling(NamedTuple):
     distance_scale: np.ndarray  # float32 []
     latent_mean: np.ndarray  # float32 [Z]
     latent_scale: np.ndarray  # float32 [Z], standard deviation of the Gaussian that ignores the text
-
-
-def pad_distances(distances: Real[np.ndarray, "n w"], width: int = DISTANCE_WIDTH) -> Float32[np.ndarray, "n 64"]:
-    """Padded distances cut or filled with zeros to `width` columns."""
-    kept = np.asarray(distances, np.float32)[:, :width]
-    return np.pad(kept, ((0, 0), (0, width - kept.shape[1])))
 
 
 def fit_scaling(

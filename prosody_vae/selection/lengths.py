@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from prosody_vae.selection import scores
-from prosody_vae.selection.ties import TOLERANCE
+from prosody_vae.selection.ties import TIE_TOLERANCE
 
 if TYPE_CHECKING:
     from prosody_vae.space.table import Distances
@@ -107,7 +107,7 @@ def _row(
     rule: str, table: np.ndarray, words: np.ndarray, bank_words: np.ndarray, same: np.ndarray, lots: np.ndarray
 ) -> LengthRow:
     highest = table.max(axis=1, keepdims=True)
-    tied = table >= highest - TOLERANCE
+    tied = table >= highest - TIE_TOLERANCE
     picks = np.argmax(np.where(tied, lots, -1), axis=1)
     ratio = np.quantile(bank_words[picks] / words, [0.25, 0.5, 0.75])
     as_long = bank_words[None, :] == bank_words[picks][:, None]

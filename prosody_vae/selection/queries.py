@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from prosody_vae.selection.scores import pad_rows
+from prosody_vae.selection.scores import pad_distances
 
 
 class Queries(NamedTuple):
@@ -35,4 +35,4 @@ class Queries(NamedTuple):
 
     def padded_distances(self) -> Float[np.ndarray, "q w"] | None:
         """Distances as one array, as the learned selector reads them."""
-        return None if self.distances is None else pad_rows(self.distances, max([1, *map(len, self.distances)]))
+        return None if self.distances is None else pad_distances(self.distances, max([1, *map(len, self.distances)]))

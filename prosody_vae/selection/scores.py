@@ -51,7 +51,7 @@ def row_lengths(distances: "Distances") -> Int[np.ndarray, " n"]:
     return np.diff(np.asarray(distances.offsets))
 
 
-def pad_rows(vectors: Sequence[np.ndarray], width: int) -> Float[np.ndarray, "q width"]:
+def pad_distances(vectors: Sequence[np.ndarray], width: int) -> Float[np.ndarray, "q width"]:
     """Distance vectors of any length with zeros after them, or cut, to `width` columns."""
     padded = np.zeros((len(vectors), width), np.float32)
     for row, vector in zip(padded, vectors, strict=True):
@@ -82,7 +82,7 @@ def query_rows(vectors: Sequence[np.ndarray], width: int, rule: str = "zero-pad"
     """
     if rule == "zero-pad":
         norms = np.array([np.linalg.norm(np.asarray(v, np.float32)) for v in vectors], np.float32)[:, None]
-        return pad_rows(vectors, width) / np.where(norms > 0, norms, 1)
+        return pad_distances(vectors, width) / np.where(norms > 0, norms, 1)
     if rule == "resample":
         return unit(_resampled(*_ragged(vectors)))
     raise ValueError(f"rule {rule} is no inner product of fixed vectors")

@@ -25,7 +25,7 @@ from prosody_vae.selection.ways import WAYS, Way, way_named
 
 if TYPE_CHECKING:
     from prosody_vae.linguistics.protocols import Encoder, Parser
-    from prosody_vae.selection.learned import Learned
+    from prosody_vae.selection.learned import LearnedSelector
     from prosody_vae.space.table import ProsodySpace
 
 NO_INFORMATION = "the score tells no recording from another, so the centroid is taken"
@@ -69,7 +69,7 @@ class Selector:
         space: "ProsodySpace",
         encoder: "Encoder | str | None" = None,
         parser: "Parser | str | None" = None,
-        learned: "Learned | None" = None,
+        learned: "LearnedSelector | None" = None,
         *,
         trees: str | Path | Mapping[str, str] | None = None,
         rule: str = "zero-pad",

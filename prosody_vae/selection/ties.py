@@ -17,7 +17,7 @@ from copycat_jax.errors import UserError, nearest
 if TYPE_CHECKING:
     import numpy as np
 
-TOLERANCE = 1e-6
+TIE_TOLERANCE = 1e-6
 """Scores that differ by less are equal (of the largest magnitude where that exceeds 1).
 
 Of the shipped space's cosines, those that are equal in exact arithmetic lie within 1.2e-7 in float32; the best one that
@@ -90,4 +90,4 @@ def tie_rule(name: str) -> TieRule:
 
 def least_equal(best: float) -> float:
     """The lowest score that counts as equal to the best one."""
-    return best - TOLERANCE * max(1.0, abs(best))
+    return best - TIE_TOLERANCE * max(1.0, abs(best))

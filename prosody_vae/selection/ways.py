@@ -282,13 +282,13 @@ class Learned(Way):
         return False
 
     def rows(self, bank: "Bank") -> "np.ndarray":
-        """See `learned.Learned.likelihood_rows`."""
+        """See `learned.LearnedSelector.likelihood_rows`."""
         import numpy as np
 
         return np.asarray(bank.equipment.learned.likelihood_rows(bank.means))
 
     def vectors(self, bank: "Bank", queries: "Queries") -> "tuple[np.ndarray, np.ndarray]":
-        """See `learned.Learned.queries`."""
+        """See `learned.LearnedSelector.queries`."""
         import numpy as np
 
         found = bank.equipment.learned.queries(queries.vectors, queries.padded_distances())

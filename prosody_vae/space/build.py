@@ -6,6 +6,7 @@ batch the next one is read. With several processes each reads the corpus and enc
 them end with the whole space.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,7 @@ from copycat_jax import console
 from copycat_jax.bundle.bundle import Bundle
 from copycat_jax.corpus.corpus import Corpus
 from copycat_jax.data.plan import BatchIndices, evaluation_batches, make_batch_plan, rows_of
-from copycat_jax.errors import UserError
+from copycat_jax.errors import UserError, nearest
 from prosody_vae.features import FEATURES, prosodic_features
 from prosody_vae.linguistics.document import check_sentence
 from prosody_vae.space.table import KIND, Distances, ProsodySpace, SpaceInfo, check_rows
@@ -34,6 +35,30 @@ class _Rows(NamedTuple):
     texts: list[str]
     speakers: list[str]
     features: dict[str, Float32[np.ndarray, " n"]]
+
+
+def choose_utterances(corpus: Corpus, speakers: Sequence[str] | None, match: str | None) -> Int[np.ndarray, " k"]:
+    """Positions of the utterances of some speakers whose ids hold a regular expression; None leaves a condition out.
+
+    Raises:
+      UserError: an unknown speaker, a bad pattern, or no utterance is left.
+    """
+    chosen = np.ones(len(corpus), bool)
+    if speakers is not None:
+        for name in speakers:
+            if name not in corpus.speakers:
+                remedy = nearest(name, corpus.speakers) or f"Known: {', '.join(corpus.speakers[:20])}."
+                raise UserError(f"unknown speaker '{name}'", "--speakers", remedy)
+        chosen &= np.isin(corpus.speaker, [corpus.speakers.index(name) for name in speakers])
+    if match is not None:
+        try:
+            pattern = re.compile(match)
+        except re.error as error:
+            raise UserError(f"'{match}' is no regular expression ({error})", "--match") from None
+        chosen &= np.array([bool(pattern.search(name)) for name in corpus.ids.tolist()], bool)
+    if not chosen.any():
+        raise UserError(f"none of {len(corpus)} utterances is left", "--speakers, --match", "Choose fewer conditions.")
+    return np.flatnonzero(chosen)
 
 
 def build_space(

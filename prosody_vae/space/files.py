@@ -29,7 +29,7 @@ from copycat_jax.errors import UserError
 from copycat_jax.files import check_replaceable_folder, file_hash, replacing_folder, write_json
 from prosody_vae.space.table import FORMAT, Distances, ProsodySpace, SpaceInfo, check_rows
 
-SHIPPED = Path(__file__).parents[1] / "pretrained" / "space"
+SHIPPED_SPACE = Path(__file__).parents[1] / "pretrained" / "space"
 ARRAYS_FILE, ENTRIES_FILE, INFO_FILE, MANIFEST = "space.safetensors", "entries.jsonl", "space.json", "manifest.json"
 MARKS = (INFO_FILE, MANIFEST)
 HASHED_BYTES = 256 * 2**20  # up to this size the hashes are checked unasked
@@ -40,9 +40,9 @@ _DTYPES = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "I16": np.dtype("<i2"
 
 def shipped_space() -> Path:
     """The folder of the space that ships with the package; raises UserError if this installation has none."""
-    if not (SHIPPED / MANIFEST).is_file():
+    if not (SHIPPED_SPACE / MANIFEST).is_file():
         raise UserError("this installation carries no prosody space", remedy="Give the folder of one (--space DIR).")
-    return SHIPPED
+    return SHIPPED_SPACE
 
 
 def write_space(path: str | Path, space: ProsodySpace) -> Path:

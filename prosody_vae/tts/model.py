@@ -37,7 +37,7 @@ from copycat_jax.nn.initializers import initialise, kernel_limit
 from copycat_jax.nn.masks import zero_padding
 from copycat_jax.nn.regulate import over_time
 from copycat_jax.nn.scale import from_network, rms_normalize, to_network
-from copycat_jax.task import Floor, Task, Term, Terms
+from copycat_jax.task import Floor, Params, Task, Term, Terms
 from copycat_jax.text.phrasing import BREAKS
 from prosody_vae.tts.config import SIZES, VaeConfig
 from prosody_vae.tts.losses import Targets, latent_terms, prosody_terms, targets_of
@@ -45,8 +45,6 @@ from prosody_vae.tts.modules import LOG_FRAMES, Layout, ProsodyPredictor, scaled
 from prosody_vae.tts.pauses import Timeline, Tokens, make_timeline
 
 __all__ = ["SIZES", "Prosody", "VaeConfig", "VaeTts", "encode", "make_task", "predict", "render_mel"]
-
-Params = Any
 
 
 class Prosody(NamedTuple):

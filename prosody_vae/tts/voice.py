@@ -26,13 +26,13 @@ from copycat_jax.mel_spec import MelSpec
 from copycat_jax.nn.spectrum import sharpen_mel
 from copycat_jax.text.lexicon import Lexicon
 from copycat_jax.text.phonemes import to_symbols
-from copycat_jax.vocoder.registry import Vocoder, open_vocoder
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
 from prosody_vae.features import prosodic_features
 from prosody_vae.space.table import KIND
 from prosody_vae.tts import model
 from prosody_vae.tts.plan import SpeechPlan, TextPiece, check_rate, curve, cut_text, join_plans, make_speech_plan
 
-SHIPPED = Path(__file__).parents[1] / "pretrained" / "voice"
+SHIPPED_VOICE = Path(__file__).parents[1] / "pretrained" / "voice"
 FADE_S = 0.005
 KNEE = 0.8  # samples above it are bent towards 1 instead of clipped
 SHARPNESS = 0.5  # of the mel before it is vocoded, as in copycat_jax.synthesis
@@ -58,7 +58,7 @@ class Speech(NamedTuple):
 class Voice:
     """The text-to-speech model of one bundle, compiled as needed; what it says is a function of its arguments."""
 
-    def __init__(self, bundle: Bundle, vocoder: str | Path = "griffin_lim"):
+    def __init__(self, bundle: Bundle, vocoder: str | Path = DEFAULT_VOCODER):
         if not bundle.speakers:
             raise UserError("the bundle has no speaker", remedy="Export it again.")
         self.bundle = bundle
@@ -218,15 +218,15 @@ class Voice:
         return sounds
 
 
-def open_voice(bundle: str | Path | Bundle | None = None, vocoder: str | Path = "griffin_lim") -> Voice:
+def open_voice(bundle: str | Path | Bundle | None = None, vocoder: str | Path = DEFAULT_VOCODER) -> Voice:
     """The voice of a bundle (its folder, or read already), or of the one that ships; UserError if unusable."""
     if isinstance(bundle, Bundle):
         if bundle.kind != KIND:
             raise UserError(f"a bundle of kind '{bundle.kind}'", remedy=f"Give one of kind '{KIND}'.")
         return Voice(bundle, vocoder)
-    if bundle is None and not (SHIPPED / "manifest.json").is_file():
+    if bundle is None and not (SHIPPED_VOICE / "manifest.json").is_file():
         raise UserError("this installation carries no trained voice", remedy="Give the folder of one (--bundle DIR).")
-    return Voice(read_bundle(SHIPPED if bundle is None else bundle, KIND), vocoder)
+    return Voice(read_bundle(SHIPPED_VOICE if bundle is None else bundle, KIND), vocoder)
 
 
 def limit(samples: np.ndarray) -> np.ndarray:

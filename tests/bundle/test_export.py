@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from copycat_jax.bundle.bundle import read_bundle
-from copycat_jax.bundle.export import TARGETS, Target, assemble, open_target, read_run, summary
+from copycat_jax.bundle.export import TARGETS, Target, assemble_bundle, open_target, read_run, summary
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.models.speaker import SIZES, SpeakerConfig
@@ -45,7 +45,7 @@ def test_another_target_is_one_entry(run, tmp_path, monkeypatch):
 
     monkeypatch.setitem(TARGETS, "text", Target(lambda out: None, write))
     trained = read_run(run, CONFIGS)
-    bundle = assemble(trained, {}, {}, title="A classifier", preface="Preface. ")
+    bundle = assemble_bundle(trained, {}, {}, title="A classifier", preface="Preface. ")
     assert bundle.card.startswith("Preface. # A classifier")
     for name in ("bundle", "text"):
         path = open_target(name, tmp_path / name).write(bundle, tmp_path / name)

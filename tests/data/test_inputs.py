@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from copycat_jax.data import batches
-from copycat_jax.data.inputs import TINY, DataConfig, corpus_batches, corpus_inputs, resolve, synthetic_corpus
+from copycat_jax.data.inputs import TINY_DATA, DataConfig, corpus_batches, corpus_inputs, resolve, synthetic_corpus
 from copycat_jax.errors import UserError
 
 
@@ -14,7 +14,7 @@ def corpus():
 
 
 def config(**data) -> dict:
-    return {"data": {**TINY.to_dict(), **data}, "train": {"seed": 3, "eval_every": 1}}
+    return {"data": {**TINY_DATA.to_dict(), **data}, "train": {"seed": 3, "eval_every": 1}}
 
 
 def test_the_data_decides_shapes_convention_and_speakers(corpus):

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from copycat_jax.cli import main
+from copycat_jax.errors import UserError
 from copycat_jax.evaluate import judges, report
 from copycat_jax.evaluate.objective import transfer_scores
 
@@ -117,3 +118,13 @@ def test_silence_is_unscored_and_counted():
 def test_means_but_medians_for_register_and_spread():
     (entry,) = report.tabulate([scored(2 ** (d / 12)) for d in (0, 0.5, 3)], [])
     assert entry["register"] == pytest.approx(0.5) and entry["rmse"] == pytest.approx(3.5 / 3)
+
+
+def test_truths_are_found_by_the_name_of_the_result(tmp_path):
+    (tmp_path / "a.flac").touch()
+    (tmp_path / "b.txt").touch()
+    rows = [{"result": tmp_path / "x" / f"{name}.wav"} for name in "ab"] + [{"result": tmp_path / "a.wav", "truth": 1}]
+    report.add_truths(rows, tmp_path)
+    assert [row.get("truth") for row in rows] == [tmp_path / "a.flac", None, 1]
+    with pytest.raises(UserError, match="no such folder"):
+        report.add_truths(rows, tmp_path / "absent")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 from copycat_jax.errors import UserError
+from copycat_jax.nn.cells import GATES
 from copycat_jax.nn.recurrent import Recurrent, uses_persistent
 
 needs_mosaic = pytest.mark.skipif(
@@ -19,7 +20,7 @@ def lowered(cell, width, rows, mesh=None, directions=2, frames=9):
     """The gradient of a recurrence, lowered for CUDA; with a mesh, the batch lies over all its devices."""
     from copycat_jax.nn import persistent
 
-    count = persistent.GATES[cell]
+    count = GATES[cell]
     shapes = ((directions, count, width, frames, rows), jnp.bfloat16), ((directions, width, count * width), jnp.float32)
     arguments = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
     bias = jnp.zeros((directions, width)) if cell == "gru" else None

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from copycat_jax.nn.cells import GATES
 from copycat_jax.nn.masks import length_mask
-from copycat_jax.nn.recurrent import GATES, Recurrent, recur
+from copycat_jax.nn.recurrent import Recurrent, recur
 
 T, K, B, H = 7, 2, 3, 4
 CELLS = ["gru", "lstm"]

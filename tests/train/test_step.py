@@ -8,7 +8,7 @@ from toy_task import toy_batch, toy_config, toy_task
 from copycat_jax.task import Task, Term, total
 from copycat_jax.train.config import TrainConfig
 from copycat_jax.train.loop import Trainer
-from copycat_jax.train.state import fold
+from copycat_jax.train.state import stream_key
 from copycat_jax.train.step import NEVER, divide, make_init, make_train_step
 
 
@@ -27,7 +27,7 @@ def test_a_step_equals_plain_adam_written_out():
     optimizer = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(0.01))
     before = make_init(task, {"model": optimizer}, step_config)(toy_batch(0))
     batch = toy_batch(0)
-    rngs = {n: fold(0, f"model/{n}", 0) for n in task.rng_names}
+    rngs = {n: stream_key(0, f"model/{n}", 0) for n in task.rng_names}
     loss, grads = jax.value_and_grad(lambda p: total(task.loss["model"]({"model": p}, batch, rngs, 0, None)[0]))(
         before.params["model"]
     )
@@ -101,14 +101,14 @@ def test_a_step_that_is_not_finite_changes_nothing_but_its_number():
 
 def test_randomness_depends_on_seed_name_and_step_alone():
     keys = [
-        fold(*a)
+        stream_key(*a)
         for a in ((0, "model/dropout", 3), (0, "model/dropout", 4), (0, "model/sample", 3), (1, "model/dropout", 3))
     ]
     data = [tuple(np.asarray(jax.random.key_data(k)).tolist()) for k in keys]
     assert len(set(data)) == 4
-    again = jax.jit(lambda s: jax.random.key_data(fold(0, "model/dropout", s)))(jnp.int32(3))
+    again = jax.jit(lambda s: jax.random.key_data(stream_key(0, "model/dropout", s)))(jnp.int32(3))
     np.testing.assert_array_equal(again, jax.random.key_data(keys[0]))
-    assert str(jax.random.key_impl(fold(0, "x", 0, "rbg"))) == "rbg"
+    assert str(jax.random.key_impl(stream_key(0, "x", 0, "rbg"))) == "rbg"
 
 
 def test_rows_that_do_not_divide_are_refused():

@@ -76,7 +76,7 @@ def test_what_is_missing_or_wrong_is_said_before_any_work(capsys, work, corpus, 
     none = ["--encoder", "none", "--parser", "none"]
     monkeypatch.delenv("PROSODY_ENCODER", raising=False)
     monkeypatch.setattr(bert.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(bert, "_cached", lambda name: None)
+    monkeypatch.setattr(bert, "cached_folder", lambda name: None)
     monkeypatch.setattr(syntax, "installed_parsers", list)
     assert "pip install" in (line := refused(capsys, *build)) and "--encoder none" in line
     assert "apt install" in (line := refused(capsys, *build, "--encoder", "none")) and "--parser none" in line

@@ -15,13 +15,13 @@ from prosody_vae.cli import VERBS, main
 from prosody_vae.linguistics import bert, syntax
 from prosody_vae.selection.ties import TIES
 from prosody_vae.selection.ways import WAYS
-from prosody_vae.space.files import SHIPPED, open_space, write_space
+from prosody_vae.space.files import SHIPPED_SPACE, open_space, write_space
 
 HEAVY = ("jax", "flax", "numpy", "transformers", "tokenizers", "gruut", "librosa", "matplotlib", "soundfile", "orbax")
 PIZZA = "Who ate the rest of my pizza?"
 MIXED, PLAIN = "Hello 你好 my friend 😀, café привет", "Hello my friend , café"
 FIRST = "reader__LJ003-0001"
-VOICE = SHIPPED.parent / "voice"
+VOICE = SHIPPED_SPACE.parent / "voice"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["--version"], *([verb, "--help"] for verb in VERBS)])
@@ -50,7 +50,7 @@ def test_the_verbs_offer_every_way_of_choosing_and_every_rule(verb, capsys):
 def folder(tmp_path_factory):
     """An empty place to work in, beside spaces made from the shipped one and spoilt, texts, and trees."""
     place = tmp_path_factory.mktemp("prosody")
-    shipped = open_space(SHIPPED)
+    shipped = open_space(SHIPPED_SPACE)
     small = shipped.subset(np.arange(0, len(shipped), 60))
     write_space(place / "small", small)
     info = dataclasses.replace(small.info, bundle="f" * 64)

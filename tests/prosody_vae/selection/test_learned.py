@@ -15,7 +15,7 @@ from copycat_jax.records import allocate
 from copycat_jax.train.loop import Trainer, fit
 from copycat_jax.train.writer import read_metrics
 from prosody_vae.selection import learned as selector
-from prosody_vae.selection.learned import Learned, SelectorConfig, kl_between, make_inputs, make_task
+from prosody_vae.selection.learned import LearnedSelector, SelectorConfig, kl_between, make_inputs, make_task
 from prosody_vae.selection.learned_inputs import fit_scaling, make_table, standardise
 from prosody_vae.space.files import write_space
 from prosody_vae.space.table import Distances, ProsodySpace, SpaceInfo
@@ -96,7 +96,7 @@ def trained(tmp_path_factory):
     return space, path, folder / "run", state, selector.export_learned(folder / "run", path)
 
 
-def random_learned(sentence=WIDTH, distance=64, latent=LATENT) -> Learned:
+def random_learned(sentence=WIDTH, distance=64, latent=LATENT) -> LearnedSelector:
     settings = SelectorConfig(sentence, distance, latent, hidden=(8,))
     shapes = {"sentence": sentence, "distance": distance, "latent": latent}
     params = make_task({"hidden": (8,)}, shapes).init(jax.random.key(0), None)["model"]
@@ -108,7 +108,7 @@ def random_learned(sentence=WIDTH, distance=64, latent=LATENT) -> Learned:
         2 + 3 * rng.standard_normal((9, latent)),
         rng.uniform(0.1, 1, (9, latent)),
     )
-    return Learned(params, settings, scaling, {})
+    return LearnedSelector(params, settings, scaling, {})
 
 
 def test_kl_is_zero_where_equal_and_agrees_with_the_standard_prior():
@@ -327,7 +327,7 @@ def test_every_variant_of_the_page_makes_a_trainer(variant):
     task = load_function(page["task"])(dict(page["model"]), {"sentence": 384, "distance": 64, "latent": 64})
     sizes = {"B": page["data"]["batch_size"], "V": 384, "D": 64, "Z": 64}
     trainer = Trainer(task, page, allocate(selector.SelectorBatch, sizes, jax.ShapeDtypeStruct))  # traces a whole step
-    assert {"loss/model", "kl", "kl_prior", "residual"} <= set(trainer._empty["terms"])
+    assert {"loss/model", "kl", "kl_prior", "residual"} <= set(trainer.metrics()["terms"])
     assert "Paper" in PAGE.read_text() and "Command" in PAGE.read_text()
 
 

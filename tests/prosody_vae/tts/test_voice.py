@@ -8,6 +8,7 @@ from copycat_jax.errors import UserError
 from copycat_jax.text.lexicon import words_of
 from copycat_jax.text.phonemes import SIL_ID, to_ids
 from copycat_jax.text.phrasing import PHRASE, SENTENCE
+from copycat_jax.vocoder.registry import VOCODERS
 from prosody_vae.features import FEATURES
 from prosody_vae.tts.plan import CUT_S, EDGE_PAUSE_S, SpeechPlan, curve, cut_text, make_speech_plan, whole_frames
 from prosody_vae.tts.voice import KNEE, faded, limit, open_voice
@@ -20,9 +21,10 @@ LONG = "He went on and on about the house, the garden and the sea; " * 5 + "then
 def voice():
     voice = open_voice(tiny_bundle())
     hop = voice.spec.hop_samples
-    voice._vocoders["hum"] = lambda mel: np.repeat(
-        np.tanh(np.asarray(mel).mean(axis=-1)), hop, axis=1
-    )  # compiles nothing
+    with pytest.MonkeyPatch.context() as patch:
+        hum = lambda mel: np.repeat(np.tanh(np.asarray(mel).mean(axis=-1)), hop, axis=1)  # noqa: E731, compiles nothing
+        patch.setitem(VOCODERS, "hum", lambda spec: hum)
+        voice.vocoder("hum")
     return voice
 
 
@@ -165,7 +167,7 @@ def test_bad_arguments_are_named(voice, embeddings):
 def test_only_voices_are_opened(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="kind 'copycat'"):
         open_voice(tiny_bundle()._replace(kind="copycat"))
-    monkeypatch.setattr("prosody_vae.tts.voice.SHIPPED", tmp_path)
+    monkeypatch.setattr("prosody_vae.tts.voice.SHIPPED_VOICE", tmp_path)
     with pytest.raises(UserError, match="carries no trained voice"):
         open_voice()
     with pytest.raises(UserError, match="no such bundle"):
