@@ -1,4 +1,4 @@
-"""The one exception that is a user's to mend; `copycat_jax.console` turns it into one line and exit code 2."""
+"""The exception for mistakes that a user can mend; `copycat_jax.console` turns it into one line and exit code 2."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Plain value types that both wings share: a labelled stretch of time, and where all that is said lies."""
+"""Plain value types that the disk and the array side share: a labelled interval, and the alignment of a recording."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""How fast the parts of selection go. Figures, not tests: nothing here passes or fails, whatever it takes.
+"""How fast the parts of selection go. Figures, not tests: nothing here passes or fails.
 
 Exact search is the one that must scale: a bank of a million rows, 384 numbers of a sentence vector and 64 of a padded
 distance vector, both of unit length. Put side by side and divided by the root of two, their inner product is the plain

@@ -1,4 +1,4 @@
-"""From training runs to what is given away: models read from runs, assembled, and written by a target.
+"""From training runs to bundles: models read from runs, assembled with voices and a card, and written by a target.
 
 What is assembled is a `Bundle` in memory, and a target is a way of writing one: another format is one more entry of
 `TARGETS`. Which tasks may be exported, and by what config their fields are read, the caller says.

@@ -1,4 +1,4 @@
-"""Configuration files at the door: loaded, overridden from the command line, and turned into plain dictionaries.
+"""Configuration files: loaded, overridden from the command line, and turned into plain dictionaries.
 
 A file of `configs/` has `get_config(variant)` returning an `Experiment`, which states differences from the defaults. It
 becomes a complete, locked ConfigDict here; nothing below the command line sees more of it than a plain dictionary. This

@@ -235,7 +235,7 @@ def _utterance(index: int, spec: MelSpec, seed: int, speakers: int, seconds: tup
 
 
 def _stored(score: Score, mel: Float[np.ndarray, "T M"], energy: Float[np.ndarray, " T"], **names: Any) -> Utterance:
-    """The utterance as a corpus stores it; what nobody knows of generated speech is zeros."""
+    """The utterance as a corpus stores it; fields without a value for generated speech are zeros."""
     return allocate(
         Utterance,
         {"T": len(mel), "P": len(score.symbols), "M": mel.shape[1]},

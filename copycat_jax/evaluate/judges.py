@@ -1,8 +1,8 @@
-"""Doors to the judges of others: swift-f0 (melody), Resemblyzer's GE2E (voice), faster-whisper (words).
+"""Pretrained models of other projects that judge results: swift-f0 (melody), GE2E (voice), faster-whisper (words).
 
-None of them took part in training, so none can be flattered. Each is imported when first asked, runs on one thread
-(clips are judged in parallel instead) and raises a UserError that names what to install. What a judge said about a
-file is remembered in a folder by the file's content, so that references are judged once.
+None of them took part in training, so training cannot have fitted their errors. Each is imported when first asked, runs
+on one thread (clips are judged in parallel instead) and raises a UserError that names what to install. What a judge
+said about a file is remembered in a folder by the file's content, so that references are judged once.
 
 Resemblyzer wants torch and an old setuptools; keep it in an environment of its own. This module needs no JAX.
 """
@@ -99,8 +99,10 @@ def _ge2e():
 def embed_voice(samples: Samples, rate: int) -> Float[np.ndarray, "256"]:
     """GE2E embedding of a recording (Resemblyzer's own preprocessing: volume, long silences cut), unit length.
 
-    Zeros where its voice detection finds no speech: like nobody, which counts against a result. UserError if the
-    package is missing.
+    Zeros where its voice detection finds no speech: cosine 0 with every voice, which counts against a result.
+
+    Raises:
+      UserError: the package is missing.
     """
     encoder, package = _ge2e(), door("resemblyzer")
     wav = package.preprocess_wav(np.clip(np.asarray(samples, np.float32), -0.999, 0.999), source_sr=rate)

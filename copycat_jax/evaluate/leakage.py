@@ -33,7 +33,7 @@ def identify(vector: Float[np.ndarray, "E"], target: str, source: str, voices: M
     """Where a result's embedding lies among all voices.
 
     Args:
-      vector: the result's embedding; zeros (no speech in it) are nearest to nobody, "".
+      vector: the result's embedding; for zeros (no speech in it) the nearest voice is "".
       target: the voice it should have.
       source: the voice whose recording was transferred; its cosine is NaN where `voices` lacks it.
       voices: centroid of every candidate, targets and sources alike.

@@ -284,7 +284,7 @@ def latent_terms(config: CopyCatConfig, mean: Array, log_variance: Array, mask: 
 def latent_floors(config: CopyCatConfig) -> dict[str, Floor]:
     """What `latent_terms` should not fall below, per direction: fewer active units or nats mean that little is carried.
 
-    Twice the annealing must have passed: units that the growing KL weight puts to sleep may wake again.
+    Twice the annealing must have passed: units that the growing KL weight makes inactive may become active again.
     """
     if not config.variational:
         return {}

@@ -105,7 +105,7 @@ def recur(
       bias: float32, of the candidate's recurrent product; None for an LSTM.
 
     Returns:
-      bfloat16 states in the order of time. What stands on padding is no one's.
+      bfloat16 states in the order of time. The values on padding are undefined.
     """
     if bias is None:
         bias = jnp.zeros(kernel.shape[:2], _F32)

@@ -1,4 +1,4 @@
-"""The networks' own units: mels near -3 to 3, speaker vectors of one length."""
+"""Scaling of what the networks read and write: mels to about -3 to 3, speaker vectors to one length."""
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,9 @@ def from_network(mel: Float[Array, "B T M"], mask: Bool[Array, "B T"]) -> Float[
 
 
 def rms_normalize(vector: Float[Array, "B E"]) -> Float[Array, "B E"]:
-    """Scales a speaker vector to length sqrt(E): a centroid, shorter than what it averages, speaks as loudly."""
+    """Scales a speaker vector to length sqrt(E).
+
+    A centroid is shorter than the vectors that it averages; scaled, it has the same magnitude as they for the network.
+    """
     square = jnp.square(vector.astype(jnp.float32)).mean(-1, keepdims=True)
     return vector * jax.lax.rsqrt(jnp.maximum(square, 1e-12))

@@ -1,4 +1,4 @@
-"""Watching a run: does a metric lie below its floor, and was the process asked to stop?"""
+"""Watches a run: warns of a metric below its floor, and notes a request to stop the process."""
 
 import signal
 import threading

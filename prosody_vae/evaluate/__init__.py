@@ -1,1 +1,1 @@
-"""Is what the selector selects right? Measures of choices, of what the model then says, and the tables of both."""
+"""Evaluation of the selector: measures of its choices, of the speech made with them, and the tables of both."""

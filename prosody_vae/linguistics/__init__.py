@@ -1,1 +1,1 @@
-"""What language says about how a sentence is spoken: documents, constituency trees, distances and sentence vectors."""
+"""Analysis of text: documents into sentences, constituency trees, syntactic distances, and sentence vectors."""

@@ -1,6 +1,6 @@
 """A prosody space as something to search: every score of a sentence with every entry, and the entries that score best.
 
-How a score is worked out is the affair of its way of choosing (`ways`); what is kept between searches lies here.
+Each way of choosing (`ways`) computes its own scores; what is kept between searches is kept here.
 """
 
 import zlib

@@ -1,4 +1,4 @@
-"""A selector from what a user names."""
+"""Opens a selector from the space, bundle, encoder, parser and trees that a user names."""
 
 from pathlib import Path
 from typing import Any

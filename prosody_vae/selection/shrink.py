@@ -69,7 +69,7 @@ def fit_shrink(
     distance to the held-out sentences' own embeddings wins, the first one listed if equal.
 
     Args:
-      space: the bank; its held-out rows, and rows with one of their texts, are chosen for nobody.
+      space: the bank; its held-out rows, and rows with one of their texts, are never chosen.
       similarity: indices of held-out sentences to their similarity with every row of the space.
       held_out: which rows are held out.
       by: the similarity's name, kept in the result.

@@ -1,4 +1,4 @@
-"""What an utterance teaches the VAE text-to-speech model: targets per token, and the terms of the loss."""
+"""The loss of the VAE text-to-speech model: targets per token, and the terms."""
 
 from typing import NamedTuple
 

@@ -59,7 +59,7 @@ class Curve(NamedTuple):
 
 
 def check_rate(rate: float) -> None:
-    """Raises UserError for a rate of speech that nobody could follow, or none."""
+    """Raises UserError for a rate of speech out of the allowed range, or not finite."""
     low, high = RATE_RANGE
     if not low <= rate <= high:  # also true of NaN
         raise UserError(f"a rate of {rate:g}", remedy=f"Give one between {low} and {high}; 1 is the voice's own.")
