@@ -120,7 +120,8 @@ def interval_figure(rows: Mapping[str, Mapping[str, float]], title: str = "") ->
         colour = FAINT if name.endswith("*") else RESULT  # a star: it looks at the answer
         axis.barh(place, row["value"], height=0.62, color=colour)
         axis.plot([row["low"], row["high"]], [place, place], color=INK, linewidth=1.4)
-        axis.annotate(f" {row['value']:.2f}", (row["high"], place), va="center", fontsize=8, color=INK)
+        right = np.nanmax([row["high"], row.get("null_high", np.nan)])  # clear of both marks
+        axis.annotate(f" {row['value']:.2f}", (right, place), va="center", fontsize=8, color=INK)
         if np.isfinite(row.get("null_high", np.nan)):
             axis.plot([row["null_high"]] * 2, [place - 0.31, place + 0.31], color=SOURCE, linewidth=1.6)
     axis.set_yticks(range(len(kept)), list(kept), parse_math=False)

@@ -7,7 +7,7 @@ imported before a vocoder is opened, so that the command line can list the names
 import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from copycat_jax.errors import UserError, nearest
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from copycat_jax.mel_spec import MelSpec
 
 
+@runtime_checkable
 class Vocoder(Protocol):
     """Turns log-mels [B, T, M] into samples [B, T * hop]."""
 
