@@ -61,6 +61,7 @@ def test_copycat_step_two_adds_the_adversary():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_tiny_config_takes_a_step(page):
     from copycat_jax.data.synthetic import synthetic_batch

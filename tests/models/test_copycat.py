@@ -106,6 +106,7 @@ def test_kl_is_over_all_frames_or_kept_ones_and_units_are_counted():
         assert float(terms["kl_kept_backward"].sum) == 0
 
 
+@pytest.mark.slow
 def test_adversarial_steps_learn_both_networks(batch):
     task = make_task({**TINY, "adversarial": True, "kl_anneal_steps": [0, 10]}, SHAPES)
     assert task.groups == ("model", "adversary")

@@ -17,6 +17,7 @@ TINY = dataclasses.asdict(SIZES["tiny"])
 SHAPES = {"mel_bins": 80, "speakers": 4, "embedding": 16}
 
 
+@pytest.mark.slow
 def test_a_few_steps_learn_the_voices_and_vectors_have_length_one():
     task = make_task({**TINY, "head": "margin", "margin_steps": 5}, SHAPES)
     batch = jax.tree.map(jnp.asarray, synthetic_batch(4, 40, 8))
