@@ -34,7 +34,7 @@ VARIANTS = (*STEPS, *(f"{size}_adversarial" for size in STEPS))
 def get_config(variant: str = "shipped") -> Experiment:
     size, _, second = variant.partition("_")
     steps = STEPS[size]
-    data, train = inputs.DataConfig(), TrainConfig(steps=steps, prng="rbg", render_every=4000)
+    data, train = inputs.DataConfig(), TrainConfig(steps=steps, render_every=4000)
     if size == "tiny":
         data, train = inputs.TINY_DATA, config.TINY_TRAINING
     first = Experiment(

@@ -33,7 +33,7 @@ VARIANTS = tuple(STEPS)
 
 def get_config(variant: str = "shipped") -> Experiment:
     steps = STEPS[variant]
-    data, train = inputs.DataConfig(buckets=2, max_seconds=12.0, held_out=0.03), TrainConfig(steps=steps, prng="rbg")
+    data, train = inputs.DataConfig(buckets=2, max_seconds=12.0, held_out=0.03), TrainConfig(steps=steps)
     train = dataclasses.replace(train, render_every=3000)
     if variant == "tiny":
         data, train = inputs.TINY_DATA, config.TINY_TRAINING

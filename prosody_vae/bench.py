@@ -335,7 +335,7 @@ def measure_synth(
 
 
 def measure_train(
-    size: str, rows: int, frames: int, phones: int, steps: int = 15, dtype: str | None = None, prng: str | None = None
+    size: str, rows: int, frames: int, phones: int, steps: int = 15, dtype: str | None = None
 ) -> dict[str, Any]:
     """Frames per second of the training step of one of the model's SIZES, on a batch without padding.
 
@@ -352,12 +352,11 @@ def measure_train(
         raise UserError("sizes must be positive, and phones at most frames", "bench train")
     model = dataclasses.asdict(SIZES[size]) | ({"compute_dtype": dtype} if dtype else {})
     shapes = {"mel_bins": 80, "speakers": 4, "embedding": 128, "frame_rate_hz": 86.13}
-    prng = prng or ("threefry" if jax.default_backend() == "cpu" else "rbg")
     config = {
         "optimizer": {"name": "adamw", "weight_decay": 0.01, "schedule": "cosine", "clip_norm": 1.0},
-        "train": {"steps": 1000, "prng": prng, "ema_decay": 0.999, "guard": True},
+        "train": {"steps": 1000, "ema_decay": 0.999, "guard": True},
         "mesh": {"data": -1, "fsdp": 1},
     }
     batch = full_batch(rows, frames, phones)
     figures = measure_step(make_task(model, shapes), config, batch, steps)
-    return {"bench": "train", **environment(model["compute_dtype"]), "size": size, "prng": prng, **figures}
+    return {"bench": "train", **environment(model["compute_dtype"]), "size": size, **figures}

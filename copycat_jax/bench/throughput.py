@@ -134,7 +134,6 @@ def measure_training(
     ceiling = matmul_ceiling(dtype)
     common = {
         "dtype": dtype,
-        "prng": config["train"]["prng"],
         "jax": jax.__version__,
         "device": jax.devices()[0].device_kind,
         "devices": jax.device_count(),

@@ -6,9 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from copycat_jax.nn.conv import dropout
 from copycat_jax.nn.initializers import kernel_limit
 from copycat_jax.nn.masks import last_real, masked_mean, zero_padding
+from copycat_jax.nn.noise import dropout
 from copycat_jax.nn.recurrent import Recurrent
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from copycat_jax.config import Config
 from copycat_jax.nn.masks import lengths_of
+from copycat_jax.nn.noise import normal
 
 _NOTHING = -30.0  # log-magnitude far below any floor
 
@@ -61,7 +62,7 @@ def random_channel(
     uniform_key, curve_key, ripple_key = jax.random.split(key, 3)
     draw = jax.random.uniform(uniform_key, (rows, 7, 1))
     bend = config.curve * jax.random.normal(curve_key, (rows, 2, config.curve_order))
-    ripple = 0.3 * jax.random.normal(ripple_key, mel.shape)  # of a noise's magnitude from frame to frame
+    ripple = 0.3 * normal(ripple_key, mel.shape)  # of a noise's magnitude from frame to frame
 
     gain = config.gain * (2.0 * draw[:, 0] - 1.0)
     changed = mel + (smooth_curves(bend[:, 0], bins) + gain)[:, None, :]

@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from copycat_jax.nn.initializers import kernel_limit
 from copycat_jax.nn.masks import masked_mean, zero_padding
+from copycat_jax.nn.noise import dropout
 
 NORMS = ("instance", "layer", "none")
 
@@ -23,20 +24,6 @@ def instance_norm(x: Float[Array, "B T D"], mask: Bool[Array, "B T"], epsilon: f
     centred = wide - masked_mean(wide, mask)[:, None, :]
     variance = masked_mean(jnp.square(centred), mask)
     return zero_padding(centred * jax.lax.rsqrt(variance + epsilon)[:, None, :], mask).astype(x.dtype)
-
-
-def dropout(key: Array, x: Float[Array, "*S"], rate: float) -> Float[Array, "*S"]:
-    """Zeros a share `rate` of the elements (to 1/256) and scales the others up.
-
-    One random byte decides an element, a quarter of what a uniform float would draw; random numbers are a visible part
-    of a step's time on an accelerator.
-    """
-    if rate <= 0.0:
-        return x
-    dropped = min(round(rate * 256), 255)
-    words = jax.random.bits(key, (-(-x.size // 4),), jnp.uint32)
-    decision = jax.lax.bitcast_convert_type(words, jnp.uint8).reshape(-1)[: x.size].reshape(x.shape)
-    return jnp.where(decision >= dropped, x * jnp.asarray(256 / (256 - dropped), x.dtype), jnp.zeros((), x.dtype))
 
 
 class ConvStack(nn.Module):

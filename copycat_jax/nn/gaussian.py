@@ -2,14 +2,15 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from copycat_jax.nn import noise
 
 
 def sample(key: Array, mean: Float[Array, "*S"], log_variance: Float[Array, "*S"]) -> Float[Array, "*S"]:
     """A reparameterised sample: mean + exp(log_variance / 2) * standard normal noise."""
-    return mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, mean.shape, jnp.float32)
+    return mean + jnp.exp(0.5 * log_variance) * noise.normal(key, mean.shape)
 
 
 def log_density(

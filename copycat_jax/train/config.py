@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from copycat_jax.config import Config, setting
-from copycat_jax.train.state import PRNGS
 
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("cosine", "constant")
@@ -45,8 +44,6 @@ class TrainConfig(Config, section="train"):
     Attributes:
       steps: length of the run (schedules end here).
       seed: of every random stream.
-      prng: "threefry" (the same numbers on any number of devices) or "rbg" (several times faster on GPU and TPU; the
-        same numbers only on the same number of devices), see `state.stream_key`.
       ema_decay: of the moving average of the group "model", ramped up by (1 + n) / (10 + n); 0 = none.
       guard: discard updates that are not finite. Off only to measure what it costs.
       log_every, eval_every, save_every, render_every: in steps; 0 = never (a run always saves its end).
@@ -59,7 +56,6 @@ class TrainConfig(Config, section="train"):
     # What is computed.
     steps: int = setting(1000, at_least=1)
     seed: int = 0
-    prng: str = setting("threefry", one_of=tuple(PRNGS))
     ema_decay: float = 0.999
     guard: bool = True
     init_from: str = ""

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, Int, Key
 
-PRNGS = {"rbg": "rbg", "threefry": "threefry2x32"}
 EMA_GROUP = "model"
 
 
@@ -26,17 +25,15 @@ class TrainState(NamedTuple):
     ema: dict[str, Any]
 
 
-def stream_key(seed: int, name: str, step: int | Int[Array, ""], prng: str = "threefry") -> Key[Array, ""]:
+def stream_key(seed: int, name: str, step: int | Int[Array, ""]) -> Key[Array, ""]:
     """The key of stream `name` at `step`: any step's randomness can be recomputed alone, on any number of hosts.
 
     Args:
       seed: the run's seed.
       name: the stream ("init", "model/dropout", ...).
       step: step number; may be traced.
-      prng: "threefry" (the same numbers on any number of devices) or "rbg" (many times faster on GPU and TPU; the same
-        numbers only on the same number of devices).
     """
-    key = jax.random.key(seed, impl=PRNGS[prng])
+    key = jax.random.key(seed, impl="threefry2x32")
     return jax.random.fold_in(jax.random.fold_in(key, zlib.crc32(name.encode()) & 0x7FFFFFFF), step)
 
 

@@ -66,7 +66,7 @@ def make_train_step(
         added: Metrics = {"frames": (jnp.sum(batch.mask, dtype=jnp.float32), jnp.float32(1))}
         carry, watched = None, []
         for group in task.groups:
-            rngs = {n: stream_key(config.seed, f"{group}/{n}", state.step, config.prng) for n in task.rng_names}
+            rngs = {n: stream_key(config.seed, f"{group}/{n}", state.step) for n in task.rng_names}
 
             def loss_of(own, group=group, rngs=rngs, carry=carry):
                 terms, following = task.loss[group]({**state.params, group: own}, batch, rngs, state.step, carry)

@@ -50,7 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--frames", type=int, default=800, metavar="T", help="frames of every row (default 800)")
     train.add_argument("--phones", type=int, default=100, metavar="P", help="phonemes of every row (default 100)")
     train.add_argument("--dtype", help="float32 or bfloat16; the size's own by default")
-    train.add_argument("--prng", help="threefry or rbg; by default what suits the device")
     for added, count in ((encode, 3), (distance, 3), (topk, 5), (synth, 3), (train, 15)):
         text = f"timed runs after one that is not; their median counts (default {count})"
         added.add_argument("--repeats", type=int, default=count, metavar="N", help=text)
@@ -143,7 +142,6 @@ def _train(arguments: argparse.Namespace):
             arguments.phones,
             arguments.repeats,
             arguments.dtype,
-            arguments.prng,
         )
 
 

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from copycat_jax.nn.conv import ConvStack, dropout, instance_norm
+from copycat_jax.nn.conv import ConvStack, instance_norm
 from copycat_jax.nn.masks import length_mask
 
 LENGTHS = jnp.array([9, 6])
@@ -34,12 +34,3 @@ def test_padding_and_bucket_leave_no_trace(norm):
     np.testing.assert_array_equal(clean, apply(params, jnp.where(mask[..., None], x, jnp.nan), mask))
     longer = apply(params, jnp.pad(x, ((0, 0), (0, 5), (0, 0)), constant_values=9.0), length_mask(LENGTHS, 14))
     np.testing.assert_allclose(longer[:, :9], clean, atol=1e-5)
-
-
-def test_dropout_keeps_the_mean_and_the_rate():
-    x = jnp.ones((100, 333))
-    y = np.asarray(dropout(jax.random.key(0), x, 0.5))
-    assert set(np.unique(y)) == {0.0, 2.0}
-    np.testing.assert_allclose(y.mean(), 1.0, atol=0.03)
-    np.testing.assert_allclose((np.asarray(dropout(jax.random.key(1), x, 0.1)) == 0).mean(), 0.1, atol=0.01)
-    assert dropout(jax.random.key(0), x, 0.0) is x

@@ -29,7 +29,6 @@ def test_the_trainers_own_sections_are_completed():
     for wrong, message in (
         ({"train": {"stepz": 1}}, "Did you mean 'steps'"),
         ({"train": {"steps": 0}}, r"train\.steps: 0"),
-        ({"train": {"prng": "dice"}}, "threefry"),
         ({"mesh": {"fspd": 2}}, "Did you mean 'fsdp'"),
         ({"optimizer": {"name": "sgd"}}, r"optimizer\.name: 'sgd'. Choose one of adam, adamw"),
     ):

@@ -1,0 +1,60 @@
+"""Random numbers of large arrays: each element's is a function of the key, its row and its place in the row.
+
+`jax.random` draws an array as a whole: "rbg" makes every device draw the whole batch's numbers, "threefry" takes twenty
+rounds an element. Here a counter is hashed where it is used: XLA fuses the few integer operations with what consumes
+them, a device draws its own rows and no others, and a row has the same numbers on any number of devices. Dropout draws
+again in the backward pass, so that no mask is stored. Good enough for dropout and for noise; not for secrets.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, UInt32
+
+
+def _mixed(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
+    """A bijection of 32-bit words, each output bit as likely to flip with any input bit (Wellons' `lowbias32`)."""
+    x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
+    return x ^ (x >> 16)
+
+
+def bits(key: Key[Array, ""], shape: tuple[int, ...]) -> UInt32[Array, "..."]:
+    """Random words of an array [B, ...].
+
+    Args:
+      key: a typed key, split or folded before; the same key gives the same words.
+      shape: at most 2**32 elements a row. What follows along the second axis does not change what comes before.
+    """
+    first, second = jax.random.key_data(key)[:2]
+    place, stride = jnp.zeros(shape, jnp.uint32), 1
+    for axis in reversed(range(1, len(shape))):
+        place += jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
+        stride *= shape[axis]
+    row = jax.lax.broadcasted_iota(jnp.uint32, shape, 0)
+    return _mixed(_mixed(place ^ first) + _mixed(row ^ second))
+
+
+def normal(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
+    """Standard normal float32 numbers of an array [B, ...], of 2**23 values between -5.3 and 5.3."""
+    centred = ((bits(key, shape) >> 9).astype(jnp.float32) + 0.5) * jnp.float32(2**-22) - 1.0  # in (-1, 1)
+    return jnp.float32(2**0.5) * jax.lax.erf_inv(centred)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def dropout(key: Key[Array, ""], x: Float[Array, "*S"], rate: float) -> Float[Array, "*S"]:
+    """Zeros a share `rate` of the elements of [B, ...] and scales the others up, so that the mean stays."""
+    kept = bits(key, x.shape) >= jnp.uint32(min(round(rate * 2**32), 2**32 - 1))
+    return jnp.where(kept, x * jnp.asarray(1.0 / (1.0 - rate), x.dtype), jnp.zeros((), x.dtype))
+
+
+def _forward(key: Array, x: Array, rate: float) -> tuple[Array, Array]:
+    return dropout(key, x, rate), key
+
+
+def _backward(rate: float, key: Array, slope: Array) -> tuple[None, Array]:
+    return None, dropout(key, slope, rate)
+
+
+dropout.defvjp(_forward, _backward)
