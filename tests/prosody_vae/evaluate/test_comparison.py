@@ -318,6 +318,7 @@ def test_a_report_survives_json_and_its_pictures_can_be_drawn(tmp_path):
     assert all((tmp_path / n).stat().st_size > 5000 for n in ("hits.png", "chosen.png"))
 
 
+@pytest.mark.slow
 def test_the_verb_measures_a_tiny_voice_from_end_to_end(tmp_path, monkeypatch, capsys):
     from tiny_voice import TEXTS, TREES, tiny_bundle, tiny_space, write_tiny_voice
 

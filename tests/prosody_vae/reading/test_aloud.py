@@ -158,6 +158,7 @@ def test_a_damaged_part_is_read_again(tmp_path):
     assert reader().read(BOOK, tmp_path / "book.wav").resumed == 0
 
 
+@pytest.mark.slow
 def test_one_sentence_is_held_in_memory_at_a_time(tmp_path):
     many = Document("", (Chapter("", (Paragraph(tuple(f"Sentence {i}." for i in range(200))),)),))
     stub = reader()

@@ -158,6 +158,7 @@ def test_padding_content_is_bitwise_nothing_and_the_bucket_next_to_nothing(batch
     assert not real[:, 64:].any()
 
 
+@pytest.mark.slow
 def test_the_duration_loss_reaches_the_embedding_and_the_text(params, gradient):
     slope, _ = gradient(params, 5, False)
     for part in ("reference_encoder", "phoneme_encoder", "predictor"):
