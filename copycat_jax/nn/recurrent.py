@@ -27,6 +27,7 @@ from copycat_jax.errors import UserError
 from copycat_jax.nn.cells import GATES, Cell
 from copycat_jax.nn.initializers import batched_kernel_limit
 from copycat_jax.nn.masks import zero_padding
+from copycat_jax.nn.placement import rows_apart, whole
 
 IMPLEMENTATIONS = ("auto", "fused", "plain", "persistent")
 # Far beyond where a float32 sigmoid is exactly 0 or 1, and exact in bfloat16.
@@ -200,13 +201,14 @@ def recur(
       The states in the type of `gates`. On padded frames the state is held inside the recurrence; what is returned
       there is unspecified (GRU: the held state) and independent of the padding's content.
     """
-    gates = hold(cell, gates, mask)
+    gates, kernel = rows_apart(hold(cell, gates, mask), 2), whole(kernel)
     if implementation == "plain":  # differentiated by JAX; forward scan only
         if cell == "gru":
             return _gru_scan(gates, kernel, bias, 1, keep=False)[0]
         return _lstm_scan(gates, kernel, 1, keep=False)[0]
     unroll = 1 if jax.default_backend() == "cpu" else 8
-    return _gru(gates, kernel, bias, unroll) if cell == "gru" else _lstm(gates, kernel, unroll)
+    states = _gru(gates, kernel, bias, unroll) if cell == "gru" else _lstm(gates, kernel, unroll)
+    return rows_apart(states, 2)  # the backward loop's input too
 
 
 def uses_persistent(implementation: str, cell: Cell, features: int, dtype: Any) -> bool:
