@@ -207,7 +207,7 @@ def recur(
             return _gru_scan(gates, kernel, bias, 1, keep=False)[0]
         return _lstm_scan(gates, kernel, 1, keep=False)[0]
     unroll = 1 if jax.default_backend() == "cpu" else 8
-    states = _gru(gates, kernel, bias, unroll) if cell == "gru" else _lstm(gates, kernel, unroll)
+    states: Any = _gru(gates, kernel, bias, unroll) if cell == "gru" else _lstm(gates, kernel, unroll)
     return rows_apart(states, 2)  # the backward loop's input too
 
 

@@ -63,11 +63,11 @@ class Way:
 
     def rows(self, bank: "Bank") -> "np.ndarray":
         """The bank's side of the inner product, float32 [n, D]."""
-        raise NotImplementedError
+        raise TypeError(f"the score of '{self.name}' is no inner product")
 
     def vectors(self, bank: "Bank", queries: "Queries") -> "tuple[np.ndarray, np.ndarray | None]":
         """The sentences' side of it, float32 [q, D], and what is added to each sentence's products, [q]."""
-        raise NotImplementedError
+        raise TypeError(f"the score of '{self.name}' is no inner product")
 
     def scores(self, bank: "Bank", queries: "Queries") -> "np.ndarray":
         """The score of every sentence with every entry, float32 [q, n]."""
