@@ -96,7 +96,8 @@ def recur(
 ) -> Float[Array, "K H T B"]:
     """One or two recurrences from zero states, the second from the last frame to the first.
 
-    Over a mesh (`jax.set_mesh`) the batch is spread over all its axes and every device runs its rows.
+    Over a mesh (`jax.set_mesh`) the batch is spread over all its axes and every device runs its rows; a batch that does
+    not divide, such as the one row that shapes parameters, runs whole.
 
     Args:
       cell: "gru" (gates r, z, n) or "lstm" (i, f, g, o).
@@ -111,7 +112,7 @@ def recur(
         bias = jnp.zeros(kernel.shape[:2], _F32)
     run = functools.partial(_padded, cell)
     mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or mesh.size == 1:
+    if mesh.size <= 1 or gates.shape[-1] % mesh.size:
         return run(gates, kernel, bias)
     whole = jax.sharding.PartitionSpec()
     batch = jax.sharding.PartitionSpec(None, None, None, None, mesh.axis_names)

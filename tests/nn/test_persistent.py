@@ -10,14 +10,15 @@ import pytest
 from copycat_jax.errors import UserError
 from copycat_jax.nn.cells import GATES
 from copycat_jax.nn.recurrent import Recurrent, uses_persistent
+from copycat_jax.train.sharding import make_mesh
 
 needs_mosaic = pytest.mark.skipif(
     jax.__version_info__ < (0, 11), reason=f"the kernels need jax 0.11 or later, this is {jax.__version__}"
 )
 
 
-def lowered(cell, width, rows, mesh=None, directions=2, frames=9):
-    """The gradient of a recurrence, lowered for CUDA; with a mesh, the batch lies over all its devices."""
+def lowered(cell, width, rows, directions=2, frames=9):
+    """The gradient of a recurrence, lowered for CUDA; within a mesh, the batch lies over all its devices."""
     from copycat_jax.nn import persistent
 
     count = GATES[cell]
@@ -42,12 +43,18 @@ def test_both_passes_are_one_kernel_each(cell, width, rows, directions):
 
 @needs_mosaic
 def test_over_a_mesh_every_device_runs_its_own_rows():
-    mesh = jax.make_mesh((4, 2), ("data", "fsdp"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
-    with jax.set_mesh(mesh):
-        program = lowered("gru", 128, 8 * 16, mesh)
+    with jax.set_mesh(make_mesh(fsdp=2)):
+        program = lowered("gru", 128, 8 * 16)
     kernels = [line for line in program.splitlines() if "custom_call @mosaic_gpu" in line]
     assert len(kernels) == 2 and all(f"128x{9 * 16}xbf16" in line for line in kernels)
     assert "all_gather" not in program
+
+
+@needs_mosaic
+def test_rows_that_do_not_divide_over_a_mesh_run_whole():
+    """The one row with which parameters are shaped, under the mesh of a training run."""
+    with jax.set_mesh(make_mesh()):
+        assert lowered("lstm", 64, 1).count("stablehlo.custom_call @mosaic_gpu") == 2
 
 
 def test_it_is_never_on_by_accident():
