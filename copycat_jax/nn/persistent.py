@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from copycat_jax.nn.cells import GATES
 from copycat_jax.nn.hopper import UNITS
 from copycat_jax.nn.persistent_kernels import ROWS, run_backward, run_forward
+from copycat_jax.nn.placement import row_axes
 
 # Padded to whole blocks: beyond this the weights of 64 units do not fit a block's shared memory.
 WIDEST = {"gru": 448, "lstm": 320}
@@ -111,12 +112,12 @@ def recur(
     if bias is None:
         bias = jnp.zeros(kernel.shape[:2], _F32)
     run = functools.partial(_padded, cell)
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.size <= 1 or gates.shape[-1] % mesh.size:
+    axes = row_axes(gates.shape[-1])
+    if axes is None:
         return run(gates, kernel, bias)
     whole = jax.sharding.PartitionSpec()
-    batch = jax.sharding.PartitionSpec(None, None, None, None, mesh.axis_names)
-    states = jax.sharding.PartitionSpec(None, None, None, mesh.axis_names)
+    batch = jax.sharding.PartitionSpec(None, None, None, None, axes)
+    states = jax.sharding.PartitionSpec(None, None, None, axes)
     return jax.shard_map(run, in_specs=(batch, whole, whole), out_specs=states, check_vma=False)(gates, kernel, bias)
 
 

@@ -9,12 +9,16 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Shaped
 
 
+def row_axes(rows: int) -> tuple[str, ...] | None:
+    """The axes of the mesh over which `rows` rows are spread; None on one device, or where they do not divide."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return None if mesh.size <= 1 or rows % mesh.size else mesh.axis_names
+
+
 def rows_apart(x: Shaped[Array, "..."], axis: int) -> Shaped[Array, "..."]:
     """`x` with its rows, along `axis`, spread over all devices and the rest whole, where they divide."""
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.size <= 1 or x.shape[axis] % mesh.size:
-        return x
-    return jax.lax.with_sharding_constraint(x, PartitionSpec(*[None] * axis, mesh.axis_names))
+    axes = row_axes(x.shape[axis])
+    return x if axes is None else jax.lax.with_sharding_constraint(x, PartitionSpec(*[None] * axis, axes))
 
 
 def whole(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
