@@ -23,7 +23,12 @@ from copycat_jax.text.phonemes import INVENTORY
 SHIPPED_BUNDLE = Path(__file__).parents[1] / "pretrained" / "copycat"
 FORMAT = 1
 # Kind of a bundle -> its groups of parameters; each has a file GROUP.safetensors and a section of config.json.
-KINDS = {"copycat": ("copycat", "speaker"), "speaker": ("speaker",), "prosody_vae": ("prosody_vae",)}
+KINDS = {
+    "copycat": ("copycat", "speaker"),
+    "speaker": ("speaker",),
+    "prosody_vae": ("prosody_vae",),
+    "vocoder": ("vocoder",),
+}
 PLAIN_FILES = ("config.json", "mel.json", "phonemes.txt", "speakers.json", "MODEL_CARD.md")
 _AGAIN = "Copy or export the bundle again."
 
@@ -92,7 +97,7 @@ def write_bundle(
       params: {group: nested dictionary of arrays}; stored as float16, so values must be finite and below 65504.
       config: {group: JSON-ready fields}.
       spec: the mel convention of the models.
-      speakers: {name: Speaker or its fields}; may be empty for kind "speaker".
+      speakers: {name: Speaker or its fields}; may be empty for a kind that has none.
       card: MODEL_CARD.md.
 
     Raises:

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lexicon", default="", metavar="FILE", help="pronunciations that come before the built-in ones"
     )
+    parser.add_argument("--audio", action="store_true", help="store the sound too: for a vocoder")
     parser.add_argument("--audio-only", action="store_true", help="no text, no alignment: for the speaker classifier")
     parser.add_argument("--min-seconds", type=float, default=0.3, help="leave out what is shorter after trimming")
     parser.add_argument("--max-seconds", type=float, default=10.0, help="leave out what is longer after trimming")
@@ -67,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int | None:
     report = build_corpus(
         sources,
         arguments.out,
-        FeatureOptions(mel_spec(arguments.spec), arguments.f0, arguments.audio_only, arguments.lexicon),
+        FeatureOptions(
+            mel_spec(arguments.spec), arguments.f0, arguments.audio, arguments.audio_only, arguments.lexicon
+        ),
         limits=Limits(arguments.min_seconds, arguments.max_seconds),
         exclusions=exclusions,
         workers=cores if arguments.workers is None else arguments.workers,

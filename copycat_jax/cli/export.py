@@ -1,6 +1,7 @@
 """Turns a training run into a bundle: EMA weights in float16, the voices, and what they presuppose.
 
 Classifier: copycat export --run SPEAKER_RUN --out SPEAKER
+Vocoder: copycat export --run VOCODER_RUN --out VOCODER
 CopyCat: copycat export --run RUN --speaker SPEAKER --corpus DATA --out BUNDLE --voices af_heart,am_michael
 """
 
@@ -11,7 +12,11 @@ from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_folder
 
-TITLES = {"copycat": "CopyCat: prosody transfer between voices", "speaker": "Speaker classifier for CopyCat"}
+TITLES = {
+    "copycat": "CopyCat: prosody transfer between voices",
+    "speaker": "Speaker classifier for CopyCat",
+    "vocoder": "Vocoder: log-mels to sound",
+}
 USE = "copycat transfer SOURCE --text ... --voice NAME --out OUT.wav --bundle THIS_FOLDER"
 
 
@@ -44,11 +49,12 @@ def run(arguments: argparse.Namespace) -> None:
     from copycat_jax.bundle.voices import read_registers, read_text, read_voices
     from copycat_jax.models.copycat import CopyCatConfig
     from copycat_jax.models.speaker import SpeakerConfig
+    from copycat_jax.models.vocoder import VocoderConfig
 
     check_folder(Path(arguments.out).absolute().parent)
     target = open_target(arguments.target, arguments.out)
     preface = read_text(arguments.card) if arguments.card else ""
-    configs = {"copycat": CopyCatConfig, "speaker": SpeakerConfig}
+    configs = {"copycat": CopyCatConfig, "speaker": SpeakerConfig, "vocoder": VocoderConfig}
     trained = read_run(arguments.run, configs, not arguments.no_ema, arguments.step)
     parts, speakers = {}, {}
     if trained.task == "copycat":

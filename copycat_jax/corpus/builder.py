@@ -142,6 +142,7 @@ def build_corpus(
     described = {
         "sources": [f"{layout}:{Path(path).name}" for layout, path in sources],
         "f0": options.f0,
+        "audio": options.audio,
         "audio_only": options.audio_only,
         "min_seconds": limits.min_s,
         "max_seconds": limits.max_s,

@@ -40,19 +40,21 @@ class FeatureOptions:
     Attributes:
       spec: the mel convention.
       f0: a tracker of audio.pitch.
+      audio: keep the sound itself too, as 16-bit samples (for a vocoder).
       audio_only: no text and no alignment; the whole utterance is one silence phone (for the speaker classifier).
       lexicon: path of a custom pronunciation lexicon, or empty.
     """
 
     spec: MelSpec = HIFIGAN
     f0: str = "pyin"
+    audio: bool = False
     audio_only: bool = False
     lexicon: str = ""
 
     def digest(self) -> bytes:
         """Hash of the options, the lexicon's content included."""
         lexicon = hashlib.sha256(Path(self.lexicon).read_bytes()).hexdigest() if self.lexicon else ""
-        fields = [FEATURE_VERSION, self.spec.to_dict(), self.f0, self.audio_only, lexicon]
+        fields = [FEATURE_VERSION, self.spec.to_dict(), self.f0, self.audio_only, lexicon, *["audio"] * self.audio]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest()
 
 
@@ -198,7 +200,9 @@ def compute_features(raw: Raw, options: FeatureOptions, limits: Limits) -> dict[
         tracker=options.f0,
         where=str(raw.path),
     )
-    values = found._asdict() | {"phonemes": to_ids(found.phonemes)}
+    kept = found.samples[: len(found.mel) * options.spec.hop_samples * options.audio]
+    sound = np.round(np.clip(kept * 32768.0, -32768, 32767))
+    values = found._asdict() | {"phonemes": to_ids(found.phonemes), "samples": sound}
     return {name: np.asarray(values[name], dtype) for name, dtype in ARRAYS.items()}
 
 

@@ -61,6 +61,8 @@ def decode_utterance(record: bytes, spec: MelSpec) -> Utterance:
         fields: dict[str, Any] = {name: bytes(features[name][0]).decode() for name in TEXTS}
         for name, field in fields_of(Utterance).items():
             shape = [{"M": spec.mel_bins}.get(axis, -1) for axis in field.axes]
+            if name in Utterance._field_defaults and name not in features:
+                continue  # of a corpus built before it could be stored
             fields[name] = np.frombuffer(features[name][0], field.dtype.newbyteorder("<")).reshape(shape)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         remedy = "Build the corpus again."

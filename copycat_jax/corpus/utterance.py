@@ -5,7 +5,7 @@ import re
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float16, Float32, Int32
+from jaxtyping import Float16, Float32, Int16, Int32
 
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import MelSpec
@@ -26,6 +26,7 @@ class Utterance(NamedTuple):
     breaks: Int32[np.ndarray, " P"]  # what follows the phoneme: values of text.phrasing, 0 = inside a word
     f0_hz: Float32[np.ndarray, " T"]  # 0 = unvoiced, or not tracked
     energy: Float32[np.ndarray, " T"]  # log-RMS of the frame
+    samples: Int16[np.ndarray, " N"] = np.zeros(0, np.int16)  # T hops, full scale 32768; none unless built with --audio
 
 
 ARRAYS = {name: field.dtype for name, field in fields_of(Utterance).items()}  # on disk, in this order
@@ -55,6 +56,8 @@ def check_utterance(utterance: Utterance, spec: MelSpec) -> None:
         raise UserError("a break is none of text.phrasing", where)
     if utterance.phonemes.min() <= PAD_ID or utterance.phonemes.max() >= len(INVENTORY):
         raise UserError("a phoneme id is outside the inventory", where)
+    if len(utterance.samples) not in (0, frames * spec.hop_samples):
+        raise UserError(f"{len(utterance.samples)} samples for {frames} frames", where)
     if utterance.f0_hz.min() < 0:
         raise UserError("F0 is negative", where)
 
@@ -66,6 +69,8 @@ def content_hash(utterance: Utterance) -> str:
         digest.update(getattr(utterance, name).encode() + b"\0")
     for name, dtype in ARRAYS.items():
         value = np.ascontiguousarray(getattr(utterance, name), dtype=dtype.newbyteorder("<"))
+        if name == "samples" and not len(value):
+            continue  # what was built without sound is what it was before sound could be stored
         digest.update(f"{name}{value.shape}".encode() + value.tobytes())
     return digest.hexdigest()
 

@@ -101,11 +101,11 @@ def open_training_corpus(path: str, data: DataConfig) -> Corpus:
     return corpus.loaded() if corpus.mel_gib <= data.in_memory_gib else corpus
 
 
-def synthetic_corpus(max_seconds: float) -> Corpus:
-    """A small generated corpus in memory, each speaker with a vector of its own."""
+def synthetic_corpus(max_seconds: float, audio: bool = False) -> Corpus:
+    """A small generated corpus in memory, each speaker with a vector of its own; with its sound if `audio`."""
     longest = min(3.0, max_seconds)
     utterances = synthetic_utterances(
-        SYNTHETIC_UTTERANCES, HIFIGAN, speakers=SYNTHETIC_SPEAKERS, seconds=(longest / 3, longest * 0.99)
+        SYNTHETIC_UTTERANCES, HIFIGAN, speakers=SYNTHETIC_SPEAKERS, seconds=(longest / 3, longest * 0.99), audio=audio
     )
     names = sorted({u.speaker for u in utterances})
     rng = np.random.default_rng(0)

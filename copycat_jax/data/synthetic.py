@@ -59,10 +59,21 @@ def synthetic_voices(count: int) -> list[SyntheticVoice]:
 
 
 def synthetic_utterances(
-    count: int, spec: MelSpec = HIFIGAN, seed: int = 0, speakers: int = 4, seconds: tuple[float, float] = (1.0, 3.0)
+    count: int,
+    spec: MelSpec = HIFIGAN,
+    seed: int = 0,
+    speakers: int = 4,
+    seconds: tuple[float, float] = (1.0, 3.0),
+    audio: bool = False,
 ) -> list[Utterance]:
-    """`count` utterances by `speakers` voices in turn, deterministic in all arguments; mels come from their audio."""
-    return [_utterance(i, spec, seed, speakers, seconds)[0] for i in range(count)]
+    """`count` utterances by `speakers` voices in turn, deterministic in all arguments; mels come from their audio.
+
+    With `audio` the samples are stored in them too.
+    """
+    made = synthetic_recordings(count, spec, seed, speakers, seconds)
+    if not audio:
+        return [utterance for utterance, _ in made]
+    return [u._replace(samples=np.round(np.clip(s * 32768, -32768, 32767)).astype(np.int16)) for u, s in made]
 
 
 def synthetic_recordings(
@@ -238,7 +249,7 @@ def _stored(score: Score, mel: Float[np.ndarray, "T M"], energy: Float[np.ndarra
     """The utterance as a corpus stores it; fields without a value for generated speech are zeros."""
     return allocate(
         Utterance,
-        {"T": len(mel), "P": len(score.symbols), "M": mel.shape[1]},
+        {"T": len(mel), "P": len(score.symbols), "M": mel.shape[1], "N": 0},
         text=" ".join(symbol for symbol in score.symbols if symbol != SIL),
         mel=mel.astype(np.float16),
         phonemes=to_ids(score.symbols),

@@ -1,7 +1,6 @@
 """Waveforms from log-mels without learned weights: fast Griffin-Lim on device."""
 
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ from jaxtyping import Array, Float
 
 from copycat_jax.mel_spec import MelSpec, mel_filters
 from copycat_jax.nn.spectrum import istft, stft
+from copycat_jax.vocoder.registry import Vocoder
 
 MOMENTUM = 0.99  # Perraudin, Balazs, Søndergaard 2013
 _MAGNITUDE_STEPS = 30
@@ -64,6 +64,6 @@ def griffin_lim(mel: Float[Array, "B T M"], spec: MelSpec, iterations: int = 64)
     return istft(magnitude * angles, spec)
 
 
-def open_griffin_lim(spec: MelSpec) -> Callable[[Float[np.ndarray, "B T M"]], Float[Array, "B N"]]:
+def open_griffin_lim(spec: MelSpec) -> Vocoder:
     """`griffin_lim` for mels of `spec`."""
-    return functools.partial(griffin_lim, spec=spec)
+    return Vocoder(lambda mel, f0_hz: griffin_lim(mel, spec))

@@ -1,20 +1,18 @@
 """Published HiFi-GAN weights: parameters for `vocoder.hifigan` from a PyTorch checkpoint, and the vocoder with them."""
 
-import functools
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN, MelSpec
 from copycat_jax.torch_checkpoint import read_torch_checkpoint
 from copycat_jax.vocoder.hifigan import CONFIGS, HifiganConfig, hifigan, layer_shapes
+from copycat_jax.vocoder.registry import Vocoder
 
 
 def hifigan_params(state_dict: dict[str, Any], where: str = "checkpoint") -> tuple[dict[str, Any], HifiganConfig]:
@@ -101,9 +99,7 @@ def load_hifigan(path: str | os.PathLike | None = None) -> tuple[dict[str, Any],
     return hifigan_params(read_torch_checkpoint(path), str(path))
 
 
-def open_hifigan(
-    spec: MelSpec, path: str | os.PathLike | None = None
-) -> Callable[[Float[np.ndarray, "B T M"]], Float[Array, "B N"]]:
+def open_hifigan(spec: MelSpec, path: str | os.PathLike | None = None) -> Vocoder:
     """`hifigan.hifigan` with the weights of a checkpoint (as in `load_hifigan`), compiled, for mels of `spec`.
 
     Raises:
@@ -114,4 +110,5 @@ def open_hifigan(
         raise UserError(what, remedy="Use griffin_lim.")
     params, config = load_hifigan(path)
     compiled = jax.jit(lambda params, mel: hifigan(params, mel, config))
-    return functools.partial(compiled, jax.tree.map(jnp.asarray, params))
+    params = jax.tree.map(jnp.asarray, params)
+    return Vocoder(lambda mel, f0_hz: compiled(params, mel))

@@ -1,0 +1,50 @@
+"""The vocoder that ships: log-mels of any voice to sound.
+
+Paper     none: a harmonic excitation shaped by a frame-rate ConvNeXt, trained as Vocos (Siuzdak 2024) and HiFi-GAN
+          (Kong et al. 2020) are; see models/vocoder.py.
+Command   copycat train --config configs/vocoder.py:shipped --corpus DATA --run-dir RUN
+          where DATA comes from `copycat build --audio`.
+Step 2    copycat train --config configs/vocoder.py:shipped_adversarial --corpus DATA --run-dir RUN2
+              --set train.init_from=RUN
+          then copycat export --run RUN2 --out VOCODER, and copycat transfer --vocoder VOCODER ...
+Variants  tiny (tests, seconds on a CPU), shipped (6.5 M parameters; in the package), large; and of each the second
+          training step, such as shipped_adversarial.
+"""
+
+import dataclasses
+
+from copycat_jax.data.audio import AudioConfig
+from copycat_jax.models.vocoder import SIZES
+from copycat_jax.train import config
+from copycat_jax.train.config import Experiment, OptimizerConfig, TrainConfig
+
+STEPS = {"tiny": 40, "shipped": 8_000, "large": 20_000}
+ADVERSARIAL_STEPS = {"tiny": 40, "shipped": 40_000, "large": 200_000}
+VARIANTS = (*STEPS, *(f"{size}_adversarial" for size in STEPS))
+
+
+def get_config(variant: str = "shipped") -> Experiment:
+    size, _, second = variant.partition("_")
+    steps = (ADVERSARIAL_STEPS if second else STEPS)[size]
+    data, train = AudioConfig(), TrainConfig(steps=steps, save_every=5000)
+    if size == "tiny":
+        data, train = AudioConfig(batch_size=8, window_frames=40, held_out=0.1), config.TINY_TRAINING
+    return Experiment(
+        task="copycat_jax.models.vocoder:make_task",
+        model=dataclasses.replace(
+            SIZES[size], adversarial=bool(second), own_f0_after=0 if second else SIZES[size].own_f0_after
+        ),
+        data=data,
+        optimizer=OptimizerConfig(
+            name="adamw",
+            lr=5e-4,
+            b1=0.8,
+            b2=0.99,
+            weight_decay=0.01,
+            warmup_steps=min(500, steps // 10),
+            final_lr_ratio=0.02,
+        ),
+        groups={"adversary": {"lr": 2e-4}},
+        train=train,
+        inputs="copycat_jax.data.audio:audio_inputs",
+    )

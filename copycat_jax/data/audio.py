@@ -1,0 +1,135 @@
+"""Windows of recordings with their mel and F0, for a vocoder: drawn anew at every step, as pure as any batch."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int, Int16, Int32
+
+from copycat_jax.batch import Array
+from copycat_jax.config import Config, setting
+from copycat_jax.corpus.corpus import Corpus, open_corpus
+from copycat_jax.corpus.utterance import Utterance
+from copycat_jax.data.inputs import Inputs, synthetic_corpus
+from copycat_jax.data.plan import held_out, rows_of
+from copycat_jax.errors import UserError
+from copycat_jax.records import allocate
+
+
+class AudioWindows(NamedTuple):
+    """B windows of T frames, N = T * hop samples; every frame is real."""
+
+    index: Int32[Array, "B"]
+    samples: Int16[Array, "B N"]  # full scale is 32768
+    mel: Float32[Array, "B T M"]  # natural log
+    f0_hz: Float32[Array, "B T"]  # 0 = unvoiced
+    mask: Bool[Array, "B T"]
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioConfig(Config, section="data"):
+    """How windows are drawn from a corpus built with --audio.
+
+    Attributes:
+      batch_size: windows of a batch, over all hosts.
+      window_frames: frames of a window.
+      held_out: share of the texts that is evaluated, not trained on.
+      balance_speakers: 0 draws every second of sound equally often, 1 every speaker.
+    """
+
+    batch_size: int = setting(64, at_least=1)
+    window_frames: int = setting(80, at_least=8)
+    held_out: float = 0.01
+    balance_speakers: float = 0.15
+
+
+class WindowDraw(NamedTuple):
+    """What windows are drawn from: utterances at least a window long, and how likely each is."""
+
+    members: Int[np.ndarray, " n"]
+    chances: np.ndarray  # float64 [n], sum 1
+
+
+def audio_inputs(path: str | None, config: Mapping[str, Any], process: int, processes: int) -> Inputs:
+    """Opens a corpus with audio for the trainer; a generated one where there is no path.
+
+    Raises:
+      UserError: no such corpus, one built without audio or F0, or nothing long enough in it.
+    """
+    corpus = open_corpus(path) if path else synthetic_corpus(3.0, audio=True)
+    if not corpus.info.options.get("audio", True) or not len(corpus.utterance(0).samples):
+        raise UserError("was built without audio", str(path), "Build it again with --audio.")
+    if corpus.info.options.get("f0") == "none":
+        raise UserError("was built without F0", str(path), "Build it again with --f0 pyin or --f0 dio.")
+    return window_inputs(corpus.loaded(), config, process, processes)
+
+
+def window_inputs(
+    corpus: Corpus,
+    config: Mapping[str, Any],
+    process: int,
+    processes: int,
+    mels: Sequence[np.ndarray] | None = None,
+) -> Inputs:
+    """Batches of windows of an open corpus, with other mels [T, M] than the recordings' own if `mels` gives them."""
+    data = AudioConfig.from_dict(config["data"])
+    out = held_out(corpus.text_hashes, data.held_out)
+    long = corpus.lengths >= data.window_frames
+    draw = window_draw(corpus, np.flatnonzero(long & ~out), data)
+    spec = corpus.spec
+    batches = make_windows(corpus, draw, data, config["train"]["seed"], process, processes, mels)
+    evaluation = None
+    if (long & out).any() and config["train"]["eval_every"]:
+        rest = window_draw(corpus, np.flatnonzero(long & out), data)
+        evaluation = make_windows(corpus, rest, data, config["train"]["seed"] + 1, process, processes, mels)
+    shapes = {"mel_spec": spec.to_dict(), "speakers": len(corpus.speakers)}
+    resolved = {**config, "shapes": shapes, "mel_spec": spec.to_dict()}
+    hours = float(corpus.lengths[draw.members].sum()) * spec.hop_s / 3600
+    summary = f"{len(draw.members)} utterances, {hours:.2f} h, {len(corpus.speakers)} speakers"
+    return Inputs(resolved, batches, evaluation, None, corpus.fingerprint, summary)
+
+
+def window_draw(corpus: Corpus, members: Int[np.ndarray, " n"], data: AudioConfig) -> WindowDraw:
+    """How likely each utterance is; raises UserError where none is as long as a window."""
+    if len(members) == 0:
+        seconds = data.window_frames * corpus.spec.hop_s
+        raise UserError(f"no utterance of {seconds:.2f} s is left", "data", "Lower data.window_frames.")
+    frames = corpus.lengths[members].astype(np.float64)
+    per_speaker = np.bincount(corpus.speaker[members], frames, len(corpus.speakers))
+    chances = frames * per_speaker[corpus.speaker[members]] ** -data.balance_speakers
+    return WindowDraw(members, chances / chances.sum())
+
+
+def make_windows(
+    corpus: Corpus,
+    draw: WindowDraw,
+    data: AudioConfig,
+    seed: int,
+    process: int = 0,
+    processes: int = 1,
+    mels: Sequence[np.ndarray] | None = None,
+) -> Callable[[int], AudioWindows]:
+    """Makes the function step -> this process's rows of the step's windows, by (seed, step) alone."""
+    frames, hop = data.window_frames, corpus.spec.hop_samples
+    bounds = np.cumsum(draw.chances)
+    sizes = {"T": frames, "N": frames * hop, "M": corpus.spec.mel_bins}
+
+    def batch_of(step: int) -> AudioWindows:
+        rng = np.random.Generator(np.random.Philox(key=[seed & (2**64 - 1), step]))
+        draws = rng.random((data.batch_size, 2))
+        chosen = np.minimum(np.searchsorted(bounds, draws[:, 0] * bounds[-1], side="right"), len(bounds) - 1)
+        indices = rows_of(draw.members[chosen].astype(np.int32), process, processes)
+        shares = rows_of(draws[:, 1], process, processes)
+        windows = allocate(AudioWindows, {**sizes, "B": len(indices)}, index=indices)
+        windows.mask[:] = True
+        for row, (index, share) in enumerate(zip(indices, shares, strict=True)):
+            utterance: Utterance = corpus.utterance(index)
+            start = int(share * (len(utterance.mel) - frames + 1))
+            windows.samples[row] = utterance.samples[start * hop : (start + frames) * hop]
+            mel = utterance.mel if mels is None else mels[index]
+            windows.mel[row] = mel[start : start + frames]
+            windows.f0_hz[row] = utterance.f0_hz[start : start + frames]
+        return windows
+
+    return batch_of

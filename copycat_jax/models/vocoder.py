@@ -1,0 +1,397 @@
+"""A vocoder that shapes a harmonic excitation: log-mels to samples at frame rate, trained here.
+
+ConvNeXt blocks at frame rate (as in Vocos: Siuzdak 2024) see the mel and the short-time spectrum of an excitation, as
+source-filter vocoders do (neural source-filter: Wang, Takaki, Yamagishi 2019): pulses at F0 and noise
+(`nn.excitation`). They give the log-magnitude relative to what the mel says (its filters' pseudo-inverse) and the phase
+relative to the excitation's; the inverse transform is one matrix product. F0 is given, or read from the mel by a small
+network that is trained beside on F0 curves.
+
+Training: spectra in seven resolutions alone first; then with `adversarial` the least-squares game against the
+discriminators of `models.wave_discriminators` with feature matching (HiFi-GAN: Kong, Kim, Bae 2020, section 2.3).
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from copycat_jax import losses
+from copycat_jax.config import Config, setting
+from copycat_jax.mel_spec import HIFIGAN, MelSpec, mel_filters
+from copycat_jax.models.wave_discriminators import WaveDiscriminators
+from copycat_jax.nn import fourier
+from copycat_jax.nn.excitation import excitation
+from copycat_jax.nn.initializers import initialise, kernel_limit
+from copycat_jax.nn.masks import zero_padding
+from copycat_jax.nn.noise import normal
+from copycat_jax.task import Params, Task, Term, Terms
+
+_MIDDLE_HZ = 160.0  # F0 is learnt in octaves from here
+_LOUDEST = 7.0  # log-magnitude of a bin, beyond any sound within [-1, 1]
+# (mel bins, samples of the window) of the spectra compared; a hop is a quarter of a window.
+RESOLUTIONS = ((5, 32), (10, 64), (20, 128), (40, 256), (80, 512), (160, 1024), (320, 2048))
+
+
+@dataclasses.dataclass(frozen=True)
+class VocoderConfig(Config, section="model"):
+    """Plain fields of the vocoder and its training.
+
+    Attributes:
+      width, hidden, blocks, kernel: of the ConvNeXt blocks.
+      f0_width, f0_hidden, f0_blocks: of the network that reads F0 from a mel.
+      edge_frames: at either end of a training window that no loss sees.
+      spectral_weight: of the difference of the spectra.
+      gain_nats: every row is made louder or softer by up to this, its mel with it.
+      soften_share: of the rows whose mel is blurred in training as a network's mels are.
+      own_f0_share, own_f0_after: share of the rows excited at the F0 read from the mel, from this step on.
+      adversarial: train against the discriminators too.
+      adversarial_ramp: steps over which their weight grows from 0.
+      matching_weight: of the features of the discriminators.
+      compute_dtype: "bfloat16" or "float32", of products inside the networks.
+    """
+
+    # Layers.
+    width: int = 320
+    hidden: int = 960
+    blocks: int = 8
+    kernel: int = 7
+    f0_width: int = 96
+    f0_hidden: int = 256
+    f0_blocks: int = 3
+    # Losses.
+    edge_frames: int = 8
+    spectral_weight: float = 15.0
+    gain_nats: float = 0.7
+    soften_share: float = 0.5
+    own_f0_share: float = 0.5
+    own_f0_after: int = 2000
+    adversarial: bool = False
+    adversarial_ramp: int = 1500
+    matching_weight: float = 2.0
+    # Runtime.
+    compute_dtype: str = setting("bfloat16", one_of=("bfloat16", "float32"))
+
+
+SIZES = {
+    "tiny": VocoderConfig(
+        width=16, hidden=32, blocks=1, f0_width=8, f0_hidden=16, f0_blocks=1, edge_frames=2, compute_dtype="float32"
+    ),
+    "shipped": VocoderConfig(),
+    "large": VocoderConfig(width=512, hidden=1536),
+}
+
+
+@functools.lru_cache
+def _inverse_filters(spec: MelSpec) -> Float[np.ndarray, "M F"]:
+    return np.linalg.pinv(mel_filters(spec)).astype(np.float32)
+
+
+class ConvNextBlocks(nn.Module):
+    """Residual blocks: depthwise convolution as shifted products, layer norm, two dense layers with GELU between."""
+
+    width: int
+    hidden: int
+    blocks: int
+    kernel: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B T D"]:
+        """What is masked stays zero and is not seen."""
+        frames, reach = x.shape[1], self.kernel // 2
+        for i in range(self.blocks):
+            taps = self.param(f"taps_{i}", kernel_limit, (self.kernel, self.width)).astype(self.dtype)
+            scale = self.param(f"scale_{i}", nn.initializers.constant(1.0 / self.blocks), (self.width,))
+            padded = jnp.pad(x.astype(self.dtype), ((0, 0), (reach, reach), (0, 0)))
+            y: Any = sum(padded[:, k : k + frames] * taps[k][None, None, :] for k in range(self.kernel))
+            y = nn.LayerNorm(name=f"norm_{i}")(y.astype(jnp.float32)).astype(self.dtype)
+            y = nn.Dense(self.hidden, dtype=self.dtype, kernel_init=kernel_limit, name=f"widen_{i}")(y)
+            y = nn.Dense(self.width, dtype=self.dtype, kernel_init=kernel_limit, name=f"narrow_{i}")(nn.gelu(y))
+            x = zero_padding(x + y.astype(jnp.float32) * scale[None, None, :], mask)
+        return x
+
+
+class FramewiseNetwork(nn.Module):
+    """A convolution over the mel, further inputs added, ConvNeXt blocks, a dense layer in float32."""
+
+    width: int
+    hidden: int
+    blocks: int
+    kernel: int
+    outputs: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(
+        self, mel: Float[Array, "B T M"], mask: Bool[Array, "B T"], beside: Float[Array, "B T C"] | None = None
+    ) -> Float[Array, "B T W"]:
+        """`mel` in nats, of which masked frames are not seen."""
+        frames, reach = mel.shape[1], self.kernel // 2
+        x = zero_padding((mel + 5.0) / 2.0, mask)
+        padded = jnp.pad(x, ((0, 0), (reach, reach), (0, 0)))
+        taps = jnp.concatenate([padded[:, k : k + frames] for k in range(self.kernel)], -1)
+        x = nn.Dense(self.width, dtype=self.dtype, kernel_init=kernel_limit, name="mel")(taps)
+        if beside is not None:
+            dense = nn.Dense(self.width, use_bias=False, dtype=self.dtype, kernel_init=kernel_limit, name="beside")
+            x = x + dense(beside)
+        x = zero_padding(nn.LayerNorm(name="norm_in")(x.astype(jnp.float32)), mask)
+        x = ConvNextBlocks(self.width, self.hidden, self.blocks, self.kernel, self.dtype, name="blocks")(x, mask)
+        x = nn.LayerNorm(name="norm_out")(x)
+        return nn.Dense(self.outputs, kernel_init=kernel_limit, name="out")(x)
+
+
+class HarmonicVocoder(nn.Module):
+    """The generator; mels of `spec`, whose hop divides its window."""
+
+    config: VocoderConfig
+    spec: MelSpec
+
+    def setup(self):  # noqa: D102
+        c, dtype = self.config, jnp.dtype(self.config.compute_dtype)
+        bins = self.spec.fft_samples // 2 + 1
+        self.shape = FramewiseNetwork(c.width, c.hidden, c.blocks, c.kernel, 2 * bins, dtype)
+        self.pitch = FramewiseNetwork(c.f0_width, c.f0_hidden, c.f0_blocks, c.kernel, 2, dtype)
+
+    def read_f0(self, mel: Float[Array, "B T M"]) -> tuple[Float[Array, "B T"], Float[Array, "B T"]]:
+        """Logit of being voiced, and octaves above 160 Hz, of every frame."""
+        out = self.pitch(mel, sounding(mel, self.spec))
+        return out[..., 0], out[..., 1]
+
+    def __call__(
+        self, mel: Float[Array, "B T M"], f0_hz: Float[Array, "B T"], key: Array, band: Array | None = None
+    ) -> Float[Array, "B N"]:
+        """Samples of log-mels, N = T * hop, excited at `f0_hz`; `band` [B, F] (0 or 1) keeps only some bins."""
+        size, hop = self.spec.fft_samples, self.spec.hop_samples
+        mask = sounding(mel, self.spec)
+        # Noise lies beyond either end, as it does where padding follows: what a row is padded with changes nothing.
+        beyond = -(-self.spec.pad_samples // hop)
+        pulses = excitation(jnp.pad(f0_hz, ((0, 0), (beyond, beyond))), key, hop, self.spec.sample_rate)
+        surplus = beyond * hop - self.spec.pad_samples
+        real, imaginary = fourier.spectrum(pulses[:, surplus : pulses.shape[1] - surplus], size, hop, 0)
+        loud = jnp.sqrt(jnp.square(real) + jnp.square(imaginary)) + 1e-4
+        real, imaginary = real / loud, imaginary / loud
+        envelope = jnp.matmul(jnp.exp(mel), _inverse_filters(self.spec), precision=fourier.EXACT)
+        envelope = jnp.log(jnp.maximum(jnp.abs(envelope), self.spec.floor))
+        beside = jnp.concatenate([envelope / 3.0, jnp.log(loud) / 3.0, real, imaginary], -1)
+        level, turn = jnp.split(self.shape(mel, mask, beside), 2, axis=-1)
+        magnitude = zero_padding(jnp.exp(jnp.minimum(level + envelope, _LOUDEST)), mask)
+        if band is not None:
+            magnitude = magnitude * band[:, None, :]
+        cosine, sine = jnp.cos(turn), jnp.sin(turn)
+        turned = real * cosine - imaginary * sine, real * sine + imaginary * cosine
+        return fourier.waveform(magnitude * turned[0], magnitude * turned[1], size, hop)
+
+
+def sounding(mel: Float[Array, "B T M"], spec: MelSpec) -> Bool[Array, "B T"]:
+    """Frames that are not digital silence; padding is. What is silent in the mel is silent in the sound."""
+    return jnp.any(mel > math.log(spec.floor) + 0.02, axis=-1)
+
+
+def hertz(logit: Float[Array, "B T"], octaves: Float[Array, "B T"]) -> Float[Array, "B T"]:
+    """F0 in Hz as `HarmonicVocoder.read_f0` gives it, 0 where it is unvoiced."""
+    return jnp.where(logit > 0, _MIDDLE_HZ * jnp.exp2(octaves), 0.0)
+
+
+def read_f0(
+    params: Params, config: VocoderConfig, mel: Float[Array, "B T M"], spec: MelSpec = HIFIGAN
+) -> Float[Array, "B T"]:
+    """F0 in Hz, 0 where unvoiced, that the vocoder reads from a natural log-mel."""
+    run = nn.apply(lambda m: m.read_f0(mel), HarmonicVocoder(config, spec))
+    return hertz(*run({"params": params}))
+
+
+def synthesize(
+    params: Params,
+    config: VocoderConfig,
+    mel: Float[Array, "B T M"],
+    f0_hz: Float[Array, "B T"] | None = None,
+    spec: MelSpec = HIFIGAN,
+) -> Float[Array, "B N"]:
+    """Samples of natural log-mels, N = T * hop; a row depends neither on the others nor on the padding behind it.
+
+    Args:
+      params: tree under group "model".
+      config: of the vocoder.
+      mel: padded with frames at the spec's floor.
+      f0_hz: 0 where unvoiced; read from the mel if None.
+      spec: the mel convention.
+    """
+    f0_hz = read_f0(params, config, mel, spec) if f0_hz is None else f0_hz
+    # One noise for all rows.
+    rows = jax.vmap(lambda m, f: _one(params, config, m, f, spec))
+    return rows(mel, f0_hz)
+
+
+def _one(params: Params, config: VocoderConfig, mel: Array, f0_hz: Array, spec: MelSpec) -> Array:
+    out: Any = HarmonicVocoder(config, spec).apply({"params": params}, mel[None], f0_hz[None], jax.random.key(0))
+    return out[0]
+
+
+# --- Training.
+
+
+def soften(key: Array, mel: Float[Array, "B T M"], share: float) -> Float[Array, "B T M"]:
+    """Blurs a share of the rows over bins and frames and adds some noise, each by an amount of its own.
+
+    A network trained on L1 draws mels so; a vocoder that only heard true ones makes them rough.
+    """
+    bins_key, frames_key, noise_key, row_key = jax.random.split(key, 4)
+    rows = (len(mel), 1, 1)
+    amounts = jax.random.uniform(row_key, (len(mel), 2, 1))
+    soft = mel
+    for axis, axis_key, most in ((2, bins_key, 0.6), (1, frames_key, 0.35)):
+        weight = most * jax.random.uniform(axis_key, rows)
+        edges = jnp.pad(soft, [(0, 0)] + [(int(axis == a),) * 2 for a in (1, 2)], mode="edge")
+        count = soft.shape[axis]
+        low, high = (jax.lax.slice_in_dim(edges, at, at + count, axis=axis) for at in (0, 2))
+        soft = (1 - weight) * soft + weight * 0.5 * (low + high)
+    soft = soft + 0.1 * amounts[:, :1] * normal(noise_key, mel.shape)
+    return jnp.where(amounts[:, 1:] < share, soft, mel)
+
+
+def louder(mel: Float[Array, "B T M"], nats: Float[Array, "B 1"], spec: MelSpec) -> Float[Array, "B T M"]:
+    """The mel of sound that is louder by so many nats; digital silence stays."""
+    floor = math.log(spec.floor)
+    moved = jnp.maximum(mel + nats[..., None], floor)
+    return jnp.where(sounding(mel, spec)[..., None], moved, mel)
+
+
+def held_band(samples: Float[Array, "B N"], size: int) -> Float[Array, "B F"]:
+    """1 for the bins up to the highest one that holds more than the rounding of 16 bits, 0 above.
+
+    A recording that was made at a lower rate has nothing there; what it cannot hold is not to be learnt from it.
+    """
+    real, imaginary = fourier.spectrum(samples, size, size // 2, 0)
+    power = (jnp.square(real) + jnp.square(imaginary)).mean(1)
+    rounding = jnp.float32(np.square(fourier.hann(size)).sum() / 12.0 / 32768.0**2)
+    above = jnp.cumsum((power > 16.0 * rounding)[:, ::-1].astype(jnp.float32), axis=1)[:, ::-1]
+    return (above > 0).astype(jnp.float32)
+
+
+def spectral_distance(made: Float[Array, "B N"], real: Float[Array, "B N"], rate: int) -> Array:
+    """Sum over the resolutions of the mean difference of log10 mel spectra."""
+    total = jnp.float32(0)
+    for bins, size in RESOLUTIONS:
+        spec = MelSpec("", rate, size, size, size // 4, bins, 0.0, rate / 2)
+        logs = []
+        for samples in (made, real):
+            parts = fourier.spectrum(samples, size, size // 4, size // 2)
+            magnitude = jnp.sqrt(jnp.square(parts[0]) + jnp.square(parts[1]) + 1e-14)
+            mel = jnp.matmul(magnitude, mel_filters(spec, np.float32), precision=fourier.EXACT)
+            logs.append(jnp.log10(jnp.maximum(mel, spec.floor)))
+        total += jnp.abs(logs[0] - logs[1]).mean()
+    return total
+
+
+def f0_terms(logit: Array, octaves: Array, f0_hz: Float[Array, "B T"]) -> Terms:
+    """Cross-entropy of voicing over all frames; absolute error in octaves over voiced ones."""
+    voiced = f0_hz > 0
+    count = jnp.maximum(voiced.sum(dtype=jnp.float32), 1.0)
+    error = jnp.abs(octaves - jnp.log2(jnp.maximum(f0_hz, 1.0) / _MIDDLE_HZ))
+    frames = jnp.float32(voiced.size)
+    return {
+        "voicing": Term(jax.nn.softplus(jnp.where(voiced, -logit, logit)).sum(), frames, 1.0),
+        "f0_octaves": Term(jnp.where(voiced, error, 0.0).sum(), count, 3.0),
+        "voicing_error": Term(((logit > 0) != voiced).sum(dtype=jnp.float32), frames),
+    }
+
+
+def make_task(model: dict, shapes: dict) -> Task:
+    """The vocoder for the trainer, on batches of `data.audio.AudioWindows`.
+
+    Args:
+      model: fields of `VocoderConfig`.
+      shapes: of the data: "mel_spec", the fields of the mel convention.
+    """
+    config, spec = VocoderConfig.from_dict(model), MelSpec.from_dict(shapes["mel_spec"])
+    network, judges = HarmonicVocoder(config, spec), WaveDiscriminators(jnp.dtype(config.compute_dtype))
+    cut = config.edge_frames * spec.hop_samples
+
+    def init(rng: Array, batch: Any) -> Params:
+        del batch
+        keys, frames = jax.random.split(rng), 2 * config.edge_frames + 8
+        mel, f0_hz = jnp.zeros((1, frames, spec.mel_bins)), jnp.full((1, frames), 100.0)
+
+        class Whole(HarmonicVocoder):  # one call that touches every parameter
+            def __call__(self, mel, f0_hz, key):  # type: ignore[override]
+                return self.read_f0(mel), super().__call__(mel, f0_hz, key)
+
+        params = {"model": initialise(Whole(config, spec), keys[0], mel, f0_hz, jax.random.key(0))}
+        if config.adversarial:
+            params["adversary"] = initialise(judges, keys[1], jnp.zeros((1, 8192)))
+        return params
+
+    def made(params: Params, mel: Array, f0_hz: Array, real: Array, key: Array) -> Array:
+        band = held_band(real, spec.fft_samples)
+        samples: Any = network.apply({"params": params["model"]}, mel, f0_hz, key, band)
+        return samples[:, cut : samples.shape[1] - cut]
+
+    def heard(batch: Any) -> Array:
+        return batch.samples.astype(jnp.float32) / 32768.0
+
+    def pitch(params: Params, mel: Array) -> tuple[Array, Array]:
+        out: Any = nn.apply(lambda m: m.read_f0(mel), network)({"params": params["model"]})
+        return out
+
+    def loss_model(params: Params, batch: Any, rngs: Any, step: Array, carry: Any = None) -> tuple[Terms, Any]:
+        gain = config.gain_nats * (2.0 * jax.random.uniform(rngs["gain"], (len(batch.mel), 1)) - 1.0)
+        mel = soften(rngs["soften"], louder(batch.mel, gain, spec), config.soften_share)
+        logit, octaves = pitch(params, mel)
+        own = jax.random.uniform(rngs["own"], (len(mel), 1)) < config.own_f0_share
+        own &= step >= config.own_f0_after
+        f0_hz = jnp.where(own, jax.lax.stop_gradient(hertz(logit, octaves)), batch.f0_hz)
+        samples = heard(batch) * jnp.exp(gain)
+        fake, real = made(params, mel, f0_hz, samples, rngs["noise"]), samples[:, cut : samples.shape[1] - cut]
+        one = jnp.float32(1)
+        terms: Terms = {"spectra": Term(spectral_distance(fake, real, spec.sample_rate), one, config.spectral_weight)}
+        terms |= f0_terms(logit, octaves, batch.f0_hz)
+        if not config.adversarial:
+            return terms, None
+        judge = {"params": jax.lax.stop_gradient(params["adversary"])}
+        scores, features = judges.apply(judge, fake)  # type: ignore[misc]
+        _, wanted = judges.apply(judge, real)  # type: ignore[misc]
+        weight = losses.anneal(step, 0, config.adversarial_ramp, 1.0)
+        fooling = sum(jnp.square(1.0 - s).mean() for s in scores)
+        pairs = zip(features, wanted, strict=True)
+        matching = sum(jnp.abs(_wide(a) - jax.lax.stop_gradient(_wide(b))).mean() for a, b in pairs)
+        terms["adversarial"] = Term(jnp.asarray(fooling), one, weight)
+        terms["matching"] = Term(jnp.asarray(matching), one, weight * config.matching_weight)
+        return terms, jax.lax.stop_gradient({"fake": fake, "real": real})
+
+    def loss_adversary(params: Params, batch: Any, rngs: Any, step: Array, carry: Any) -> tuple[Terms, Any]:
+        fake, _ = judges.apply({"params": params["adversary"]}, carry["fake"])  # type: ignore[misc]
+        real, _ = judges.apply({"params": params["adversary"]}, carry["real"])  # type: ignore[misc]
+        lost = sum(jnp.square(1.0 - r).mean() + jnp.square(f).mean() for r, f in zip(real, fake, strict=True))
+        one = jnp.float32(1)
+        return {
+            "discriminator": Term(jnp.asarray(lost), one, 1.0),
+            "score_real": Term(jnp.asarray(sum(r.mean() for r in real)), jnp.float32(len(real))),
+            "score_fake": Term(jnp.asarray(sum(f.mean() for f in fake)), jnp.float32(len(fake))),
+        }, None
+
+    def evaluate(params: Params, batch: Any) -> Terms:
+        logit, octaves = pitch(params, batch.mel)
+        samples = heard(batch)
+        fake = made(params, batch.mel, hertz(logit, octaves), samples, jax.random.key(0))
+        distance = spectral_distance(fake, samples[:, cut : samples.shape[1] - cut], spec.sample_rate)
+        return {"spectra": Term(distance, jnp.float32(1), 1.0)} | {
+            name: t._replace(weight=0.0) for name, t in f0_terms(logit, octaves, batch.f0_hz).items()
+        }
+
+    return Task(
+        name="vocoder",
+        init=init,
+        loss={"model": loss_model} | ({"adversary": loss_adversary} if config.adversarial else {}),
+        evaluate=evaluate,
+        rng_names=("gain", "soften", "own", "noise"),
+    )
+
+
+def _wide(x: Array) -> Array:
+    return x.astype(jnp.float32)

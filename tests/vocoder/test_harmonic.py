@@ -1,0 +1,52 @@
+"""The vocoder that ships speaks, at the F0 it is given, and reads the F0 of a mel."""
+
+import numpy as np
+import pytest
+
+from copycat_jax.audio.mel import extract_mel
+from copycat_jax.audio.pitch import track_f0
+from copycat_jax.demo import CLIP
+from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import HIFIGAN, PAPER_24K
+from copycat_jax.vocoder.harmonic import SHIPPED_VOCODER, open_harmonic
+
+
+@pytest.fixture(scope="module")
+def vocode():
+    return open_harmonic(HIFIGAN)
+
+
+@pytest.fixture(scope="module")
+def recording():
+    from copycat_jax.audio.signal import read_audio, resample
+
+    audio = read_audio(CLIP / "source.opus")
+    samples = resample(audio.samples, audio.sample_rate, 22050)[: 160 * 256]
+    return samples, extract_mel(samples, HIFIGAN).astype(np.float32)[None]
+
+
+def test_copy_synthesis_keeps_mel_and_melody(vocode, recording):
+    samples, mel = recording
+    made = np.asarray(vocode(mel))[0]
+    assert np.abs(extract_mel(made, HIFIGAN)[4:-4] - mel[0, 4:-4]).mean() < 0.35
+    own, again = (track_f0(x, 22050, 160, HIFIGAN.hop_s) for x in (samples, made))
+    both = (own > 0) & (again > 0)
+    assert both.sum() > 0.8 * (own > 0).sum()
+    assert np.median(np.abs(12 * np.log2(again[both] / own[both]))) < 0.3
+
+
+def test_it_reads_the_melody(vocode, recording):
+    samples, mel = recording
+    read, own = np.asarray(vocode.read_f0(mel))[0], track_f0(samples, 22050, 160, HIFIGAN.hop_s)
+    both = (read > 0) & (own > 0)
+    assert both.sum() > 0.85 * (own > 0).sum()
+    assert np.median(np.abs(12 * np.log2(read[both] / own[both]))) < 0.3
+
+
+def test_the_file_is_small():
+    assert (SHIPPED_VOCODER / "vocoder.safetensors").stat().st_size <= 13e6
+
+
+def test_another_convention_is_refused():
+    with pytest.raises(UserError, match=r"mel convention 'hifigan', not this bundle's 'paper_24k'"):
+        open_harmonic(PAPER_24K)
