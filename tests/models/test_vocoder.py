@@ -45,16 +45,6 @@ def test_a_row_depends_neither_on_others_nor_on_padding(params, batch):
     assert np.abs(alone[0, 41 * 256 + 640 :]).max() == 0  # silence in, silence out
 
 
-def test_f0_given_is_the_f0_of_the_sound(params):
-    mel = jnp.full((1, 64, 80), -3.0)
-    for hertz in (110.0, 190.0):
-        samples = np.asarray(vocoder.synthesize(params, CONFIG, mel, jnp.full((1, 64), hertz)))[0]
-        power = np.square(np.abs(np.fft.rfft(samples[2048:-2048] * np.hanning(12288))))
-        place = np.fft.rfftfreq(12288, 1 / 22050)
-        near, far = (power[np.abs((place + f / 2) % f - f / 2) < 8].sum() for f in (hertz, 300 - hertz))
-        assert near > 0.6 * power.sum() and near > 2 * far
-
-
 def test_f0_is_read_where_none_is_given(params, batch):
     read = vocoder.read_f0(params, CONFIG, batch.mel)
     assert read.shape == (2, 40) and bool(jnp.all((read == 0) | (read > 0)))

@@ -43,6 +43,13 @@ def test_it_reads_the_melody(vocode, recording):
     assert np.median(np.abs(12 * np.log2(read[both] / own[both]))) < 0.3
 
 
+@pytest.mark.parametrize("hertz", [110.0, 200.0])
+def test_where_the_mel_does_not_tell_f0_is_the_one_given(vocode, hertz):
+    mel = np.full((1, 128, 80), -4.0, np.float32)
+    found = track_f0(np.asarray(vocode(mel, np.full((1, 128), hertz, np.float32)))[0], 22050, 128, HIFIGAN.hop_s)
+    assert np.median(np.abs(12 * np.log2(found[found > 0] / hertz))) < 0.3 and (found > 0).mean() > 0.5
+
+
 def test_the_file_is_small():
     assert (SHIPPED_VOCODER / "vocoder.safetensors").stat().st_size <= 13e6
 
