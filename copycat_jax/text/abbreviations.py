@@ -3,7 +3,7 @@
 import re
 
 from copycat_jax.text import numbers as n
-from copycat_jax.text.grammar import alternatives, kind
+from copycat_jax.text.grammar import after, alternatives, before, kind
 
 _TITLES = {
     "mr": "mister", "mrs": "missus", "ms": "miz", "messrs": "messrs", "dr": "doctor", "drs": "doctors",
@@ -60,15 +60,15 @@ def _address(match: re.Match) -> str:
 
 def _title(match: re.Match) -> str:
     name = match["name"].lower()
-    if name in _ABBREVIATIONS and _STREET_BEFORE.search(match.string[: match.start()]):  # 12 Elm St. Boston
+    if name in _ABBREVIATIONS and _STREET_BEFORE.search(before(match)):  # 12 Elm St. Boston
         return _ABBREVIATIONS[name]
     return _TITLES[name]
 
 
 def _is_long_form(match: re.Match) -> bool:
     """Not where the abbreviation is itself a word that ends a sentence."""
-    name, after = match["name"], match.string[match.end() :].lstrip()
-    ends = not after or not (after[0].islower() or after[0].isdigit())
+    name, rest = match["name"], after(match).lstrip()
+    ends = not rest or not (rest[0].islower() or rest[0].isdigit())
     return not (name.lower() in _SENTENCE_WORDS and (ends or not name[0].isupper()))
 
 
@@ -80,8 +80,10 @@ def _letters(match: re.Match) -> str:
     return letters(match[1])
 
 
+ADDRESS = kind(
+    "address", rf"(?:{_ADDRESS})(?<![.,;:!?])", _address, holds=lambda match: bool(re.search("[a-z]{2}", match[0]))
+)
 KINDS = (
-    kind("address", rf"(?:{_ADDRESS})(?<![.,;:!?])", _address, holds=lambda m: bool(re.search("[a-z]{2}", m[0]))),
     kind("latin", r"(?i:\be\. ?g\.,?)", lambda match: "for example"),
     kind("latin", r"(?i:\bi\. ?e\.,?)", lambda match: "that is"),
     kind("latin", r"&c\b\.?", lambda match: "et cetera"),

@@ -16,7 +16,8 @@ SIGNS = "£€¥¢₹₩₽₺₴₪₦₱₫฿₿‰°×÷±§¶≈≠≤≥�
 _FORMS = {
     **dict.fromkeys("’‘ʼ‛′＇`´", "'"), **dict.fromkeys("“”„‟«»″‶＂", '"'), "‴": "'''",
     **dict.fromkeys("‐‑⁃−－", "-"), **dict.fromkeys("‒–", "–"), **dict.fromkeys("—―⸺⸻", "—"),
-    **dict.fromkeys("º˚", "°"), **dict.fromkeys("⁄∕", "/"), "™": " ", "№": "No. ", "µ": "μ",
+    **dict.fromkeys("º˚", "°"), **dict.fromkeys("⁄∕", "/"), "™": " ", **dict.fromkeys("∗⋅∙", "*"), "№": "No. ",
+    "µ": "μ",
 }  # fmt: skip
 _SUPERSCRIPT = re.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = re.compile("[¼-¾⅐-⅞↉]")

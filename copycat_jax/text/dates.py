@@ -3,7 +3,7 @@
 import re
 
 from copycat_jax.text import numbers as n
-from copycat_jax.text.grammar import DASH, kind
+from copycat_jax.text.grammar import DASH, after, before, kind
 
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
@@ -12,10 +12,12 @@ _MONTHS = (
 # In small letters, these are words.
 _MONTH = (
     r"(?:(?i:january|february|april|june|july|august|september|october|november|december)|M(?i:arch)|M(?i:ay)"
-    r"|(?i:feb|apr|jul|aug|sept?|oct|nov)\b\.?|(?:Mar|MAR|Jan|JAN|Jun|JUN|Dec|DEC)\b\.?)"
+    r"|ma(?:y|rch)(?=(?: \d{1,2}(?:st|nd|rd|th)?,?)? \d{4}\b)"
+    r"|(?i:feb|apr|jul|aug|sept?|oct|nov)\b\.?|(?:Mar|MAR|Jan|JAN|Jun|JUN|Dec|DEC)\b\.?|(?:mar|jan|jun|dec)\.)"
 )
 _DAY = r"(?:3[01]|[12]\d|0?[1-9])"
 _SUFFIX = r"(?:(?i:st|nd|rd|th)\b)?"
+_LAST_DAY = rf"(?:{DASH}(?P<last>{_DAY}){_SUFFIX})?"
 _HOUR, _MINUTE = r"(?:[01]?\d|2[0-4])", r"[0-5]\d"
 _HALF = r"(?: ?(?:[AaPp]\. ?[Mm]\.|[AaPp][Mm]\b\.?))"
 _YEAR = r"(?:1[1-9]\d\d|20\d\d|10[1-9]\d)"
@@ -56,9 +58,8 @@ def _is_time(match: re.Match) -> bool:
 
 def is_ratio(match: re.Match) -> bool:
     """Whether the words around say that two numbers with a colon are a ratio."""
-    before, after = match.string[: match.start()], match.string[match.end() :]
     cue = r"(?i:ratios?|odds|scale|proportions?|diluted|mix|mixed|mixture)"
-    return bool(re.search(rf"\b{cue}(?: \w+){{0,2}} $", before) or re.match(rf" {cue}\b", after))
+    return bool(re.search(rf"\b{cue}(?: \w+){{0,2}} $", before(match)) or re.match(rf" {cue}\b", after(match)))
 
 
 def _month(text: str) -> str:
@@ -75,7 +76,8 @@ def _month_day(match: re.Match) -> str:
 
 
 def _day_month(match: re.Match) -> str:
-    return f"the {_days(match)} of {_month(match['month'])} {_year_after(match)}"
+    the = "" if match["of"] == " of " and not match["the"] else "the"  # "the 5th and 6th of May"
+    return f"{the} {_days(match)} of {_month(match['month'])} {_year_after(match)}"
 
 
 def _year_after(match: re.Match) -> str:
@@ -135,17 +137,21 @@ KINDS = (
     ),
     kind(
         "month and day",
-        rf"(?P<month>{_MONTH}) (?P<day>{_DAY}){_SUFFIX}(?:{DASH}(?P<last>{_DAY}){_SUFFIX})?(?! ?%|:|\w|\.\d|,\d{{3}})"
-        r"(?:,? (?P<year>\d{4})(?!\w|,\d))?",
+        rf"(?P<month>{_MONTH})[ -](?P<day>{_DAY}){_SUFFIX}{_LAST_DAY}(?! ?%|:|\w|\.\d|,\d{{3}})"
+        r"(?:(?:,? |-)(?P<year>\d{4})(?!\w|,\d))?",
         _month_day,
     ),
     kind(
         "day and month",
-        rf"(?:(?i:the) )?(?P<day>{_DAY}){_SUFFIX}(?:{DASH}(?P<last>{_DAY}){_SUFFIX})? (?:of )?(?P<month>{_MONTH})(?!\w)"
-        r"(?:,? (?P<year>\d{4})(?!\w|,\d))?",
+        rf"(?P<the>(?i:the) )?(?P<day>{_DAY}){_SUFFIX}{_LAST_DAY}(?P<of> of | |-)(?P<month>{_MONTH})(?!\w)"
+        r"(?:(?:,? |-)(?P<year>\d{4})(?!\w|,\d))?",
         _day_month,
     ),
-    kind("date", r"(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?![\w-])", _iso),
+    kind(
+        "date",
+        r"(?P<year>\d{4})(?P<mark>[-/])(?P<month>0[1-9]|1[0-2])(?P=mark)(?P<day>0[1-9]|[12]\d|3[01])(?![\w-])",
+        _iso,
+    ),
     kind("date", rf"{_NUMERIC_DATE}(?![\w/-])", _numeric, holds=lambda match: _order(match) is not None),
     kind(
         "decade",

@@ -38,7 +38,7 @@ def _code(match: re.Match) -> str:
 
 def _version(match: re.Match) -> str:
     pieces = match[0].split(".")
-    return (" dot " if len(pieces) == 4 else " point ").join(n.cardinal(int(piece)) for piece in pieces)
+    return (" dot " if len(pieces) == 4 else " point ").join(map(n.decimal, pieces))
 
 
 def _power(match: re.Match) -> str:
@@ -58,8 +58,9 @@ def _ordinal(match: re.Match) -> str:
 
 
 def _pair(match: re.Match) -> str:
-    """24/7, 9/11, 50/50: both numbers, and nothing between."""
-    return " ".join(n.cardinal(int(piece)) for piece in match[0].split("/"))
+    """24/7 and 9/11, as they are known; 50/50; but ten out of ten."""
+    between = " out of " if match["full"] not in (None, "20", "50") else " "
+    return between.join(map(n.decimal, match[0].split("/")))
 
 
 def _ratio(match: re.Match) -> str:
@@ -89,12 +90,17 @@ KINDS = (
     kind("version", r"\d+(?:\.\d+){2,}(?![\w])", _version),
     kind("power", r"\^(?P<exponent>[+-]?\d+|[A-Za-z]\b)", _power),
     kind("scientific", rf"(?P<mantissa>{SIGN}?{NUMBER})(?:[eE]| ?[x×] ?10\^)(?P<exponent>[+-]?\d+)(?!\w)", _scientific),
-    kind("ordinal", rf"(?P<value>{NUMBER})(?i:st|nd|rd|th)(?P<own>'s)?\b", _ordinal, holds=lambda m: "." not in m[0]),
+    kind(
+        "ordinal",
+        rf"(?P<value>{NUMBER})(?i:st|nd|rd|th)(?P<own>'s)?\b",
+        _ordinal,
+        holds=lambda m: "." not in m[0] and len(m[0]) < 21,
+    ),
     kind("section", rf"(?P<mark>§§?|¶¶?|#) ?(?P<amounts>{SERIES})(?!\w)", _sections),
     kind("plural", rf"(?P<amount>{NUMBER})s\b", lambda match: n.plural(amount(match["amount"]))),
     kind("scaled", rf"(?P<amount>{AMOUNT})(?P<scale>M|mn|bn|tn)\b", lambda m: f"{amount(m[1])} {_SCALES[m[2]]}"),
     kind("times", rf"(?P<amount>{NUMBER})x\b(?! ?\d)", lambda match: f"{amount(match['amount'])} times"),
-    kind("pair", r"(?:24/7|9/11|50/50|20/20)(?![\w/])", _pair),
+    kind("pair", r"(?:24/7|9/11|(?P<full>\d{1,3})/(?P=full))(?![\w/])", _pair),
     kind("ratio", r"\d+(?:\.\d+)?(?::\d+(?:\.\d+)?)+(?!\w)", _ratio, holds=lambda m: is_ratio(m) or not m[0].isdigit()),
     kind("digits", r"0\d+(?!\w|[.,/:]\d)", _digits),
     kind(

@@ -22,6 +22,7 @@ SERIES = rf"{AMOUNT}(?:[%°]?{DASH}[$£€¥₹]?{AMOUNT}|[\"']? ?[x×] ?{AMOUNT
 END = r"(?!\w|[.,:/]\d)"  # a full stop may follow a number, its digits may not go on
 SCALE = "hundred|thousand|million|billion|trillion"
 _SIGNS = {"-": "minus", "+": "plus", "±": "plus or minus", "+/-": "plus or minus", "~": "about", "≈": "about"}
+_NEAR = 60  # characters
 _AMOUNT = re.compile(AMOUNT)
 _CONTENT_FOLLOWS = re.compile(
     r"-[a-z]|(?: |-)(?!(?:in|on|at|of|to|for|from|by|with|as|per|is|was|are|were|and|or|but|if|when|that|than|"
@@ -86,7 +87,7 @@ def amount(text: str) -> str:
         whole, above, below = mixed[1], int(mixed[2]), int(mixed[3])
         words = n.fraction(above, below)
         if whole:
-            words = f"{n.cardinal(int(whole))} and {'a' if above == 1 else n.cardinal(above)} {n.part(above, below)}"
+            words = f"{n.decimal(whole)} and {'a' if above == 1 else n.cardinal(above)} {n.part(above, below)}"
     return f"{_SIGNS[sign]} {words}" if sign else words
 
 
@@ -106,6 +107,16 @@ def series(match: re.Match, group: str = "amounts", speak: Callable[[str], str] 
     return " ".join(f"{join} {speak(piece)}" for join, piece in amounts(match, group))
 
 
+def before(match: re.Match) -> str:
+    """A little of the text before a token, for what its neighbours tell."""
+    return match.string[max(0, match.start() - _NEAR) : match.start()]
+
+
+def after(match: re.Match) -> str:
+    """A little of the text after a token."""
+    return match.string[match.end() : match.end() + _NEAR]
+
+
 def is_one(text: str) -> bool:
     """Whether what is counted by this `AMOUNT` stays singular: one, or a fraction below it."""
     return text.lstrip("+-") == "1" or re.fullmatch(r"(\d+)/\d+", text) is not None
@@ -113,5 +124,5 @@ def is_one(text: str) -> bool:
 
 def is_adjective(match: re.Match, hyphened: bool = False) -> bool:
     """Whether a measure belongs to a noun ("a $100 bill", "a 5 km run", "the 5-km run") and so has no plural."""
-    article = re.search(r"(?:^|[ (\"'])an? $", match.string[: match.start()], re.IGNORECASE)
+    article = re.search(r"(?:^|[ (\"'])an? $", before(match), re.IGNORECASE)
     return bool((article or hyphened) and _CONTENT_FOLLOWS.match(match.string, match.end()))

@@ -9,6 +9,7 @@ from copycat_jax.text.grammar import (
     SCALE,
     SERIES,
     SIGN,
+    after,
     alternatives,
     amount,
     amounts,
@@ -24,13 +25,16 @@ _PREFIXES = {
 _BASES = {
     "m": "meter", "g": "gram", "s": "second", "L": "liter", "l": "liter", "Hz": "hertz", "W": "watt", "V": "volt",
     "Wh": "watt hour", "A": "ampere", "Ω": "ohm", "J": "joule", "Pa": "pascal", "F": "farad", "B": "byte",
-    "eV": "electron volt", "mol": "mole", "cal": "calorie", "bps": "bit per second",
+    "eV": "electron volt", "mol": "mole", "cal": "calorie",
 }  # fmt: skip
 _LONE_LETTERS = frozenset("AJFB")  # after a number more often a name than a unit
 _UNITS = {
     **{p + b: prefix + base for p, prefix in _PREFIXES.items() for b, base in _BASES.items()
        if p + b not in _LONE_LETTERS},
-    "Mbps": "megabit per second", "Gbps": "gigabit per second", "kbps": "kilobit per second",
+    "kgs": "kilogram", "Kg": "kilogram", "KG": "kilogram", "kms": "kilometer", "KM": "kilometer", "wk": "week",
+    "wks": "week", "mo": "month", "mos": "month", "yr": "year", "yrs": "year", "bps": "bit per second",
+    "mbps": "megabit per second", "Mbps": "megabit per second", "Gbps": "gigabit per second",
+    "kbps": "kilobit per second",
     "TB": "terabyte", "PB": "petabyte", "KB": "kilobyte", "TW": "terawatt", "THz": "terahertz", "pF": "picofarad",
     "dB": "decibel", "hPa": "hectopascal", "dL": "deciliter", "lb": "pound", "lbs": "pound", "oz": "ounce",
     "ft": "foot", "yd": "yard", "yds": "yard", "mi": "mile", "mph": "mile per hour", "kph": "kilometer per hour",
@@ -41,11 +45,11 @@ _UNITS = {
     "sq m": "square meter", "sq km": "square kilometer", "rpm": "revolution per minute", "hp": "horsepower",
     "psi": "pound per square inch", "mpg": "mile per gallon", "dpi": "dot per inch", "fps": "frame per second",
     "ppm": "part per million", "bpm": "beat per minute", "mmHg": "millimeter of mercury", "%": "percent",
-    "‰": "per mille", "kn": "knot",
+    "‰": "per mille", "kn": "knot", "in.": "inch",
 }  # fmt: skip
 _POWERED = ("km", "cm", "mm", "ft", "mi", "yd", "in", "m")
 _UNCHANGED_UNITS = ("hertz", "horsepower", "percent", "mille")
-_POWER = rf"(?:{'|'.join(_POWERED)})\^[23]"
+_POWER = rf"(?:{'|'.join(_POWERED)})\^?[23]"
 _UNIT = rf"(?:{_POWER}|{alternatives(_UNITS)})"
 
 _SYMBOLS = {
@@ -64,7 +68,7 @@ _HUNDREDTHS = {
     "ruble": ("kopek", "kopeks"), "franc": ("centime", "centimes"), "peso": ("centavo", "centavos"),
 }  # fmt: skip
 _SCALE_LETTERS = {"k": "thousand", "m": "million", "b": "billion", "mn": "million", "bn": "billion", "tn": "trillion"}
-_SCALED = rf"(?:[ -]?(?P<scale>{SCALE}|[kKmM]|mn|[bBt]n|B)\b)?"
+_SCALED = rf"(?:[ -]?(?P<scale>{SCALE}|[kKmMbB]|mn|[bBt]n)\b)?"
 
 
 def _money(match: re.Match) -> str:
@@ -102,28 +106,30 @@ def unit(written: str, one: bool) -> str:
     words = name.split()
     if not one and not name.endswith(_UNCHANGED_UNITS):
         at = 0 if words[0] in ("degree", "millimeter") else -1  # degrees celsius, millimeters of mercury
-        words[at] = "feet" if words[at] == "foot" else f"{words[at]}s"
+        words[at] = {"foot": "feet", "inch": "inches"}.get(words[at], f"{words[at]}s")
     return " per ".join([" ".join(words), *per])
 
 
 def _unit_name(written: str) -> str:
-    base, _, power = written.partition("^")
+    base, power = re.fullmatch(r"(.*?)\^?([23]?)", written).groups()
     return {"": "", "2": "square ", "3": "cubic "}[power] + ("inch" if base == "in" else _UNITS.get(base, base))
 
 
 def _quantity(match: re.Match) -> str:
     pieces = amounts(match)
     one = is_adjective(match, match["gap"] == "-") or (len(pieces) == 1 and is_one(pieces[0][1]))
-    said = f"{series(match)} {unit(match['unit'], one)}"
+    said = f"{series(match)} {match['scale'] or ''} {unit(match['unit'], one and not match['scale'])}"
     return (
         f"{amount(match['from'])} {unit(match['fromunit'], is_one(match['from']))} to {said}" if match["from"] else said
     )
 
 
 def _is_quantity(match: re.Match) -> bool:
-    """Not "747s", nor the initial in "1944 W. Smith"."""
+    """Not "747s", nor the initial in "1944 W. Smith", nor the end of a sentence."""
     if match["unit"] in ("V", "W", "L") and re.fullmatch(r"1\d{3}|20\d\d", match["amounts"]):
-        return not re.match(r"\.? [A-Z]", match.string[match.end() :])
+        return not re.match(r"\.? [A-Z]", after(match))
+    if match["unit"] == "in.":
+        return bool(re.match(" [a-z]", after(match)))
     return match["unit"] != "s" or bool(match["gap"])
 
 
@@ -141,10 +147,9 @@ def _marked(match: re.Match) -> str:
 
 def _is_no_quote(match: re.Match) -> bool:
     """Whether no quotation is open that the mark would close."""
-    before = match.string[: match.start()]
     if match["mark"] == "'":
-        return not re.search(r"(?<!\w)'\w", before)
-    return before.count('"') % 2 == 0
+        return not re.search(r"(?<!\w)'(?=\w)", match.string[: match.start() + 1])
+    return match.string[: match.start()].count('"') % 2 == 0
 
 
 def _per(match: re.Match) -> str:
@@ -174,9 +179,10 @@ KINDS = (
     kind(
         "quantity",
         rf"(?:(?P<from>{AMOUNT}) ?(?P<fromunit>{_UNIT}){DASH})?"
-        rf"(?P<amounts>{SERIES})(?P<gap>[ -]?)(?P<unit>{_UNIT}(?:/{_UNIT})?)(?![\w/^'])",
+        rf"(?P<amounts>{SERIES})(?: (?P<scale>{SCALE}))?(?P<gap>[ -]?)(?P<unit>{_UNIT}(?:/{_UNIT})?)(?![\w/^'])",
         _quantity,
         holds=_is_quantity,
     ),
+    kind("to", r"(?<=illion)(?:[-–]| [-–] )(?=[$£€¥₹\d])", lambda match: "to"),
     kind("per", r"(?<=\d)/([A-Za-z]+)\b", _per),
 )

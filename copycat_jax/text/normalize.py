@@ -138,16 +138,17 @@ def _greek(match: re.Match) -> str:
 _INLINE = re.compile(r"\{([^{}]*)\}")
 KINDS = (
     kind("inline", _INLINE.pattern, _letter),
-    *abbreviations.KINDS[:4],
+    abbreviations.ADDRESS,
+    *measures.KINDS,
     *dates.KINDS,
     *romans.KINDS,
-    *abbreviations.KINDS[4:],
-    *measures.KINDS,
+    *abbreviations.KINDS,
     *figures.KINDS,
     kind("letter", rf"(?<![A-Za-z'])(?:[B-HJ-Z]|{_AN_A})(?:'s)?(?![A-Za-z]|'[A-Za-z])", _letter),
     kind("sharp", r"(?<=\b[A-G])#", lambda match: "sharp"),
     kind("hashtag", r"#(?=[A-Za-z])", lambda match: "hashtag"),
     kind("word", r"[A-Za-z]+(?:'[A-Za-z]+)*|(?i:'(?:em|tis|twas|cause|til|bout|n))\b", _letter),
+    kind("times", r"(?<=\d) ?\* ?(?=\d)", lambda match: "times"),
     kind("greek", r"[Ͱ-Ͽ]", _greek, holds=lambda match: " LETTER " in unicodedata.name(match[0], "")),
     kind("sign", f"[{re.escape(''.join(_SIGNS))}]", lambda match: _SIGNS[match[0]]),
 )

@@ -60,7 +60,9 @@ def decimal(text: str) -> str:
     text = re.sub("[, ]", "", text)
     sign = "minus " if text.startswith("-") else ""
     whole, _, fraction = text.lstrip("+-").partition(".")
-    words = cardinal(int(whole)) if whole else "zero"
+    words = "zero"
+    if whole:
+        words = digits(whole) if len(whole) > _LONGEST else cardinal(int(whole))
     return f"{sign}{words} point {digits(fraction)}" if fraction else sign + words
 
 

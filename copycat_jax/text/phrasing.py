@@ -57,9 +57,9 @@ def _words_before(tokens: Sequence[Spoken], mark: re.Match, lexicon: Container[s
         if token.stop > stop:
             if token.start >= stop:
                 return count
-            # Inside a token, as in "May 5, 1990", where what precedes it is the beginning of what is said.
-            before = spoken_words(mark.string[token.start : stop], keep=lexicon) if mark[1] == "," else []
-            return count + len(before) if before == token.words[: len(before)] else 0
+            # Inside a token it counts in "May 5, 1990", where what precedes it is the beginning of what is said.
+            before = spoken_words(mark.string[token.start : stop], keep=lexicon)
+            return count + len(before) if mark[1] == "," and before == token.words[: len(before)] else 0
         count += len(token.words)
         if token.stop == stop and not token.closes:
             return 0

@@ -3,12 +3,12 @@
 import re
 
 from copycat_jax.text import numbers as n
-from copycat_jax.text.grammar import DASH, kind
+from copycat_jax.text.grammar import DASH, after, before, kind
 
 _HEADINGS = (
     "chapter|chapters|chap|ch|part|parts|book|books|act|acts|scene|scenes|volume|volumes|vol|vols|section|sections|"
     "article|articles|canto|cantos|psalm|lesson|stage|phase|type|class|figure|fig|table|plate|appendix|title|page|"
-    "pages|pp|p|world war|war|bowl|division|level|grade|saturn|apollo|mark|symphony|op|letter|stave|verse"
+    "pages|pp|p|world wars?|war|bowl|division|level|grade|saturn|apollo|mark|symphony|op|letter|stave|verse"
 )
 _SMALL_HEADINGS = "chapters?|chap|books?|acts?|scenes?|volumes?|vols?|cantos?|pages?|pp|p|sections?|parts?"
 _ABBREVIATED = {
@@ -34,7 +34,9 @@ _AFTER_FIRST = re.compile(
     r"| (?:of|was|is|had|has|and|or|in|on|who|became|died|to|at|by|for|with|scene|reigned)\b"
 )
 _NEW_SENTENCE = re.compile(
-    r"\. (?:The|He|She|It|In|A|An|But|And|They|This|That|His|Her|We|When|After|On|At|As|By|For)\b"
+    r"\. (?:The|This|That|These|Those|There|Then|Thus|He|She|It|We|They|You|I|His|Her|Its|My|Our|Your|Their|A|An|And|"
+    r"But|So|Yet|No|Not|Now|Here|Both|In|On|At|As|By|For|Of|From|To|With|When|Where|While|Before|After|Once|Soon|Later|"
+    r"What|Who|Why|How|If|Although|However)\b"
 )
 
 
@@ -51,23 +53,24 @@ def _is_numbered(match: re.Match) -> bool:
         return True
     if not head[0].isupper() or numeral not in "IVX":
         return False
-    rest = match.string[match.end() :]
+    rest = after(match)
     return numeral != "I" or (
-        head.lower() != "no." and (head.lower().endswith("war") or bool(_AFTER_FIRST.match(rest)))
+        head.lower() != "no." and (head.lower().startswith("world") or bool(_AFTER_FIRST.match(rest)))
     )
 
 
 def _is_small(match: re.Match) -> bool:
-    return len(match["numeral"]) > 1 or bool(re.match("[.,;:)]|$", match.string[match.end() :]))
+    return len(match["numeral"]) > 1 or bool(re.match("[.,;:)]|$", after(match)))
 
 
 def _monarch(match: re.Match) -> str:
-    return f"{match['name'].lower()} the {n.ordinal(_value(match['numeral']))}{match['own'] or ''}"
+    second = f" and the {n.ordinal(_value(match['second']))}" if match["second"] else ""
+    return f"{match['name'].lower()} the {n.ordinal(_value(match['numeral']))}{second}{match['own'] or ''}"
 
 
 def _is_monarch(match: re.Match) -> bool:
     """A single letter may also be an initial ("John V. Lindsay") or the speaker ("Henry I think")."""
-    numeral, rest = match["numeral"], match.string[match.end() :]
+    numeral, rest = match["numeral"], after(match)
     if len(numeral) > 1:
         return set(numeral) <= set("IVXL")
     if numeral not in "IVX" or (re.match(r"\. [A-Z]", rest) and not _NEW_SENTENCE.match(rest)):
@@ -78,7 +81,7 @@ def _is_monarch(match: re.Match) -> bool:
 def _alone(match: re.Match) -> str:
     """A numeral without such a word: an ordinal before "century", a year where it is one, else a cardinal."""
     value = _value(match["numeral"])
-    if match["suffix"] or re.match(" centur(?:y|ies)", match.string[match.end() :]):
+    if match["suffix"] or re.match(" centur(?:y|ies)", after(match)):
         return n.ordinal(value)
     return (n.year(value) if value > 1000 else n.cardinal(value)) + (match["own"] or "")
 
@@ -87,7 +90,7 @@ def _is_alone(match: re.Match) -> bool:
     """Two letters of I, V and X, or four of any; neither MIX nor an IV."""
     numeral = match["numeral"]
     long = len(numeral) > 3 or (len(numeral) > 1 and set(numeral) <= set("IVX"))
-    return long and not re.search(r"\b[Aa]n $", match.string[: match.start()])
+    return long and not re.search(r"\b[Aa]n $", before(match))
 
 
 def _value(numeral: str) -> int:
@@ -116,7 +119,8 @@ KINDS = (
     ),
     kind(
         "monarch",
-        rf"(?<![\w'-])(?P<name>(?=[A-Z])(?:(?i:{_THRONES}) [A-Z][a-z]+|(?i:{_MONARCHS}))) (?P<numeral>{n.ROMAN}){_OWN}",
+        rf"(?<![\w'-])(?P<name>(?=[A-Z])(?:(?i:{_THRONES}) [A-Z][a-z]+|(?i:{_MONARCHS}))) "
+        rf"(?P<numeral>{n.ROMAN})(?: and (?P<second>{n.ROMAN}))?{_OWN}",
         _monarch,
         holds=_is_monarch,
     ),
