@@ -24,10 +24,11 @@ _ABBREVIATIONS = {
 _BEFORE_NUMBER = {
     "no": "number", "nos": "numbers", "vol": "volume", "vols": "volumes", "fig": "figure", "figs": "figures",
     "p": "page", "pp": "pages", "ch": "chapter", "sec": "section", "art": "article", "eq": "equation", "ex": "example",
+    "ext": "extension",
 }  # fmt: skip
 _SENTENCE_WORDS = frozenset(("mar", "mon", "wed", "fri", "dec", "jun", "jan", "ca"))
 _START = r"(?<![\w.'-])"
-_STREET_BEFORE = re.compile(r"\d\w* (?:[A-Z][a-z]+ )*\Z")  # 12 Elm
+_STREET_BEFORE = re.compile(r"\d\w* (?:[A-Z][a-z]+ )+\Z")
 _TLDS = "com|org|net|edu|gov|mil|int|io|co|ai|dev|app|info|uk|us|de|fr|ca|eu"
 _ADDRESS = (
     r"(?:https?://|www\.)\S+|\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
@@ -60,9 +61,18 @@ def _address(match: re.Match) -> str:
 
 def _title(match: re.Match) -> str:
     name = match["name"].lower()
-    if name in _ABBREVIATIONS and _STREET_BEFORE.search(before(match)):  # 12 Elm St. Boston
+    if name in _ABBREVIATIONS and _is_street(match):
         return _ABBREVIATIONS[name]
     return _TITLES[name]
+
+
+def _is_street(match: re.Match) -> bool:
+    """Whether a house and a name precede: 12 Elm St. Boston."""
+    return bool(_STREET_BEFORE.search(before(match)))
+
+
+def _long_form(match: re.Match) -> str:
+    return _ABBREVIATIONS[match["name"].lower()]
 
 
 def _is_long_form(match: re.Match) -> bool:
@@ -87,8 +97,15 @@ KINDS = (
     kind("latin", r"(?i:\be\. ?g\.,?)", lambda match: "for example"),
     kind("latin", r"(?i:\bi\. ?e\.,?)", lambda match: "that is"),
     kind("latin", r"&c\b\.?", lambda match: "et cetera"),
-    kind("title", rf"{_START}(?P<name>(?i:{alternatives(_TITLES)}))\.(?=[ -]+[A-Z])", _title, closes=False),
+    kind(
+        "title",
+        rf"{_START}(?P<name>(?i:{alternatives(_TITLES)}))\.(?=[ -]+[A-Z]| (?:&|and) [A-Z])",
+        _title,
+        closes=False,
+    ),
     kind("title", rf"{_START}(?P<name>Mrs?|Ms|Dr|Messrs|St)(?= [A-Z])", _title),
+    kind("street", r"(?<=[a-z] )(?P<name>Ave|Blvd|Rd|Hwy)(?![\w'.])", _long_form),
+    kind("street", r"(?<=[a-z] )(?P<name>St|Dr)(?![\w'.])", _long_form, holds=_is_street),
     kind(
         "before a number",
         rf"{_START}(?P<name>(?i:{alternatives(_BEFORE_NUMBER)}))\.(?= ?\d)",
@@ -99,7 +116,7 @@ KINDS = (
     kind(
         "abbreviation",
         rf"{_START}(?P<name>(?i:{alternatives(_ABBREVIATIONS)}))\.",
-        lambda match: _ABBREVIATIONS[match["name"].lower()],
+        _long_form,
         holds=_is_long_form,
     ),
     kind("initials", r"\b(Ph\. ?D)\b\.?", _letters),

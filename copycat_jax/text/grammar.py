@@ -15,7 +15,7 @@ from copycat_jax.text import numbers as n
 _SPACED = r"(?<![\d.,/])(?<!\d )[1-9]\d{0,2}(?: \d{3})+(?!\d| \d|-\d)"
 NUMBER = rf"(?:(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|{_SPACED}|\d+)(?:\.\d+)?|(?<!\d)\.\d+)"
 SIGN = r"(?:(?<![\w.)%-])[+-]|\+/-|[±~≈])"
-_FRACTION = r"(?:\d+[ -])?\d{1,3}/\d{1,3}(?![\d/])"
+_FRACTION = r"(?:\d+[ -])?\d{1,3}/(?:\d{1,3}|1000)(?![\d/])"
 AMOUNT = rf"(?:{SIGN}?(?:{_FRACTION}|{NUMBER}))"
 DASH = r"(?:[-–—]| [-–] )"
 SERIES = rf"{AMOUNT}(?:[%°]?{DASH}[$£€¥₹]?{AMOUNT}|[\"']? ?[x×] ?{AMOUNT})*"

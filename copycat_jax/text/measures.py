@@ -45,7 +45,7 @@ _UNITS = {
     "sq m": "square meter", "sq km": "square kilometer", "rpm": "revolution per minute", "hp": "horsepower",
     "psi": "pound per square inch", "mpg": "mile per gallon", "dpi": "dot per inch", "fps": "frame per second",
     "ppm": "part per million", "bpm": "beat per minute", "mmHg": "millimeter of mercury", "%": "percent",
-    "‰": "per mille", "kn": "knot", "in.": "inch",
+    "‰": "per mille", "m/s^2": "meter per second squared", "kn": "knot", "in.": "inch",
 }  # fmt: skip
 _POWERED = ("km", "cm", "mm", "ft", "mi", "yd", "in", "m")
 _UNCHANGED_UNITS = ("hertz", "horsepower", "percent", "mille")
@@ -111,6 +111,8 @@ def unit(written: str, one: bool) -> str:
 
 
 def _unit_name(written: str) -> str:
+    if written in _UNITS:
+        return _UNITS[written]
     base, power = re.fullmatch(r"(.*?)\^?([23]?)", written).groups()
     return {"": "", "2": "square ", "3": "cubic "}[power] + ("inch" if base == "in" else _UNITS.get(base, base))
 
@@ -183,6 +185,8 @@ KINDS = (
         _quantity,
         holds=_is_quantity,
     ),
-    kind("to", r"(?<=illion)(?:[-–]| [-–] )(?=[$£€¥₹\d])", lambda match: "to"),
+    kind(
+        "to", r"(?:(?<=illion)|(?<=\d[kKmMbB])|(?<=\d(?:st|nd|rd|th)))(?:[-–]| [-–] )(?=[$£€¥₹\d])", lambda match: "to"
+    ),
     kind("per", r"(?<=\d)/([A-Za-z]+)\b", _per),
 )

@@ -45,7 +45,7 @@ _SIGNS = {
     "±": "plus or minus", "≈": "approximately", "≠": "is not equal to", "≤": "less than or equal to",
     "≥": "greater than or equal to", "√": "the square root of", "∞": "infinity", "§": "section", "¶": "paragraph",
     "$": "dollar", "£": "pound", "€": "euro", "¥": "yen", "¢": "cent", "₹": "rupee", "₩": "won", "₽": "ruble",
-    "₿": "bitcoin", "<": "less than", ">": "greater than",
+    "₿": "bitcoin",
 }  # fmt: skip
 _CLIPPED = ("'em", "'tis", "'twas", "'cause", "'til", "'bout", "'n")
 _AN_A = (
@@ -148,6 +148,8 @@ KINDS = (
     kind("sharp", r"(?<=\b[A-G])#", lambda match: "sharp"),
     kind("hashtag", r"#(?=[A-Za-z])", lambda match: "hashtag"),
     kind("word", r"[A-Za-z]+(?:'[A-Za-z]+)*|(?i:'(?:em|tis|twas|cause|til|bout|n))\b", _letter),
+    kind("comparison", r"<(?= ?[\d.-])|(?<= )<(?= )", lambda match: "less than"),
+    kind("comparison", r"(?<=\w)>(?=\d)|(?<= )>(?= ?\d| )", lambda match: "greater than"),
     kind("times", r"(?<=\d) ?\* ?(?=\d)", lambda match: "times"),
     kind("greek", r"[Ͱ-Ͽ]", _greek, holds=lambda match: " LETTER " in unicodedata.name(match[0], "")),
     kind("sign", f"[{re.escape(''.join(_SIGNS))}]", lambda match: _SIGNS[match[0]]),

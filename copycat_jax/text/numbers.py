@@ -68,7 +68,7 @@ def decimal(text: str) -> str:
 
 def fraction(above: int, below: int) -> str:
     """`above`/`below` in words: "three quarters", "one half"; "over" where the lower is no usual part."""
-    if not 2 <= below <= 100 or above >= 100:
+    if not (2 <= below <= 100 or below == 1000) or above >= 100:
         return f"{cardinal(above)} over {cardinal(below)}"
     return f"{cardinal(above)} {part(above, below)}"
 

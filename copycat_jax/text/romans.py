@@ -60,7 +60,7 @@ def _is_numbered(match: re.Match) -> bool:
 
 
 def _is_small(match: re.Match) -> bool:
-    return len(match["numeral"]) > 1 or bool(re.match("[.,;:)]|$", after(match)))
+    return len(match["numeral"]) > 1 or bool(re.match(r"[.,;:)]| of\b|$", after(match)))
 
 
 def _monarch(match: re.Match) -> str:
