@@ -53,10 +53,10 @@ def _is_time(match: re.Match) -> bool:
         return False
     if match["half"] or match["untilhalf"]:
         return True
-    return ":" in match["time"] and not is_ratio(match)
+    return ":" in match["time"] and not _is_ratio(match)
 
 
-def is_ratio(match: re.Match) -> bool:
+def _is_ratio(match: re.Match) -> bool:
     """Whether the words around say that two numbers with a colon are a ratio."""
     cue = r"(?i:ratios?|odds|scale|proportions?|diluted|mix|mixed|mixture)"
     return bool(re.search(rf"\b{cue}(?: \w+){{0,2}} $", before(match)) or re.match(rf" {cue}\b", after(match)))

@@ -3,7 +3,6 @@
 import re
 
 from copycat_jax.text import numbers as n
-from copycat_jax.text.dates import is_ratio
 from copycat_jax.text.grammar import AMOUNT, DASH, END, NUMBER, SERIES, SIGN, amount, amounts, kind, series
 
 _EMERGENCY = "|".join(f"(?<={verb} )" for verb in ("call", "Call", "called", "dial", "Dial", "dialed", "calling"))
@@ -101,7 +100,7 @@ KINDS = (
     kind("scaled", rf"(?P<amount>{AMOUNT})(?P<scale>M|mn|bn|tn)\b", lambda m: f"{amount(m[1])} {_SCALES[m[2]]}"),
     kind("times", rf"(?P<amount>{NUMBER})x\b(?! ?\d)", lambda match: f"{amount(match['amount'])} times"),
     kind("pair", r"(?:24/7|9/11|(?P<full>\d{1,3})/(?P=full))(?![\w/])", _pair),
-    kind("ratio", r"\d+(?:\.\d+)?(?::\d+(?:\.\d+)?)+(?!\w)", _ratio, holds=lambda m: is_ratio(m) or not m[0].isdigit()),
+    kind("ratio", r"\d+(?:\.\d+)?(?::\d+(?:\.\d+)?)+(?!\w)", _ratio),
     kind("digits", r"0\d+(?!\w|[.,/:]\d)", _digits),
     kind(
         "difference",

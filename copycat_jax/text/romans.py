@@ -41,7 +41,8 @@ _NEW_SENTENCE = re.compile(
 
 
 def _numbered(match: re.Match) -> str:
-    head = " ".join(_ABBREVIATED.get(word, word) for word in match["head"].lower().rstrip(".").split())
+    written = match["head"].lower().rstrip(".")
+    head = _ABBREVIATED.get(written, written)
     until = f" to {n.cardinal(_value(match['until']))}" if match["until"] else ""
     return f"{head} {n.cardinal(_value(match['numeral']))}{until}{match['own'] or ''}"
 
