@@ -33,7 +33,7 @@ IMPLIED = [
     "jaxtyping>=0.2.36",
     "tqdm>=4.66",
 ]
-TEXT = ["gruut==2.4.0", "gruut-lang-en==2.0.1", "pocketsphinx>=5.1,<6"]
+TEXT = ["gruut==2.4.0", "gruut-lang-en==2.0.1", "pocketsphinx>=5.1,<6", "num2words>=0.5.12", "anyascii>=0.3.2"]
 EXTRAS = {
     "f0": ["pyworld>=0.3.5"],
     "beam": ["apache-beam>=2.77"],

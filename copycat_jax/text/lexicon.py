@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from copycat_jax import console
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.text import pronunciation
-from copycat_jax.text.normalize import Given, spoken_words
+from copycat_jax.text.normalize import Given, spoken_words, unspoken
 from copycat_jax.text.phonemes import INVENTORY, is_phone, is_vowel
 
 
@@ -72,7 +73,8 @@ def parse_phones(symbols: Sequence[str], where: str) -> tuple[str, ...]:
 def words_of(text: str, lexicon: Lexicon | None = None) -> list[Word]:
     """The spoken words of `text` with their pronunciations, in the order spoken.
 
-    Inline phonemes, `{HH AH0 L OW1}`, are one word. A word for which no source knows a vowel is spelled out.
+    Inline phonemes, `{HH AH0 L OW1}`, are one word. A word for which no source knows a vowel is spelled out. What is
+    not spoken (emoji, other scripts, unknown signs) is told on standard error, each once in a process.
 
     Raises:
       UserError: `text` is empty or holds nothing that can be spoken, or inline phonemes are not ARPABET.
@@ -83,6 +85,7 @@ def words_of(text: str, lexicon: Lexicon | None = None) -> list[Word]:
     tokens = spoken_words(text, keep=own)
     if not tokens:
         raise UserError(f"nothing in the text '{_shortened(text)}' can be spoken", remedy="Give words, not symbols.")
+    _tell_unspoken(text)
     plain = [token for token in tokens if isinstance(token, str) and not _is_letter(token) and token not in own]
     known = iter(pronunciation.pronounce(plain)) if plain else iter(())
     words: list[Word] = []
@@ -97,6 +100,17 @@ def words_of(text: str, lexicon: Lexicon | None = None) -> list[Word]:
             variants = next(known)
             words += [Word(token, tuple(variants))] if variants else [_letter(c.upper()) for c in token if c.isalpha()]
     return words
+
+
+def _tell_unspoken(text: str) -> None:
+    new = [run for run in unspoken(text) if run not in _told]
+    if new:
+        _told.update(new)
+        shown = ", ".join(f"'{_shortened(run, 12)}'" for run in new[:5])
+        console.warn(f"{shown}{f' and {len(new) - 5} more' if len(new) > 5 else ''} will not be spoken")
+
+
+_told: set[str] = set()
 
 
 def _is_letter(token: str) -> bool:

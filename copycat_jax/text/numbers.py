@@ -1,52 +1,31 @@
-"""Numbers as words: cardinals, ordinals, years, digits, decimals. Pure string functions; American usage."""
+"""Numbers as words: cardinals, ordinals, years, digits, decimals. The one door to num2words; American usage."""
 
-_ONES = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
-    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
-)
-_TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_SCALES = ["", "thousand", "million", "billion", "trillion", "quadrillion", "quintillion"]
-_IRREGULAR = {
-    "one": "first",
-    "two": "second",
-    "three": "third",
-    "five": "fifth",
-    "eight": "eighth",
-    "nine": "ninth",
-    "twelve": "twelfth",
-}
-_LONGEST = 3 * len(_SCALES)
+import re
+
+_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+ROMAN = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+_LONGEST = 21  # digits; a longer number is read digit by digit
 
 
 def cardinal(value: int) -> str:
     """`value` in words without "and": 121 is "one hundred twenty one"; longer than 21 digits, digit by digit."""
     if value < 0:
         return f"minus {cardinal(-value)}"
-    if value < 20:
-        return _ONES[value]
-    if value < 100:
-        return _join(_TENS[value // 10], value % 10)
-    if value < 1000:
-        return _join(f"{_ONES[value // 100]} hundred", value % 100)
-    if len(str(value)) > _LONGEST:
-        return digits(str(value))
-    parts, scale = [], 0
-    while value:
-        value, group = divmod(value, 1000)
-        if group:
-            parts.append(f"{cardinal(group)} {_SCALES[scale]}".strip())
-        scale += 1
-    return " ".join(reversed(parts))
+    return digits(str(value)) if len(str(value)) > _LONGEST else _american(value, "cardinal")
 
 
 def ordinal(value: int) -> str:
     """`value` as an ordinal in words: 22 is "twenty second"."""
-    *head, last = cardinal(value).split()
-    if last in _IRREGULAR:
-        last = _IRREGULAR[last]
-    else:
-        last = f"{last[:-1]}ieth" if last.endswith("y") else f"{last}th"
-    return " ".join([*head, last])
+    if len(str(value)) > _LONGEST:
+        *head, last = str(value)
+        return f"{digits(''.join(head))} {_american(int(last), 'ordinal')}"
+    return _american(value, "ordinal")
+
+
+def _american(value: int, form: str) -> str:
+    from num2words import num2words
+
+    return re.sub(r",? and |, |-", " ", num2words(value, to=form))
 
 
 def year(value: int) -> str:
@@ -59,9 +38,9 @@ def year(value: int) -> str:
     return f"{cardinal(century)} {f'oh {cardinal(rest)}' if rest < 10 else cardinal(rest)}"
 
 
-def decade(value: int) -> str:
-    """`value` as a decade: 1990 is "nineteen nineties", 80 "eighties", 2000 "two thousands"."""
-    return plural(year(value))
+def short_year(value: int) -> str:
+    """A year of its century, 0 to 99: 69 is "sixty nine", 7 "oh seven"."""
+    return f"oh {cardinal(value)}" if value < 10 else cardinal(value)
 
 
 def plural(words: str) -> str:
@@ -73,28 +52,36 @@ def plural(words: str) -> str:
 
 def digits(text: str) -> str:
     """The digits of `text` one by one; other characters are skipped."""
-    return " ".join(_ONES[int(digit)] for digit in text if digit.isdecimal())
+    return " ".join(_american(int(digit), "cardinal") for digit in text if digit.isdecimal())
 
 
 def decimal(text: str) -> str:
-    """A written number with optional commas, sign and fraction: "-1,234.50" is read with "minus" and "point"."""
-    text = text.replace(",", "")
+    """A written number with optional thousands, sign and fraction: "-1,234.50" is read with "minus" and "point"."""
+    text = re.sub("[, ]", "", text)
     sign = "minus " if text.startswith("-") else ""
     whole, _, fraction = text.lstrip("+-").partition(".")
-    words = cardinal(int(whole)) if whole else "zero"
+    words = "zero"
+    if whole:
+        words = digits(whole) if len(whole) > _LONGEST else cardinal(int(whole))
     return f"{sign}{words} point {digits(fraction)}" if fraction else sign + words
 
 
+def fraction(above: int, below: int) -> str:
+    """`above`/`below` in words: "three quarters", "one half"; "over" where the lower is no usual part."""
+    if not (2 <= below <= 100 or below == 1000) or above >= 100:
+        return f"{cardinal(above)} over {cardinal(below)}"
+    return f"{cardinal(above)} {part(above, below)}"
+
+
+def part(above: int, below: int) -> str:
+    """The name of a `below`-th: "half", "quarter", "fifth"; a plural unless `above` is 1."""
+    one, many = {2: ("half", "halves"), 4: ("quarter", "quarters")}.get(below, (ordinal(below), f"{ordinal(below)}s"))
+    return one if above == 1 else many
+
+
 def roman(text: str) -> int | None:
-    """The value of a roman numeral of I, V and X (at most 39), or None where `text` is none."""
-    value, values = 0, {"I": 1, "V": 5, "X": 10}
-    for here, after in zip(text, [*text[1:], ""][: len(text)], strict=True):
-        if here not in values:
-            return None
-        value += -values[here] if values.get(after, 0) > values[here] else values[here]
-    units = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"]
-    return value if 0 < value < 40 and "X" * (value // 10) + units[value % 10] == text else None
-
-
-def _join(head: str, rest: int) -> str:
-    return f"{head} {cardinal(rest)}" if rest else head
+    """The value of a roman numeral in its usual form, below 4000, in capitals; None where `text` is none."""
+    if not re.fullmatch(ROMAN, text):
+        return None
+    values = [_ROMAN_VALUES[letter] for letter in text]
+    return sum(-here if here < after else here for here, after in zip(values, [*values[1:], 0], strict=True))

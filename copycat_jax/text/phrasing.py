@@ -6,9 +6,10 @@ sentence it is, is left to the prosody.
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
-from copycat_jax.text.normalize import spoken_words
+from copycat_jax.text.characters import plain
+from copycat_jax.text.normalize import Spoken, spoken_tokens, spoken_words
 
 INSIDE, WORD, PHRASE, SENTENCE = 0, 1, 2, 3  # what follows a phoneme
 BREAKS = 4  # how many kinds there are
@@ -30,22 +31,39 @@ def word_breaks(text: str, lexicon: Container[str] = (), count: int | None = Non
     Returns:
       One value for each item of `normalize.spoken_words(text)`, or for each of the `count` words.
     """
-    words = spoken_words(text, keep=lexicon)
+    text = plain(text)
+    tokens = spoken_tokens(text, lexicon)
+    words = [word for token in tokens for word in token.words]
     breaks = [WORD] * len(words)
     for match in _MARK.finditer(text):
-        before = spoken_words(text[: match.end()], keep=lexicon)
-        # Where a rule reads across the mark ("St. Paul", "5. May"), what precedes it is not a beginning of the whole.
-        if not before or before != words[: len(before)]:
+        last = _words_before(tokens, match, lexicon) - 1
+        if last < 0:
             continue
         kind = SENTENCE if match[1] and match[1][0] in _ENDS else PHRASE
         if kind == SENTENCE and not _starts_sentence(text[match.end() :]):
             kind = WORD  # the full stop of an abbreviation
-        breaks[len(before) - 1] = max(breaks[len(before) - 1], kind)
+        breaks[last] = max(breaks[last], kind)
     if count is not None and count != len(words):
         breaks = [WORD] * count
     if breaks:
         breaks[-1] = SENTENCE
     return breaks
+
+
+def _words_before(tokens: Sequence[Spoken], mark: re.Match, lexicon: Container[str]) -> int:
+    """How many words are spoken before the mark; 0 where it is none ("Mr. Brown", "1914–18")."""
+    count, stop = 0, mark.end()
+    for token in tokens:
+        if token.stop > stop:
+            if token.start >= stop:
+                return count
+            # Inside a token it counts in "May 5, 1990", where what precedes it is the beginning of what is said.
+            before = spoken_words(mark.string[token.start : stop], keep=lexicon)
+            return count + len(before) if mark[1] == "," and before == token.words[: len(before)] else 0
+        count += len(token.words)
+        if token.stop == stop and not token.closes:
+            return 0
+    return count
 
 
 def _starts_sentence(rest: str) -> bool:

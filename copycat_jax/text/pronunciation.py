@@ -10,7 +10,6 @@ import contextlib
 import functools
 import importlib.resources
 import sqlite3
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,6 +35,23 @@ _IPA = {
     "ɚ": "ER", "ɝ": "ER", "eɪ": "EY", "ɪ": "IH", "ᵻ": "IH", "i": "IY", "oʊ": "OW", "ɔɪ": "OY", "ʊ": "UH", "u": "UW",
 }  # fmt: skip
 _STRESS = {"ˈ": "1", "ˌ": "2"}
+_ALIKE = {"VBN": "VBD", "NNS": "NN", "NNP": "NN", "NNPS": "NN"}
+_SUBJECTS = frozenset(("i", "you", "he", "she", "it", "we", "they", "who", "which", "that", "people", "men", "women"))
+_AUXILIARIES = frozenset((
+    *("have", "has", "had", "having", "haven't", "hasn't", "hadn't", "i've", "you've", "we've", "they've", "i'd"),
+    *("you'd", "he'd", "she'd", "we'd", "they'd", "be", "am", "is", "are", "was", "were", "been", "being", "isn't"),
+    *("aren't", "wasn't", "weren't", "it's", "get", "gets", "got"),
+))  # fmt: skip
+_BETWEEN = frozenset((
+    *("i", "you", "he", "she", "it", "we", "they", "not", "never", "ever", "just", "also", "been", "already", "once"),
+))  # fmt: skip
+# Where gruut's lexicon is wrong, or does not tell its entries apart: "used to go", "used a knife".
+_AMENDED = {
+    "used": [("gruut:VBD", "j ˈu z d"), ("gruut:VB", "j ˈu s t")],
+    "houses": [("", "h ˈaʊ z ɪ z")],
+    "consists": [("", "k ə n s ˈɪ s t s")],
+    "lead": [("gruut:VB", "l ˈi d"), ("gruut:NN", "l ˈɛ d")],
+}
 _SIBILANTS = frozenset(("S", "Z", "SH", "ZH", "CH", "JH"))
 _VOICELESS = frozenset(("P", "T", "K", "F", "TH"))
 
@@ -108,11 +124,38 @@ def possessive(phones: Phones) -> Phones:
 def _in_context(words: tuple[str, ...]) -> list[Phones]:
     """gruut's choice for each word of a sentence: by the tagger where its lexicon has several, unknown ones guessed."""
     entries = [_lexicon().get(word, ()) for word in words]
-    tags = _tagger()(list(words)) if any(len(found) > 1 for found in entries) else [""] * len(words)
+    tags = _tags(words) if any(len(found) > 1 for found in entries) else [""] * len(words)
     return [
         from_ipa((_by_role(found, f"gruut:{tag}") if found else " ".join(_guesser()(word))).split())
         for word, found, tag in zip(words, entries, tags, strict=True)
     ]
+
+
+def _tags(words: Sequence[str]) -> list[str]:
+    """Parts of speech by the tagger, amended where the words around are the better sign.
+
+    gruut's lexicon knows verbs and nouns, but no finite verbs or plurals. The tagger often takes a noun for a finite
+    verb, so that one is believed behind a subject only.
+    """
+    tags = [_ALIKE.get(tag, tag) for tag in _tagger()(list(words))]
+    for i, word in enumerate(words):
+        if tags[i] in ("VBP", "VBZ") and words[i - 1 : i] and words[i - 1] in _SUBJECTS:
+            tags[i] = "VB"
+        if word == "read" and _is_participle(words[:i]):
+            tags[i] = "VBD"
+        elif word == "used":
+            tags[i] = "VB" if words[i + 1 : i + 2] == ("to",) else "VBD"
+    return tags
+
+
+def _is_participle(before: Sequence[str]) -> bool:
+    """Whether a form of "have" or "be" precedes, with no more than adverbs or a subject between."""
+    for word in reversed(before[-3:]):
+        if word in _AUXILIARIES:
+            return True
+        if not (word.endswith("ly") or word in _BETWEEN):
+            return False
+    return False
 
 
 def _by_role(entries: Sequence[tuple[str, str]], role: str) -> str:
@@ -136,7 +179,7 @@ def _lexicon() -> dict[str, list[tuple[str, str]]]:
     with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
         for word, role, ipa in database.execute("SELECT word, role, phonemes FROM word_phonemes ORDER BY pron_order"):
             entries.setdefault(word.lower(), []).append((role, ipa))
-    return entries
+    return entries | _AMENDED
 
 
 @functools.cache
@@ -178,12 +221,3 @@ def _exceptions() -> dict[str, Phones]:
     text = importlib.resources.files("copycat_jax.text").joinpath("exceptions.tsv").read_text(encoding="utf-8")
     rows = [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
     return {word: tuple(phones.split()) for word, phones in rows}
-
-
-def fold_accents(text: str) -> str:
-    """`text` with accents taken off Latin letters (naïve, Øre, œuvre), since the dictionaries have none."""
-    table = str.maketrans(
-        {"ø": "o", "Ø": "O", "œ": "oe", "Œ": "Oe", "æ": "ae", "Æ": "Ae", "ß": "ss", "ł": "l", "Ł": "L"}
-    )
-    decomposed = unicodedata.normalize("NFKD", text.translate(table))
-    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))

@@ -89,3 +89,11 @@ def test_a_mistake_in_the_lexicon_names_its_line(tmp_path, line):
 def test_a_missing_lexicon(tmp_path):
     with pytest.raises(UserError, match="none"):
         read_lexicon(tmp_path / "none")
+
+
+def test_what_is_not_spoken_is_told_once(capsys):
+    for _ in range(2):
+        words_of("hello ♫♪ ☂ мирный")
+    assert capsys.readouterr().err == "warning: '♫♪', '☂', 'мирный' will not be spoken\n"
+    words_of("hello, “you” – 5 €")
+    assert capsys.readouterr().err == ""

@@ -1,4 +1,7 @@
-"""The table of the issue: what is written, what is spoken."""
+"""The table of the issue, and `cases.tsv`: what is written, what is spoken."""
+
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -125,8 +128,35 @@ def test_table(written, spoken):
     assert [word.text if isinstance(word, Given) else word for word in spoken_words(written)] == spoken.split()
 
 
-def test_the_table_is_long_enough():
+def read_cases():
+    """Kind, written text (with its escapes resolved) and accepted readings of each line of `cases.tsv`."""
+    lines = Path(__file__).with_name("cases.tsv").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        if not line.startswith("#"):
+            kind, written, spoken = line.split("\t")
+            for escape in ("\\n", "\\r", *(f"\\u{code}" for code in ESCAPED)):
+                written = written.replace(escape, escape.encode().decode("unicode_escape"))
+            yield kind, written, spoken.split(" / ")
+
+
+ESCAPED = ("00a0", "00ad", "0301", "2009", "200b", "200c", "200d", "202f", "2060", "20e3", "fe0f", "feff")
+CASES = list(read_cases())
+
+
+@pytest.mark.parametrize("kind", dict.fromkeys(kind for kind, _, _ in CASES))
+def test_cases(kind):
+    said = {
+        written: " ".join(word.text if isinstance(word, Given) else word for word in spoken_words(written))
+        for of, written, _ in CASES
+        if of == kind
+    }
+    assert {written: spoken for of, written, spoken in CASES if of == kind and said[written] not in spoken} == {}
+
+
+def test_the_tables_are_long_enough():
     assert len(TABLE) >= 60
+    assert len({written for _, written, _ in CASES}) == len(CASES) >= 250
+    assert min(Counter(kind for kind, _, _ in CASES).values()) >= 4
 
 
 def test_inline_phonemes_stand_for_a_word():
@@ -171,5 +201,13 @@ def test_neighbouring_numbers_differ():
 
 
 def test_roman_numerals_invert():
-    assert [n.roman(text) for text in ("I", "IV", "VIII", "XIV", "XXXIX")] == [1, 4, 8, 14, 39]
-    assert [n.roman(text) for text in ("IIII", "VX", "IXX", "MIX", "")] == [None] * 5
+    assert [n.roman(text) for text in ("I", "IV", "VIII", "XIV", "XXXIX", "CXIX", "MIX")] == [
+        1,
+        4,
+        8,
+        14,
+        39,
+        119,
+        1009,
+    ]
+    assert [n.roman(text) for text in ("IIII", "VX", "IXX", "IM", "")] == [None] * 5

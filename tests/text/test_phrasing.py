@@ -38,4 +38,14 @@ def test_one_break_for_each_spoken_word(text):
 
 def test_marks_inside_numbers_and_abbreviations_are_none():
     assert word_breaks("Mr. Brown paid 1,000 dollars") == [WORD] * 5 + [SENTENCE]
+    assert word_breaks("from 1914–1918 on") == [WORD] * 6 + [SENTENCE]
     assert PHRASE not in word_breaks("It is 3:15 now") and word_breaks("It is 3:15 now").count(SENTENCE) == 1
+
+
+def test_a_date_is_divided_where_it_is_written_so():
+    assert word_breaks("May 5, 1990 was warm") == [WORD, PHRASE, WORD, WORD, WORD, SENTENCE]
+    assert word_breaks("in 1 000\u00adkm, then.") == [WORD, WORD, WORD, PHRASE, SENTENCE]
+
+
+def test_a_title_ends_no_sentence():
+    assert word_breaks("Messrs. Smith of St. Louis") == [WORD] * 4 + [SENTENCE]

@@ -1,0 +1,89 @@
+"""Any text to the characters that the grammar knows: ASCII, a few signs, Greek letters. The one door to anyascii.
+
+Characters without a shape of their own (soft hyphens, joiners, byte order marks) vanish, so that what they stand in
+stays one word. Quotes, dashes, spaces, digits and letters are reduced to their plain forms. The rest, such as emoji
+and words in other scripts, becomes a space and is reported.
+"""
+
+import html
+import re
+import unicodedata
+from functools import cache
+
+from copycat_jax.text.pronunciation import is_known
+
+SIGNS = "£€¥¢₹₩₽₺₴₪₦₱₫฿₿‰°×÷±§¶≈≠≤≥√∞–—"
+_FORMS = {
+    **dict.fromkeys("’‘ʼ‛′＇`´", "'"), **dict.fromkeys("“”„‟«»″‶＂", '"'), "‴": "'''",
+    **dict.fromkeys("‐‑⁃−－", "-"), **dict.fromkeys("‒–", "–"), **dict.fromkeys("—―⸺⸻", "—"),
+    **dict.fromkeys("º˚", "°"), **dict.fromkeys("⁄∕", "/"), "™": " ", **dict.fromkeys("∗⋅∙", "*"), "№": "No. ",
+    "µ": "μ",
+}  # fmt: skip
+_SUPERSCRIPT = re.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_VULGAR = re.compile("[¼-¾⅐-⅞↉]")
+_SOFT_BREAK = re.compile(r"\u00ad[^\S\n]*\n\s*")
+_LINE_BREAK = re.compile(r"([A-Za-z]+)[-‐][^\S\n]*\n[^\S\n]*([a-z]+)")
+_GREEK_WORD = re.compile("[Ͱ-Ͽ]{2,}")
+
+
+def plain(text: str) -> str:
+    """`text` in ASCII, `SIGNS` and single Greek letters; whatever cannot be spoken is a space.
+
+    No two spaces follow each other; a plain text is its own plain form.
+    """
+    return re.sub(" +", " ", _GREEK_WORD.sub(" ", "".join(map(_plain, _composed(text)))))
+
+
+def unspeakable(text: str) -> list[str]:
+    """The runs of letters, digits and symbols of `text` that `plain` gives up, in order, each once."""
+    composed = _GREEK_WORD.sub(lambda m: "\ufffd" * len(m[0]), _composed(text))
+    kept = "".join(original if _is_lost(c) else " " for original, c in zip(_composed(text), composed, strict=True))
+    return list(dict.fromkeys(kept.split()))
+
+
+def _composed(text: str) -> str:
+    """Entities and line breaks resolved, invisible characters out, fractions and powers on the line."""
+    text = re.sub(r"&#?\w+;", lambda m: html.unescape(m[0]), text)
+    text = _LINE_BREAK.sub(_rejoined, _SOFT_BREAK.sub("", text))
+    text = "".join(c for c in unicodedata.normalize("NFC", text) if not _is_invisible(c))
+    text = _SUPERSCRIPT.sub(lambda m: "^" + unicodedata.normalize("NFKC", m[0]), text)
+    return _VULGAR.sub(lambda m: f" {unicodedata.normalize('NFKC', m[0])} ", text)
+
+
+def _rejoined(match: re.Match) -> str:
+    """A word divided at a line's end; a compound of two words keeps its hyphen."""
+    first, second = match[1], match[2]
+    divided = is_known((first + second).lower()) or not (is_known(first.lower()) and is_known(second))
+    return first + ("" if divided else "-") + second
+
+
+def _is_invisible(character: str) -> bool:
+    return not character.isascii() and unicodedata.category(character) in ("Cf", "Mn", "Me")
+
+
+def _is_lost(character: str) -> bool:
+    plain_form = character if character == "\ufffd" else _plain(character)
+    return plain_form in (" ", "\ufffd") and unicodedata.category(character)[0] in "LNS"
+
+
+@cache
+def _plain(character: str) -> str:
+    if character.isascii():
+        return character if character.isprintable() else " "
+    if character in _FORMS:
+        return _FORMS[character]
+    if character in SIGNS or unicodedata.name(character, "").startswith("GREEK "):
+        return character
+    compatible = unicodedata.normalize("NFKC", character)
+    if compatible != character:
+        return "".join(map(_plain, compatible))
+    if unicodedata.decimal(character, None) is not None:
+        return str(unicodedata.decimal(character))
+    return fold(character) if unicodedata.name(character, "").startswith("LATIN ") else " "
+
+
+def fold(text: str) -> str:
+    """`text` with Latin letters in ASCII (naïve, Øre, œuvre, Þór), since the dictionaries have no others."""
+    from anyascii import anyascii
+
+    return anyascii(text)
