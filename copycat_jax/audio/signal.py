@@ -264,5 +264,5 @@ def write_wav(path: str | os.PathLike, samples: Float[np.ndarray, " N"], rate: i
     """
     samples = np.asarray(samples)
     check_samples(samples, str(path))
-    with refusals_of(Path(path)), writing_wav(path, rate, comment=comment) as writer:
+    with writing_wav(path, rate, comment=comment) as writer:
         writer.write(samples)

@@ -6,7 +6,11 @@ configuration, the source commit and the fingerprint of the data: a run resumes 
 Restoring works on any number of devices: the values are read straight into the shardings asked for.
 """
 
+import contextlib
 import logging
+import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +21,14 @@ from orbax.checkpoint import checkpoint_managers
 
 from copycat_jax.console import warn
 from copycat_jax.errors import UserError
-from copycat_jax.files import plain
+from copycat_jax.files import locked_file, plain, refusals_of
 from copycat_jax.train.state import EMA_GROUP, TrainState
 
 # Orbax tells through absl's logger what it was asked to do.
 logging.getLogger("absl").setLevel(logging.ERROR)
 
 FOLDER = "checkpoints"
+LOCK = "lock"
 # Fields that may change between a run and its continuation without changing what is computed. `task` and `inputs` say
 # where to import from: a module may move, the name of the task and the fingerprint of the data may not change.
 FREE_FIELDS = {
@@ -59,6 +64,33 @@ def _binding(name: str) -> bool:
 
 def _short(name: str) -> str:
     return name[:12] + "+dirty" * name.endswith("+dirty")
+
+
+@contextlib.contextmanager
+def holding_run(run_dir: str | Path) -> Iterator[None]:
+    """While it lasts no other process trains in the run folder, which is made if absent.
+
+    Raises:
+      UserError: another one does, or the folder cannot be written.
+    """
+    path = Path(run_dir) / LOCK
+    with contextlib.ExitStack() as stack:
+        with refusals_of(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                file = stack.enter_context(locked_file(path, wait=False))
+            except BlockingIOError:
+                holder = path.read_text(encoding="utf-8").strip() or "another process"
+                remedy = "Wait for it, stop it, or choose another --run-dir."
+                raise UserError(f"{holder} is training in it", str(run_dir), remedy) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                file.truncate(0)
 
 
 class Checkpoints:
