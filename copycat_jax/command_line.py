@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from copycat_jax import signals
 from copycat_jax.console import run_command
 from copycat_jax.errors import UserError, nearest
 
@@ -26,8 +27,19 @@ class Program(NamedTuple):
 
 
 def run_program(program: Program, arguments: Sequence[str] | None = None) -> int:
-    """Runs the verb named first in `arguments` (default: the process's own); returns the exit code."""
-    return run_command(program.name, lambda: _dispatch(program, sys.argv[1:] if arguments is None else arguments))
+    """Runs the verb named first in `arguments` and returns the exit code.
+
+    Without `arguments` they are the process's own, which is ours then: what its output cannot encode is escaped, and an
+    interrupt ends it.
+    """
+    if arguments is not None:
+        return run_command(program.name, lambda: _dispatch(program, arguments))
+    if sys.stdout is not None:  # closed by who started it
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    code = run_command(program.name, lambda: _dispatch(program, sys.argv[1:]))
+    if code in signals.EXIT_CODES:
+        signals.leave(code)
+    return code
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: progress bars, and the one place where a UserError becomes exit code 2."""
+"""What a person at a terminal sees: progress bars, and the one place where what ends a program becomes an exit code."""
 
 import errno
 import os
@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from copycat_jax.errors import UserError
+from copycat_jax.signals import exit_code, heeding
 
 T = TypeVar("T")
 EXIT_USER_ERROR = 2
 
 
 def run_command(program: str, command: Callable[[], int | None]) -> int:
-    """Runs `command` and returns the process's exit code: its own, 2 for a UserError, 130 for an interrupt.
+    """Runs `command` and returns the exit code: its own, 2 for a UserError, 130 for Ctrl-C, 143 for SIGTERM.
 
     A UserError is printed to standard error as one line, `program: message`; so is a disk that is full or refuses.
     """
     try:
-        return command() or 0
+        with heeding():
+            return command() or 0
     except UserError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
@@ -31,9 +33,9 @@ def run_command(program: str, command: Callable[[], int | None]) -> int:
         place = f"{error.filename}: " if error.filename else ""
         print(f"{program}: {place}{error.strerror}. Make room, or write elsewhere.", file=sys.stderr)
         return EXIT_USER_ERROR
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(f"{program}: interrupted", file=sys.stderr)
-        return 130
+        return exit_code(stop)
 
 
 def progress(items: Iterable[T], label: str, total: int | None = None, unit: str = "it") -> Iterator[T]:

@@ -1,18 +1,22 @@
 """Files and folders that appear whole or not at all, checks that they can be written, and values as JSON."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import os
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from copycat_jax.errors import UserError
+
+_BLOCK_BYTES = 1 << 16
 
 
 def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = ()) -> Path:
@@ -70,31 +74,71 @@ def refusals_of(path: str | Path, *others: type[Exception]) -> Iterator[None]:
     try:
         yield
     except (OSError, *others) as error:
-        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or _refusal(Path(path).absolute().parent) or str(error)
+        other = str(getattr(error, "filename", None) or "")
+        reason += f": {other}" * (Path(path).name not in other and other != "")
         remedy = "Choose a folder that exists, is writable and has room."
         raise UserError(f"cannot be written ({reason})", str(path), remedy) from error
 
 
+def _refusal(folder: Path) -> str:
+    """Why the file system takes no block of data in `folder` now; empty if it does. Libraries only say "error"."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_BLOCK_BYTES))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
 @contextlib.contextmanager
-def replacing_file(path: str | Path) -> Iterator[Path]:
+def replacing_file(path: str | Path, *others: type[Exception]) -> Iterator[Path]:
     """A temporary name beside `path`: what the block writes there takes the place of `path` if the block ends well.
 
-    However it ends, nothing is left under the temporary name. What the file system refuses is raised as OSError.
+    However it ends, nothing is left under the temporary name.
+
+    Raises:
+      UserError: the file system refuses, or a library by an error of `others`.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with refusals_of(path, *others):
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked_file(path: str | Path, wait: bool = True) -> Iterator[IO[str]]:
+    """The file `path`, made if absent and open for reading and writing, while no other process is inside.
+
+    The lock is the system's: it ends with the process, however that ends. Where the system has no such locks, or the
+    file system that holds `path` has none, there is no waiting.
+
+    Raises:
+      BlockingIOError: another process is inside, and `wait` is not set.
+      OSError: the file cannot be opened for writing.
+    """
+    with Path(path).open("a+", encoding="utf-8") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except (ImportError, OSError):
+            pass
+        yield file
 
 
 def write_text(path: str | Path, text: str) -> None:
     """Writes a file of UTF-8 text whole or not at all; raises UserError where it cannot be written."""
-    with refusals_of(path), replacing_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    with replacing_file(path) as temporary:
+        # A name that is no text, from a file system of another encoding, is written as JSON and Python escape it.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -143,21 +187,43 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
       UserError: nothing can be written there.
     """
     path = Path(path)
-    try:
+    with refusals_of(path):
         folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name}."))
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", str(path), "Choose another place.") from None
+        try:
+            yield folder
+            folder.chmod(0o755)
+            if path.exists():
+                path.rename(replaced := Path(f"{folder}.replaced"))
+                folder.rename(path)
+                shutil.rmtree(replaced)
+            else:
+                folder.rename(path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def user_cache_folder() -> Path:
+    """Where this user's programs keep what they can make again; it need not exist, nor be writable."""
+    named = os.environ.get("XDG_CACHE_HOME")
     try:
-        yield folder
-        folder.chmod(0o755)
-        if path.exists():
-            path.rename(replaced := Path(f"{folder}.replaced"))
-            folder.rename(path)
-            shutil.rmtree(replaced)
-        else:
-            folder.rename(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        return Path(named or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home, as containers run them
+        return private_temporary_folder()
+
+
+def private_temporary_folder() -> Path:
+    """A folder among the temporary files that only this user can read and write, the same for every process.
+
+    Raises:
+      OSError: there is no place to write to, or another user took the name.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"copycat_jax_{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if hasattr(os, "getuid") and (status.st_uid != user or status.st_mode & 0o077 or not stat.S_ISDIR(status.st_mode)):
+        raise PermissionError(errno.EPERM, "is another user's, or open to others", str(folder))
+    return folder
 
 
 def file_hash(path: str | Path) -> str:

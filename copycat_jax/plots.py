@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 
 from copycat_jax.audio.pitch import track_f0
 from copycat_jax.batch import Batch
-from copycat_jax.files import refusals_of, replacing_file
+from copycat_jax.files import replacing_file
 from copycat_jax.mel_spec import MelSpec, mel_edges_hz
 from copycat_jax.task import Task
 from copycat_jax.text.phonemes import SILENCES
@@ -163,7 +163,7 @@ def write_png(path: str | Path, figure: "Figure") -> None:
     content = io.BytesIO()
     with _any_script():
         figure.savefig(content, format="png")
-    with refusals_of(path), replacing_file(path) as temporary:
+    with replacing_file(path) as temporary:
         temporary.write_bytes(content.getvalue())
 
 

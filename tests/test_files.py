@@ -1,13 +1,32 @@
 """A file is there whole, or as it was before; a place that cannot be written is told before any work."""
 
+import errno
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from copycat_jax.audio.signal import write_wav
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_file, check_folder, plain, refusals_of, replacing_file, write_json, write_text
+from copycat_jax.files import (
+    check_file,
+    check_folder,
+    locked_file,
+    plain,
+    private_temporary_folder,
+    refusals_of,
+    replacing_file,
+    replacing_folder,
+    user_cache_folder,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
@@ -22,9 +41,72 @@ def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
     assert path.read_text() == "second" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_folder_that_is_not_there_is_an_error_of_the_file_system(tmp_path):
-    with pytest.raises(FileNotFoundError), replacing_file(tmp_path / "no" / "a.txt") as temporary:
-        temporary.write_text("x")
+@pytest.mark.parametrize("write", [replacing_file, replacing_folder])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO])
+def test_what_a_disk_refuses_is_said_and_leaves_what_was_there(write, code, tmp_path):
+    path = tmp_path / "a"
+    path.mkdir() if write is replacing_folder else path.write_text("old")
+    with pytest.raises(UserError, match=re.escape(os.strerror(code))) as refusal, write(path):
+        raise OSError(code, os.strerror(code))
+    assert str(path) in str(refusal.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["a"] and (path.is_dir() or path.read_text() == "old")
+
+
+@pytest.mark.parametrize("write", [write_text, lambda path, text: write_wav(path, np.zeros(20_000), 16000)])
+def test_a_limit_on_the_size_of_files_leaves_nothing(write, tmp_path):
+    resource = pytest.importorskip("resource")
+    before, heeded = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"a\.x: cannot be written \(File too large\)"):
+            write(tmp_path / "a.x", "x" * 20_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, heeded)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_reason_is_the_file_systems_where_a_library_has_none(tmp_path):
+    with pytest.raises(UserError, match="No such file"), refusals_of(tmp_path / "no" / "a", KeyError):
+        raise KeyError("System error.")
+
+
+def test_a_name_that_is_no_text_can_be_written(tmp_path):
+    write_json(tmp_path / "a.json", {"path": "\udcff.wav"})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"path": "\udcff.wav"}
+
+
+def test_a_lock_is_one_process_s_and_ends_with_it(tmp_path):
+    pytest.importorskip("fcntl")
+    path = tmp_path / "lock"
+    code = "import sys; from copycat_jax.files import locked_file\nwith locked_file(sys.argv[1]): print(1); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-uc", code, str(path)], **pipes) as other:
+        other.stdout.readline()
+        with pytest.raises(BlockingIOError), locked_file(path, wait=False):
+            pass
+        other.kill()
+    with locked_file(path, wait=False):
+        pass
+
+
+def test_a_private_folder_is_not_taken_from_another(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = private_temporary_folder()
+    assert folder == private_temporary_folder() and folder.parent == tmp_path
+    folder.chmod(0o777)
+    with pytest.raises(PermissionError):
+        private_temporary_folder()
+
+
+def test_a_user_without_a_home_has_a_cache_folder(tmp_path, monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "home", homeless)
+    assert user_cache_folder().parent == tmp_path
 
 
 def test_what_cannot_be_written_is_a_users_error_and_leaves_nothing(tmp_path):

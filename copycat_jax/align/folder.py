@@ -1,8 +1,7 @@
 """Aligns a folder of recordings in several processes: a TextGrid each, and what looks wrong with it."""
 
-import concurrent.futures
+import contextlib
 import math
-import multiprocessing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from copycat_jax.errors import UserError
 from copycat_jax.files import write_text
 from copycat_jax.text.lexicon import read_lexicon
 from copycat_jax.types import Alignment
+from copycat_jax.workers import spread
 
 FASTEST, SLOWEST = 25.0, 4.0  # phones per second of speech; people speak at 8 to 16
 LONGEST_PHONE_S = 1.0
@@ -45,30 +45,14 @@ def align_all(jobs: Sequence[AlignJob], workers: int) -> list[AlignOutcome]:
     """Aligns recordings in `workers` processes; the outcomes are sorted by id.
 
     Raises:
-      UserError: a worker process was killed.
+      UserError: a worker process died, or a TextGrid cannot be written.
     """
-    outcomes = []
-    # Spawned, not forked: a fork would inherit whatever threads the calling process runs.
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(min(workers, len(jobs)), context) as pool:
-        futures = [pool.submit(align_one, job) for job in jobs]
-        try:
-            with console.progress_bar("aligning", total=len(jobs), unit="recording") as bar:
-                for future in concurrent.futures.as_completed(futures):
-                    outcomes.append(future.result())
-                    bar.update()
-        except concurrent.futures.process.BrokenProcessPool as error:
-            raise UserError(
-                "a worker process was killed", remedy="Run again with fewer --workers; work done is kept."
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return sorted(outcomes)
+    with contextlib.closing(spread(align_one, jobs, workers)) as outcomes:
+        return sorted(console.progress(outcomes, "aligning", total=len(jobs), unit="recording"))
 
 
 def align_one(job: AlignJob) -> AlignOutcome:
-    """Aligns one recording and writes its TextGrid, unless that is there already."""
+    """Aligns one recording and writes its TextGrid, unless that is there already; UserError if it cannot be written."""
     if job.target.exists():
         try:
             alignment = read_textgrid(job.target)
@@ -81,9 +65,9 @@ def align_one(job: AlignJob) -> AlignOutcome:
         samples, rate = read_audio(job.path)
         lexicon = read_lexicon(job.lexicon) if job.lexicon else None
         alignment = align_text(samples, rate, job.text or _text_beside(job.path), lexicon)
-        write_textgrid(job.target, alignment)
     except UserError as error:
         return AlignOutcome(job.id, math.nan, math.nan, str(error), True, False)
+    write_textgrid(job.target, alignment)  # what refuses one refuses all, and is no fault of the recording
     return AlignOutcome(job.id, alignment.score, phone_rate(alignment), suspicion(alignment), False, False)
 
 

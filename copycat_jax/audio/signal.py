@@ -247,7 +247,8 @@ def writing_wav(path: str | os.PathLike, rate: int, kind: str = "WAV", comment: 
     path = Path(path)
     with replacing_file(path) as temporary:
         with refusals_of(path, soundfile.LibsndfileError):
-            file = soundfile.SoundFile(temporary, "w", rate, 1, "PCM_16", format=kind)
+            # As bytes: soundfile cannot encode every name, such as ö where the locale is C.
+            file = soundfile.SoundFile(os.fsencode(temporary), "w", rate, 1, "PCM_16", format=kind)
         with file:
             if comment:
                 file.comment = comment  # before the samples, so that it stands before them in the file
@@ -264,5 +265,5 @@ def write_wav(path: str | os.PathLike, samples: Float[np.ndarray, " N"], rate: i
     """
     samples = np.asarray(samples)
     check_samples(samples, str(path))
-    with refusals_of(Path(path)), writing_wav(path, rate, comment=comment) as writer:
+    with writing_wav(path, rate, comment=comment) as writer:
         writer.write(samples)

@@ -33,7 +33,7 @@ from copycat_jax.corpus.description import CORPUS_FILE, CorpusInfo, describe, wr
 from copycat_jax.corpus.readers import Raw, read_corpus
 from copycat_jax.corpus.utterance import ARRAYS, TEXTS, Utterance, check_utterance, text_key
 from copycat_jax.errors import UserError
-from copycat_jax.files import write_text
+from copycat_jax.files import refusals_of, write_text
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.records import fields_of
 
@@ -132,7 +132,8 @@ def build_corpus(
                     f"'{raw.id}': {outcome.reason}", "bad recording", "Mend it, or build with --on-bad skip."
                 )
             bad.append((raw.id, str(raw.path), outcome.status, outcome.reason))
-    store.folder.mkdir(parents=True, exist_ok=True)
+    with refusals_of(store.folder):
+        store.folder.mkdir(parents=True, exist_ok=True)
     _write_bad(store.folder / BAD_FILE, bad)
     if not entries:
         reason = f"; the first: {bad[0][3]}" if bad else ""
@@ -236,7 +237,8 @@ def _write_corpus(
     _remove_stale(out)
     try:
         partial.mkdir(parents=True)
-        folder = _write_shards(partial, entries, cache, spec, shards, beam_runner)
+        with refusals_of(out, *(() if beam_runner else (RuntimeError,))):  # which ArrayRecord's writer raises
+            folder = _write_shards(partial, entries, cache, spec, shards, beam_runner)
         names = sorted(path.name for path in folder.glob("*.array_record*"))
         # Described from what was written, not from what should have been: the order is the shards' own.
         info, lengths = describe(_read_back(folder), spec, names, described)

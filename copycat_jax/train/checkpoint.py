@@ -6,7 +6,11 @@ configuration, the source commit and the fingerprint of the data: a run resumes 
 Restoring works on any number of devices: the values are read straight into the shardings asked for.
 """
 
+import contextlib
 import logging
+import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +21,14 @@ from orbax.checkpoint import checkpoint_managers
 
 from copycat_jax.console import warn
 from copycat_jax.errors import UserError
-from copycat_jax.files import plain
+from copycat_jax.files import locked_file, plain, refusals_of
 from copycat_jax.train.state import EMA_GROUP, TrainState
 
-# Orbax tells through absl's logger what it was asked to do.
-logging.getLogger("absl").setLevel(logging.ERROR)
+# Orbax tells through absl's logger what it was asked to do, and what goes wrong, which it also raises.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 FOLDER = "checkpoints"
+LOCK = "lock"
 # Fields that may change between a run and its continuation without changing what is computed. `task` and `inputs` say
 # where to import from: a module may move, the name of the task and the fingerprint of the data may not change.
 FREE_FIELDS = {
@@ -61,6 +66,33 @@ def _short(name: str) -> str:
     return name[:12] + "+dirty" * name.endswith("+dirty")
 
 
+@contextlib.contextmanager
+def holding_run(run_dir: str | Path) -> Iterator[None]:
+    """While it lasts no other process trains in the run folder, which is made if absent.
+
+    Raises:
+      UserError: another one does, or the folder cannot be written.
+    """
+    path = Path(run_dir) / LOCK
+    with contextlib.ExitStack() as stack:
+        with refusals_of(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                file = stack.enter_context(locked_file(path, wait=False))
+            except BlockingIOError:
+                holder = path.read_text(encoding="utf-8").strip() or "another process"
+                remedy = "Wait for it, stop it, or choose another --run-dir."
+                raise UserError(f"{holder} is training in it", str(run_dir), remedy) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                file.truncate(0)
+
+
 class Checkpoints:
     """The checkpoints of one run; a context manager.
 
@@ -82,21 +114,22 @@ class Checkpoints:
             enable_async_checkpointing=True,
             cleanup_tmp_directories=True,
         )
-        try:
+        with self._writing():
             self._manager = ocp.CheckpointManager(_folder(run_dir), options=options, item_names=("state", "meta"))
-        except (PermissionError, NotADirectoryError, FileExistsError) as error:
-            raise UserError(
-                f"cannot write checkpoints ({error.strerror})", str(run_dir), "Choose another --run-dir."
-            ) from error
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
-        try:
-            self._manager.wait_until_finished()
-        finally:
-            self._manager.close()
+        with self._writing():
+            try:
+                self._manager.wait_until_finished()
+            finally:
+                self._manager.close()
+
+    def _writing(self) -> contextlib.AbstractContextManager[None]:
+        """Makes one line of what Orbax says where the disk refuses; it hands on TensorStore's ValueError."""
+        return refusals_of(self.run_dir / FOLDER, ValueError)
 
     def latest(self) -> int | None:
         """The last complete step, or None."""
@@ -107,19 +140,25 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def save(self, step: int, state: TrainState, loss: float | None = None) -> None:
-        """Starts writing `state` as `step`; returns once the values are copied off the device."""
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave({**self.meta, "step": step})
-            ),
-            metrics=None if loss is None else {"loss": float(loss)},
-            force=True,
-        )
+        """Starts writing `state` as `step`; returns once the values are copied off the device.
+
+        Raises:
+          UserError: this one or the one before cannot be written; `wait` and the end of the block raise it too.
+        """
+        with self._writing():
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave({**self.meta, "step": step})
+                ),
+                metrics=None if loss is None else {"loss": float(loss)},
+                force=True,
+            )
 
     def wait(self) -> None:
         """Blocks until everything handed to `save` is on disk."""
-        self._manager.wait_until_finished()
+        with self._writing():
+            self._manager.wait_until_finished()
 
     def restore(self, abstract: TrainState, force: bool = False) -> TrainState:
         """The latest state, read into the shardings that `abstract`'s leaves carry.

@@ -8,7 +8,9 @@ finite is never saved). Both happen at fixed steps, so a resumed run writes the 
 the window in which a signal interrupted the run is written in two parts.
 """
 
+import contextlib
 import itertools
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +22,10 @@ import numpy as np
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
+from copycat_jax.signals import Stopped
 from copycat_jax.task import Rows, Task
 from copycat_jax.train import distributed
-from copycat_jax.train.checkpoint import Checkpoints
+from copycat_jax.train.checkpoint import Checkpoints, holding_run
 from copycat_jax.train.config import TrainConfig, completed
 from copycat_jax.train.state import TrainState, smoothed_params
 from copycat_jax.train.step import NEVER, divide
@@ -199,20 +202,24 @@ def fit(
       The last state.
 
     Raises:
-      UserError: a configuration that does not fit, another run's folder, a loss that is not finite.
+      UserError: a configuration that does not fit, another run's folder, one that another process trains in, a loss
+        that is not finite.
+      Stopped: Ctrl-C; the state it found was saved first.
     """
     config, commit = completed(config), distributed.source_commit()
     facts = {"config": config, "commit": commit, "fingerprint": fingerprint, "jax": jax.__version__}
     distributed.check_agreement(facts)
     trainer = Trainer(task, config, batches(0))
     first = jax.process_index() == 0
-    with Checkpoints(run_dir, {"task": task.name, **facts}, trainer.train.keep) as checkpoints:
+    with (
+        holding_run(run_dir) if first else contextlib.nullcontext(),
+        Checkpoints(run_dir, {"task": task.name, **facts}, trainer.train.keep) as checkpoints,
+    ):
         resumed = checkpoints.latest() is not None
         state = checkpoints.restore(trainer.abstract, force) if resumed else initial_state(trainer)
         start = int(jax.device_get(state.step))
         with (
             MetricsWriter(run_dir, start, first, tensorboard) as writer,
-            StopSignal() as stop,
             console.progress_bar("train", total=trainer.train.steps, initial=start, unit="step") as bar,
             jax.set_mesh(trainer.mesh),
         ):
@@ -226,8 +233,10 @@ def fit(
             if shapes and start < end:
                 run.say(f"compiled the step for {len(shapes)} shapes in {trainer.compile_ahead(shapes):.1f} s")
                 run.began = time.perf_counter()
-            with jax.transfer_guard("disallow"):
+            with StopSignal() as stop, jax.transfer_guard("disallow"):
                 state = run.to(end, state, following, stop)
+    if stop.by_hand:  # what was computed is saved by now
+        raise Stopped(signal.SIGINT)
     distributed.barrier("end of training")
     return state
 

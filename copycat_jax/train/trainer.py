@@ -119,8 +119,11 @@ class Trainer:
                 compiled = self._jitted.lower(self.abstract, metrics, batch).compile()
             self._compiled[tuple(x.shape for x in batch)] = compiled
 
-        with concurrent.futures.ThreadPoolExecutor(max(1, min(len(shapes), os.cpu_count() or 1))) as pool:
+        pool = concurrent.futures.ThreadPoolExecutor(max(1, min(len(shapes), os.cpu_count() or 1)))
+        try:
             list(pool.map(compile_one, shapes))
+        finally:  # an interrupt waits for no compilation
+            pool.shutdown(wait=False, cancel_futures=True)
         return time.perf_counter() - began
 
 

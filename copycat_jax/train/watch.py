@@ -1,12 +1,12 @@
 """Watches a run: warns of a metric below its floor, and notes a request to stop the process."""
 
 import signal
-import threading
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 
+from copycat_jax import signals
 from copycat_jax.task import Floor
 
 
@@ -31,30 +31,40 @@ class FloorWatch:
 
 
 class StopSignal:
-    """Notices SIGTERM so that the loop can save and leave; a context manager around the loop.
+    """Notices SIGTERM and Ctrl-C so that the loop can save and leave; a context manager around the loop.
 
-    In a job of several processes JAX's preemption service spreads the notice and names a step that all can reach.
+    A second one ends the process where it stands. In a job of several processes JAX's preemption service spreads the
+    notice of SIGTERM and names a step that all can reach; Ctrl-C ends each of them at once.
     """
 
     def __init__(self):
-        self.received, self._previous = False, None
+        self._noted: list[int] = []
+        self._context = signals.noting("stopping after this step; once more to leave without saving")
 
     def __enter__(self) -> "StopSignal":
-        if jax.process_count() == 1 and threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGTERM, self._note)
+        if jax.process_count() == 1:
+            self._noted = self._context.__enter__()
         return self
 
-    def __exit__(self, *_: Any) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGTERM, self._previous)
+    def __exit__(self, *error: Any) -> None:
+        if jax.process_count() == 1:
+            self._context.__exit__(*error)
 
-    def _note(self, *_: Any) -> None:
-        self.received = True
+    @property
+    def received(self) -> bool:
+        """Whether any signal was noted."""
+        return bool(self._noted)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether it was Ctrl-C."""
+        return signal.SIGINT in self._noted
 
     def requested(self, step: int) -> bool:
         """Whether to save and stop before `step`."""
         if jax.process_count() > 1:
             from jax.experimental import multihost_utils
 
-            self.received = self.received or multihost_utils.reached_preemption_sync_point(step)
+            if multihost_utils.reached_preemption_sync_point(step):
+                self._noted.append(signal.SIGTERM)
         return self.received

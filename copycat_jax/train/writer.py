@@ -5,6 +5,7 @@ that resumes at step k first drops the lines of later steps (and a line torn by 
 the run had never stopped.
 """
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -12,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from copycat_jax.errors import UserError
-from copycat_jax.files import write_text
+from copycat_jax.files import refusals_of, write_text
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -50,14 +50,12 @@ class MetricsWriter:
         if not active:
             return
         folder = Path(run_dir)
-        try:
+        self._path = folder / METRICS_FILE
+        with refusals_of(self._path):
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / METRICS_FILE
-            kept = [r for r in read_metrics(path) if r.get("step", 0) <= start_step]
-            write_text(path, "".join(json.dumps(r) + "\n" for r in kept))
-            self._lines = path.open("a", encoding="utf-8", buffering=1)
-        except OSError as error:
-            raise UserError(f"cannot write ({error.strerror})", str(run_dir), "Choose another --run-dir.") from error
+            kept = [r for r in read_metrics(self._path) if r.get("step", 0) <= start_step]
+            write_text(self._path, "".join(json.dumps(r) + "\n" for r in kept))
+            self._lines = self._path.open("a", encoding="utf-8", buffering=1)
         if tensorboard:
             from tensorboardX import SummaryWriter
 
@@ -68,7 +66,8 @@ class MetricsWriter:
 
     def __exit__(self, *_: Any) -> None:
         if self._lines:
-            self._lines.close()
+            with contextlib.suppress(OSError):  # what could not be written was told before
+                self._lines.close()
         if self._events:
             self._events.close()
 
@@ -76,7 +75,9 @@ class MetricsWriter:
         """One JSON line; numbers also become TensorBoard scalars under `kind/`."""
         if not self.active:
             return
-        self._lines.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 3), **values}) + "\n")
+        line = json.dumps({"kind": kind, "step": step, "time": round(time.time(), 3), **values}) + "\n"
+        with refusals_of(self._path):
+            self._lines.write(line)
         if self._events:
             for name, value in values.items():
                 if isinstance(value, int | float):

@@ -21,7 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from copycat_jax import console
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.files import replacing_file
+from copycat_jax.files import replacing_file, user_cache_folder
 from prosody_vae.linguistics.alignment import align_tree
 from prosody_vae.linguistics.document import check_sentence, words_of_sentence
 from prosody_vae.linguistics.protocols import Parser
@@ -196,14 +196,13 @@ class _Stored:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing_file(path) as temporary:
                 temporary.write_bytes(content)
-        except OSError as error:
-            console.warn(f"parses are not kept: {error.filename}: {error.strerror}")
+        except (OSError, UserError) as error:
+            console.warn(f"parses are not kept: {error}")
             self.folder = None
 
 
 def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("PROSODY_CACHE") or Path(base) / "prosody") / "trees"
+    return Path(os.environ.get("PROSODY_CACHE") or user_cache_folder() / "prosody") / "trees"
 
 
 class _Recorded:

@@ -4,9 +4,11 @@ import math
 
 import pytest
 
+from copycat_jax.align import folder
 from copycat_jax.align.aligner import SCORE_THRESHOLD
-from copycat_jax.align.folder import AlignJob, align_one, phone_rate, suspicion, write_report
+from copycat_jax.align.folder import AlignJob, align_all, align_one, phone_rate, suspicion, write_report
 from copycat_jax.align.textgrid import write_textgrid
+from copycat_jax.errors import UserError
 from copycat_jax.types import Alignment, Interval
 
 
@@ -49,3 +51,13 @@ def test_a_textgrid_is_kept_and_a_damaged_one_made_anew(tmp_path):
     write_report(tmp_path / "report.tsv", [kept, made])
     rows = [line.split("\t") for line in (tmp_path / "report.tsv").read_text().splitlines()]
     assert [row[0] for row in rows] == ["id", "a", "a"] and [row[3] for row in rows[1:]] == ["0", "1"]
+
+
+def test_a_textgrid_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
+    """No recording's fault, and none that is counted as done."""
+    monkeypatch.setattr(folder, "read_audio", lambda path: (None, 16000))
+    monkeypatch.setattr(folder, "align_text", lambda *_: alignment(0.1, 0.1))
+    (tmp_path / "out").write_text("no folder")
+    jobs = [AlignJob(name, tmp_path / name, "hello", tmp_path / "out" / f"{name}.TextGrid") for name in "ab"]
+    with pytest.raises(UserError, match=r"a\.TextGrid: cannot be written"):
+        align_all(jobs, 1)

@@ -1,6 +1,9 @@
 """Recordings survive reading and writing; broken ones are refused in one line; trimming hears speech, not silence."""
 
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -193,3 +196,11 @@ def test_sound_laid_in_silence_does_not_click(start, length):
     # No step is larger than the sound's own and the fade's steepest slope together.
     steepest = np.abs(np.diff(loud)).max() + 0.5 * np.pi / 2 / fade
     assert np.abs(np.diff(laid)).max() <= steepest
+
+
+def test_a_name_that_the_locale_cannot_encode_is_written(tmp_path):
+    writer = "import numpy; from copycat_jax.audio.signal import write_wav"
+    code = f"{writer}; write_wav('\\udcc3\\udca9.wav', numpy.ones(9), 8000)"
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **plain}, check=True)
+    assert [os.fsencode(path.name) for path in tmp_path.iterdir()] == ["é.wav".encode()]

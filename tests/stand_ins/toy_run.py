@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from toy_task import toy_batch, toy_config, toy_task
 
+from copycat_jax.console import run_command
 from copycat_jax.train import distributed
 from copycat_jax.train.checkpoint import Checkpoints
 from copycat_jax.train.loop import Trainer, fit
@@ -35,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command("toy", main))

@@ -1,10 +1,12 @@
+import os
+
 import jax
 import numpy as np
 import pytest
 from toy_task import toy_batch, toy_config, toy_task
 
 from copycat_jax.errors import UserError
-from copycat_jax.train.checkpoint import Checkpoints, differences, read_task_name, restore_params
+from copycat_jax.train.checkpoint import Checkpoints, differences, holding_run, read_task_name, restore_params
 from copycat_jax.train.loop import Trainer, fit
 
 
@@ -119,3 +121,30 @@ def test_ema_replaces_the_model(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, smoothed["model"], jax.device_get(state.ema))
     assert read_task_name(tmp_path) == "toy"
     assert step == 3 and not np.array_equal(smoothed["model"]["up"]["kernel"], state.params["model"]["up"]["kernel"])
+
+
+def test_a_run_folder_has_one_writer(tmp_path):
+    with holding_run(tmp_path / "run"):
+        assert str(os.getpid()) in (tmp_path / "run" / "lock").read_text()
+        with (
+            pytest.raises(UserError, match=rf"process {os.getpid()} on .* is training in it"),
+            holding_run(tmp_path / "run"),
+        ):
+            pass
+        with pytest.raises(UserError, match="is training in it"):
+            fit(toy_task(), toy_config(steps=1), toy_batch, run_dir=tmp_path / "run", tensorboard=False)
+    with holding_run(tmp_path / "run"):
+        pass
+    assert (tmp_path / "run" / "lock").read_text() == ""
+
+
+def test_a_disk_that_refuses_a_checkpoint_is_one_line(tmp_path, state, monkeypatch):
+    def refuse(*_, **__):
+        raise ValueError("RESOURCE_EXHAUSTED: Error writing local file")
+
+    with (
+        pytest.raises(UserError, match=r"checkpoints: cannot be written \(RESOURCE_EXHAUSTED"),
+        Checkpoints(tmp_path, {"config": {}}) as checkpoints,
+    ):
+        monkeypatch.setattr(checkpoints._manager, "save", refuse)
+        checkpoints.save(3, state)

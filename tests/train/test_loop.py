@@ -78,14 +78,16 @@ def test_killed_at_any_moment_and_resumed_equals_never_stopped_bitwise(whole_run
     assert losses(tmp_path) == losses(run)
 
 
-def test_sigterm_saves_and_leaves_cleanly(whole_run, tmp_path):
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_leaves_cleanly(number, code, whole_run, tmp_path):
     _, state = whole_run
     process = start(tmp_path, adversary=True, pause=0.1, save_every=0)
     deadline = time.time() + 300
     while len(losses(tmp_path)) < 3 and time.time() < deadline and process.poll() is None:
         time.sleep(0.02)
-    process.terminate()
-    finish(process)
+    process.send_signal(number)
+    process.communicate(timeout=300)
+    assert process.returncode == code
     config = toy_config(save_every=0)
     with Checkpoints(tmp_path, {}) as checkpoints:
         assert 3 <= checkpoints.latest() < 12

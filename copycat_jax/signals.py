@@ -1,0 +1,122 @@
+"""Ctrl-C and SIGTERM: the one place that handles them.
+
+Python turns Ctrl-C into a KeyboardInterrupt wherever the main thread happens to be. Three things go wrong with that:
+
+* In a callback of a library (of the garbage collector, of a destructor) the exception is printed and lost, and the
+  program goes on: `heeding` sends such a signal anew. Where a library makes another exception of it, it is made good.
+* XLA compiles in threads of its own, which outlive the call that was interrupted. When the interpreter then takes down
+  what they refer to, they crash [a segmentation fault in the sharding of an executable of a client that was gone]. An
+  interrupted program therefore leaves by `leave`; what it has to clean up lies in `with` and `finally`, and has run.
+* A terminal sends it to worker processes too. What is started while signals are `withheld` never hears of them.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+EXIT_CODES = tuple(128 + number for number in ENDING)  # as a shell has it: 130 for Ctrl-C, 143 for SIGTERM
+_AGAIN_AFTER_S = 0.05
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that asks the process to end.
+
+    Args:
+      number: of the signal.
+    """
+
+    def __init__(self, number: int = signal.SIGINT):
+        super().__init__(number)
+        self.number = number
+
+
+def exit_code(stop: KeyboardInterrupt) -> int:
+    """One of EXIT_CODES; 130 for a KeyboardInterrupt of Python's own."""
+    return 128 + getattr(stop, "number", signal.SIGINT)
+
+
+@contextlib.contextmanager
+def heeding() -> Iterator[None]:
+    """While it lasts Ctrl-C and SIGTERM raise Stopped in the main thread, and nothing else can come of them."""
+    heard: list[int] = []
+
+    def stop(number: int, _: Any) -> None:
+        heard.append(number)
+        raise Stopped(number)
+
+    before = sys.unraisablehook
+
+    def send_again(lost: Any) -> None:
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            return before(lost)
+        main = threading.main_thread().ident
+        number = getattr(lost.exc_value, "number", signal.SIGINT)
+        again = threading.Timer(_AGAIN_AFTER_S, signal.pthread_kill, (main, number))
+        again.daemon = True
+        again.start()
+
+    with _handled_by(stop):
+        sys.unraisablehook = send_again
+        try:
+            yield
+        except Exception as error:
+            if not heard:
+                raise
+            raise Stopped(heard[0]) from error
+        finally:
+            sys.unraisablehook = before
+
+
+@contextlib.contextmanager
+def noting(said: str) -> Iterator[list[int]]:
+    """While it lasts the first signal is only noted in the list that it gives, and `said`; a second raises Stopped."""
+    noted: list[int] = []
+
+    def note(number: int, _: Any) -> None:
+        noted.append(number)
+        if len(noted) > 1:
+            raise Stopped(number)
+        os.write(2, f"{said}\n".encode())  # a handler may have interrupted a print
+
+    with _handled_by(note):
+        yield noted
+
+
+@contextlib.contextmanager
+def withheld() -> Iterator[None]:
+    """While it lasts Ctrl-C waits; processes started meanwhile do not hear of it as long as they live."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave(code: int) -> None:
+    """Ends the process at once, after what was printed is out: no thread is waited for, no atexit is run."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Nothing where signals cannot be handled, in another thread; what the process was told to ignore stays ignored."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        heard = [number for number in ENDING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+        before = {number: signal.signal(number, handler) for number in heard}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

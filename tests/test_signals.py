@@ -1,0 +1,108 @@
+"""Ctrl-C and SIGTERM end a program with the exit code that shells expect, wherever it is."""
+
+import gc
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from copycat_jax.console import run_command
+from copycat_jax.errors import UserError
+from copycat_jax.signals import ENDING, Stopped, heeding, noting, withheld
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_is_an_exit_code_and_one_line(number, capsys):
+    before = [signal.getsignal(n) for n in ENDING]
+    assert run_command("copycat", lambda: signal.raise_signal(number)) == 128 + number
+    assert capsys.readouterr().err == "copycat: interrupted\n"
+    assert [signal.getsignal(n) for n in ENDING] == before
+
+
+def test_what_a_library_makes_of_a_signal_is_still_a_signal():
+    def turned():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise UserError("a worker process died") from None
+
+    assert run_command("copycat", turned) == 130
+    with pytest.raises(UserError), heeding():
+        raise UserError("no signal")
+
+
+def test_a_signal_that_a_callback_swallows_comes_again():
+    def callback(phase, _):
+        if phase == "start":
+            gc.callbacks.remove(callback)
+            signal.raise_signal(signal.SIGTERM)
+
+    def collect():
+        gc.callbacks.append(callback)
+        gc.collect()
+        for _ in range(1000):
+            time.sleep(0.01)
+        return 0
+
+    assert run_command("copycat", collect) == 143
+
+
+def test_the_first_is_noted_and_the_second_ends(capfd):
+    with pytest.raises(Stopped), noting("soon") as noted:
+        signal.raise_signal(signal.SIGTERM)
+        assert noted == [signal.SIGTERM]
+        signal.raise_signal(signal.SIGINT)
+    assert capfd.readouterr().err == "soon\n"
+
+
+def test_what_is_started_while_withheld_does_not_hear_of_it():
+    code = "import signal; signal.raise_signal(signal.SIGINT); print('deaf')"
+    with withheld():
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "deaf\n"
+    with pytest.raises(Stopped), heeding():
+        with withheld():
+            signal.raise_signal(signal.SIGINT)
+            inside = True
+        raise AssertionError(f"came too late, inside {inside}")
+
+
+def program(tmp_path, body, **options):
+    """A program of one verb in a process of its own."""
+    (tmp_path / "verbs").mkdir()
+    body = textwrap.indent(textwrap.dedent(body), "    ")
+    (tmp_path / "verbs" / "go.py").write_text(f"def add_arguments(p): ...\ndef run(arguments):\n{body}")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.argv[1:] = ['go']\n"
+        "from copycat_jax.command_line import Program, run_program\n"
+        "sys.exit(run_program(Program('copycat', '1', '', {'go': ''}, 'verbs')))"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, **options)
+
+
+def test_an_interrupted_program_waits_for_no_thread_and_runs_no_end_of_the_interpreter(tmp_path):
+    done = program(
+        tmp_path,
+        """
+        import atexit, signal, threading
+        atexit.register(print, "taken down")
+        threading.Thread(target=threading.Event().wait).start()
+        print("said before", end="")
+        signal.raise_signal(signal.SIGINT)
+        """,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "said before", "copycat: interrupted\n")
+
+
+@pytest.mark.parametrize("name", ["Zoë", "声", "\udcff"])
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_name_that_the_terminal_cannot_show_is_escaped(name, encoding, tmp_path):
+    import os
+
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = program(tmp_path, f"print({name!a} + '.wav')", env=environment | {"PYTHONUTF8": "0"}, encoding=encoding)
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout == name.encode(encoding, "backslashreplace").decode(encoding) + ".wav\n"
