@@ -155,6 +155,8 @@ def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> 
     """Makes sure that the features of `raw` are in the cache, or says why they cannot be."""
     key = ""
     try:
+        if raw.fault:
+            raise UserError(raw.fault)
         if not raw.text and not options.audio_only:
             raise UserError("the text is missing", str(raw.path))
         key = _key(raw, options)

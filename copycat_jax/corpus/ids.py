@@ -1,0 +1,53 @@
+"""Ids of utterances: what their files are called below a folder, whoever wrote the names.
+
+An id is a relative path without suffix, "/" between its folders, in Unicode's form NFC and without spaces around it.
+Files that systems leave behind (names with a leading ".", such as "._x.wav", and the folder __MACOSX) have none.
+"""
+
+import os
+import unicodedata
+from pathlib import Path, PurePosixPath
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".opus", ".ogg", ".mp3")
+
+
+def as_id(name: str) -> str:
+    """`name` in the one form in which ids are compared; empty where nothing is left."""
+    path = PurePosixPath(unicodedata.normalize("NFC", name).strip())
+    return path.as_posix() if path.parts else ""
+
+
+def files_by_id(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    """{id: path} of the files anywhere below `folder` that end in one of `suffixes`, in any case.
+
+    Of an id with several files the one whose suffix comes first in `suffixes` wins. No such folder holds no files.
+    """
+    found: list[tuple[int, str, Path]] = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_left_behind(name)]
+        for name in names:
+            order = next((i for i, suffix in enumerate(suffixes) if name.lower().endswith(suffix)), None)
+            if order is not None and not _is_left_behind(name):
+                path = Path(here, name)
+                below = path.relative_to(folder).as_posix()
+                found.append((order, as_id(below[: -len(suffixes[order])]), path))
+    return {name: path for _, name, path in sorted(found, reverse=True)}
+
+
+def fault_of_id(name: str) -> str:
+    """Why `name` cannot name files below a folder, or an empty string."""
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        return "the id holds control characters, or letters that are not Unicode"
+    if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
+        return f"the id '{name}' leaves the folder"
+    return ""
+
+
+def printable(name: str) -> str:
+    """`name` with what no terminal or table could show as escapes."""
+    bare = (f"\\x{ord(c):02x}" if unicodedata.category(c) in ("Cc", "Cs") else c for c in name)
+    return "".join(bare)
+
+
+def _is_left_behind(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
