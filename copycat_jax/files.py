@@ -92,7 +92,7 @@ def replacing_file(path: str | Path) -> Iterator[Path]:
 
 
 def read_text(path: str | os.PathLike, noun: str = "file") -> str:
-    """The text of a file of others, in UTF-8 or, with its mark, UTF-16; lines end in "\\n" alone, whatever they ended in.
+    """The text of a file of others, in UTF-8 or, with its mark, UTF-16; its lines end in "\\n", however they ended.
 
     Raises:
       UserError: no such file, it cannot be read, or it is not text.

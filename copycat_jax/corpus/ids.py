@@ -1,20 +1,21 @@
 """Ids of utterances: what their files are called below a folder, whoever wrote the names.
 
-An id is a relative path without suffix, "/" between its folders, in Unicode's form NFC and without spaces around it.
+An id is a relative path without suffix, in Unicode's form NFC, "/" between its parts and no spaces around them.
 Files that systems leave behind (names with a leading ".", such as "._x.wav", and the folder __MACOSX) have none.
 """
 
 import os
 import unicodedata
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".opus", ".ogg", ".mp3")
 
 
 def as_id(name: str) -> str:
     """`name` in the one form in which ids are compared; empty where nothing is left."""
-    path = PurePosixPath(unicodedata.normalize("NFC", name).strip())
-    return path.as_posix() if path.parts else ""
+    parts = [part.strip() for part in unicodedata.normalize("NFC", name.strip()).split("/")]
+    root = "/" if len(parts) > 1 and not parts[0] else ""
+    return root + "/".join(part for part in parts if part not in ("", "."))
 
 
 def files_by_id(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
@@ -36,6 +37,8 @@ def files_by_id(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 def fault_of_id(name: str) -> str:
     """Why `name` cannot name files below a folder, or an empty string."""
+    if not name:
+        return "the id names no file"
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
         return "the id holds control characters, or letters that are not Unicode"
     if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):

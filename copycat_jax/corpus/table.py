@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from copycat_jax.errors import UserError, nearest
+from copycat_jax.errors import UserError
 from copycat_jax.files import read_text
 
 HEADER = "id|speaker|text"
@@ -40,8 +40,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     for role, names in _NAMES.items():
         if not set(names) & set(header):
             what = f"its first line names no column '{role}': {'|'.join(header)[:80]!r}"
-            expected = f"Expected {HEADER}, and further columns if you like, separated by |."
-            raise UserError(what, str(path), f"{nearest(role, header)} {expected}".strip())
+            raise UserError(what, str(path), f"Expected {HEADER}, and further columns if you like, separated by |.")
         if repeated := [name for name in names if header.count(name) > 1]:
             raise UserError(f"two columns are named '{repeated[0]}'", str(path), "Give each its own name.")
     for number, fields in lines:
