@@ -103,6 +103,8 @@ def read_text(path: str | os.PathLike, noun: str = "file") -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"the {noun} cannot be read ({reason})", str(path), "Give a text file in UTF-8.") from error
+    if "\0" in text:
+        raise UserError(f"the {noun} holds zeros, as no text does", str(path), "Give a text file in UTF-8.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -59,6 +59,6 @@ def _line(where: str, folder: Path, columns: list[str], fields: list[str]) -> Tr
         check_file(folder / out, ".wav", (folder / source,))
     except UserError as error:
         return UserError(str(error), where)
-    except (OSError, ValueError) as error:  # names that no file may have
-        return UserError(f"{out[:80]!r} cannot be the name of a file ({error})", where, "Choose another name.")
+    except OSError as error:  # as of a name that is too long
+        return UserError(f"{out[:80]!r} cannot be the name of a file ({error.strerror})", where, "Choose another.")
     return TransferLine(where, folder / source, text, voice, folder / out)

@@ -74,8 +74,11 @@ def align_one(job: AlignJob) -> AlignOutcome:
     try:
         if job.fault:
             raise UserError(job.fault)
+        if not job.text:
+            remedy = "Put it into metadata.csv, or into a .txt or .lab file beside the recording."
+            raise UserError("the text is missing", str(job.path), remedy)
         kept = os.path.lexists(job.target)
-        alignment = _kept(job.target) if kept else _made(job)
+        alignment = _kept(job.target) if kept else _made(job, job.text)
     except UserError as error:
         return AlignOutcome(job.id, math.nan, math.nan, str(error), True, False)
     return AlignOutcome(job.id, alignment.score, phone_rate(alignment), suspicion(alignment), False, kept)
@@ -88,12 +91,9 @@ def _kept(target: Path) -> Alignment:
         raise UserError(error.what, error.where, "Move the file away to have it made anew, or mend it.") from error
 
 
-def _made(job: AlignJob) -> Alignment:
-    if not job.text:
-        remedy = "Put it into metadata.csv, or into a .txt or .lab file beside the recording."
-        raise UserError("the text is missing", str(job.path), remedy)
+def _made(job: AlignJob, text: str) -> Alignment:
     samples, rate = read_audio(job.path)
-    alignment = align_text(samples, rate, job.text, read_lexicon(job.lexicon) if job.lexicon else None)
+    alignment = align_text(samples, rate, text, read_lexicon(job.lexicon) if job.lexicon else None)
     write_textgrid(job.target, alignment)
     return alignment
 

