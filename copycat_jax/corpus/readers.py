@@ -16,6 +16,7 @@ alignments/SPEAKER/ID.TextGrid, or the only one of that name at any depth. Ids a
 """
 
 import os
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -194,6 +195,6 @@ def _text_beside(path: Path, suffixes: tuple[str, ...] = _TEXTS_BESIDE) -> tuple
 
 def _text_of(path: Path) -> tuple[str | None, str]:
     try:
-        return read_text(path).strip() or None, ""
+        return unicodedata.normalize("NFC", read_text(path)).strip() or None, ""
     except UserError as error:
         return None, str(error)

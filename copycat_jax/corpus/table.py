@@ -1,5 +1,6 @@
 """Tables of utterances: lines of fields separated by "|", in which quotes have no meaning."""
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -55,7 +56,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 def fields_of_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line number, fields without spaces around) of the lines that hold something; UserError if it cannot be read."""
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    for number, line in enumerate(unicodedata.normalize("NFC", read_text(path)).split("\n"), 1):
         fields = [field.strip() for field in line.split("|")]
         if any(fields):
             yield number, fields
