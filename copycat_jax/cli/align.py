@@ -13,7 +13,7 @@ LISTED = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `copycat align`."""
     parser.add_argument(
-        "folder", type=Path, help="metadata.csv (id|speaker|text), or .txt or .lab beside each recording"
+        "folder", type=Path, help="metadata.csv (columns id|speaker|text), or .txt or .lab beside each recording"
     )
     parser.add_argument("--layout", default="plain", help="plain, ljspeech, vctk, libritts or librispeech")
     parser.add_argument("--out", type=Path, help="where the TextGrids go (default: FOLDER/alignments)")

@@ -8,6 +8,8 @@ import os
 import unicodedata
 from pathlib import Path
 
+from copycat_jax.errors import UserError
+
 AUDIO_SUFFIXES = (".wav", ".flac", ".opus", ".ogg", ".mp3")
 
 
@@ -22,17 +24,22 @@ def files_by_id(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """{id: path} of the files anywhere below `folder` that end in one of `suffixes`, in any case.
 
     Of an id with several files the one whose suffix comes first in `suffixes` wins. No such folder holds no files.
+
+    Raises:
+      UserError: two files whose names differ only in case, spaces or Unicode's form.
     """
-    found: list[tuple[int, str, Path]] = []
+    found: dict[tuple[int, str], Path] = {}
     for here, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not _is_left_behind(name)]
         for name in names:
             order = next((i for i, suffix in enumerate(suffixes) if name.lower().endswith(suffix)), None)
             if order is not None and not _is_left_behind(name):
                 path = Path(here, name)
-                below = path.relative_to(folder).as_posix()
-                found.append((order, as_id(below[: -len(suffixes[order])]), path))
-    return {name: path for _, name, path in sorted(found, reverse=True)}
+                key = (order, as_id(path.relative_to(folder).as_posix()[: -len(suffixes[order])]))
+                if key in found:
+                    raise UserError(f"'{found[key].name}' and '{name}' are one id", here, "Keep one of the files.")
+                found[key] = path
+    return {name: found[order, name] for order, name in sorted(found, reverse=True)}
 
 
 def fault_of_id(name: str) -> str:

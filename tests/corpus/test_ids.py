@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copycat_jax.corpus.ids import as_id, fault_of_id, files_by_id, printable
+from copycat_jax.errors import UserError
 
 PART = st.one_of(st.sampled_from(["..", ".", "", "a", " ", "é", "e\u0301", "\\", "\0", "\udcff"]), st.text(max_size=4))
 NAMES = st.lists(PART, min_size=1, max_size=5).map("/".join)
@@ -33,6 +34,14 @@ def test_files_are_found_at_any_depth_in_any_case_and_the_first_suffix_wins(tmp_
     found = files_by_id(tmp_path, (".wav", ".flac", ".mp3"))
     assert found == {"a": tmp_path / "a.WAV", "s/b": tmp_path / "s" / "b.wav"}
     assert files_by_id(tmp_path / "absent", (".wav",)) == {}
+
+
+@pytest.mark.parametrize("other", ["Zoë.WAV", "Zoe\u0308.wav", " Zoë.wav", "Zoë .wav"])
+def test_two_files_of_one_id_are_told_apart_by_the_user(tmp_path, other):
+    for name in ("Zoë.wav", other):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match="are one id"):
+        files_by_id(tmp_path, (".wav",))
 
 
 @pytest.mark.parametrize("hidden", [".corpora", "__MACOSX"])
