@@ -5,6 +5,7 @@ them in any order, and others among them.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ def read_manifest(path: str | Path) -> list[TransferLine | UserError]:
     """
     rows = [(n, [field.strip() for field in row.split("|")]) for n, row in enumerate(read_text(path).split("\n"), 1)]
     rows = [(number, fields) for number, fields in rows if any(fields)]
-    columns = HEADER.split("|")
+    columns: Sequence[str] = HEADER.split("|")
     if rows and set(columns) <= set(map(str.lower, rows[0][1])):
         columns = [name.lower() for name in rows.pop(0)[1]]
     if not rows:
@@ -50,7 +51,7 @@ def read_manifest(path: str | Path) -> list[TransferLine | UserError]:
     return lines
 
 
-def _line(where: str, folder: Path, columns: list[str], fields: list[str]) -> TransferLine | UserError:
+def _line(where: str, folder: Path, columns: Sequence[str], fields: Sequence[str]) -> TransferLine | UserError:
     named = dict(zip(columns, fields, strict=False))
     source, text, voice, out = (named.get(name, "") for name in HEADER.split("|"))
     if len(fields) != len(columns) or not (source and text and voice and out):

@@ -120,7 +120,7 @@ def _parse(text: str, path: Path) -> tuple[list[tuple[str, list[Interval]]], flo
 
 def _tiers_that_speak(tiers: Sequence[tuple[str, list[Interval]]], path: Path) -> tuple[list[Interval], list[Interval]]:
     """The tiers of words and of phones in which something is spoken, if that is one of each."""
-    spoken: dict[str, list[list[Interval]]] = {}
+    spoken: dict[str, list[Interval]] = {}
     for kind in ("words", "phones"):
         named = [(name, tier) for name, tier in tiers if _kind(name) == kind]
         if not named:
