@@ -138,7 +138,7 @@ def _tiers_that_speak(tiers: Sequence[tuple[str, list[Interval]]], path: Path) -
 
 
 def _kind(name: str) -> str:
-    """ "words" or "phones" for a tier so named, whoever's it is; else an empty string."""
+    """What a tier of this name holds, whoever's it is: "words", "phones", or neither, an empty string."""
     match = _TIER.match(name.strip())
     return f"{match[1].lower()}s" if match else ""
 
