@@ -1,4 +1,4 @@
-"""PyTorch checkpoints without PyTorch: a restricted reader of its files.
+"""Weights of others without PyTorch: safetensors, and a restricted reader of PyTorch's own files.
 
 Unpickling runs whatever a file asks for, so this reader answers to seven names (an ordered dictionary, storages and
 the functions that make tensors of them) and refuses the file at any other.
@@ -116,6 +116,28 @@ class _Unpickler(pickle.Unpickler):
         if len(pid) == 6 and pid[5] is not None:  # a storage that is a view of another one (before PyTorch 0.4)
             offset = pid[5][1]
         return _Storage(pid[1].dtype, str(pid[2]), int(pid[4]), int(offset))
+
+
+def read_weights(path: str | os.PathLike) -> dict[str, Any]:
+    """Reads a file of weights, by its ending .safetensors or PyTorch's (see `read_torch_checkpoint`).
+
+    Returns:
+      What was saved, tensors as arrays (bfloat16 as float32).
+
+    Raises:
+      UserError: the file is missing or damaged, or holds anything but tensors.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".safetensors":
+        return read_torch_checkpoint(path)
+    import ml_dtypes  # NumPy knows bfloat16 from here on
+    from safetensors.numpy import load_file
+
+    try:
+        read = load_file(path)
+        return {n: np.asarray(v, np.float32) if v.dtype == ml_dtypes.bfloat16 else v for n, v in read.items()}
+    except Exception as error:  # the header may name any type at all
+        raise UserError(f"not a readable safetensors file ({error})", str(path), "Download it again.") from error
 
 
 def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, Any]:

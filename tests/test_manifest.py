@@ -13,6 +13,40 @@ def test_lines_are_read_and_wrong_ones_say_so(tmp_path):
     assert isinstance(third, UserError) and "list.txt:5" in str(third) and "same file" in str(third)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "a.wav|Hi.|x|one.wav",
+        "source|text|voice|out\na.wav|Hi.|x|one.wav",
+        "\ufeff Voice | Out | Note | Text | Source \r\nx|one.wav||Hi.|a.wav\r\n",
+    ],
+)
+def test_columns_are_those_that_the_first_line_names(tmp_path, rows):
+    (tmp_path / "list.txt").write_text(rows, encoding="utf-8", newline="")
+    (line,) = read_manifest(tmp_path / "list.txt")
+    assert line[1:] == (tmp_path / "a.wav", "Hi.", "x", tmp_path / "one.wav")
+
+
+@pytest.mark.parametrize("out", ["b.wav", "./b.wav", "sub/../b.wav", "link.wav"])
+def test_no_line_replaces_what_another_reads_or_writes(tmp_path, out):
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link.wav").symlink_to("b.wav")
+    (tmp_path / "list.txt").write_text(f"a.wav|Hi.|x|{out}\nb.wav|Ho.|x|new.wav\na.wav|Hi.|y|sub/../new.wav\n")
+    first, second, third = read_manifest(tmp_path / "list.txt")
+    assert isinstance(first, UserError) and "source of a line" in str(first)
+    assert isinstance(second, TransferLine)
+    assert isinstance(third, UserError) and "same file" in str(third)
+
+
+@pytest.mark.parametrize("out", ["a" * 300 + ".wav", "there/is/none.wav", "a.mp3"])
+def test_a_name_that_no_file_may_have_is_one_bad_line(tmp_path, out):
+    (tmp_path / "list.txt").write_text(f"a.wav|Hi.|x|{out}\na.wav|Hi.|x|fine.wav\n")
+    bad, good = read_manifest(tmp_path / "list.txt")
+    assert isinstance(bad, UserError) and isinstance(good, TransferLine)
+
+
 def test_files_without_lines_are_refused(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_manifest(tmp_path / "absent.txt")

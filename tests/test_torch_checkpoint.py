@@ -1,5 +1,6 @@
 """The restricted reader knows tensors and nothing else."""
 
+import json
 import os
 import pickle
 import struct
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from copycat_jax.errors import UserError
-from copycat_jax.torch_checkpoint import read_torch_checkpoint
+from copycat_jax.torch_checkpoint import read_torch_checkpoint, read_weights
 
 # The bytes that torch.save writes, spelled out: PyTorch itself is not needed here.
 FALSE, STOP, PROTOCOL = b"\x89", b".", b"\x80\x02"
@@ -181,6 +182,28 @@ def test_missing_file_and_foreign_content(tmp_path):
         read_torch_checkpoint(write_zip(tmp_path / "c.pt", dictionary({}), {"0": b"0" * 999}, zipfile.ZIP_DEFLATED))
     with pytest.raises(UserError, match="not a dictionary"):
         read_torch_checkpoint(write_zip(tmp_path / "l.pt", integer(1), {}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "expected"),
+    [
+        ("F32", np.float32([1, -2]), [1, -2]),
+        ("F16", np.float16([1, -2]), [1, -2]),
+        ("BF16", np.uint16([0x3F80, 0xC000]), [1, -2]),
+        ("I64", np.int64([1, -2]), [1, -2]),
+        ("F8_E4M3", np.uint8([0, 0]), None),
+        ("F31", np.uint8([0, 0]), None),
+    ],
+)
+def test_safetensors_by_their_ending(tmp_path, kind, data, expected):
+    header = json.dumps({"a": {"dtype": kind, "shape": [2], "data_offsets": [0, data.nbytes]}}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + data.tobytes())
+    if expected is None:
+        with pytest.raises(UserError, match="not a readable safetensors file"):
+            read_weights(path)
+    else:
+        assert read_weights(path)["a"].tolist() == expected
 
 
 @pytest.mark.parity

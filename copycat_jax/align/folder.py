@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,13 +22,14 @@ LONGEST_PHONE_S = 1.0
 
 
 class AlignJob(NamedTuple):
-    """One recording to align: its text (None = in a file beside it), and where its TextGrid goes."""
+    """One recording to align: its text if it has one, where its TextGrid goes, what is wrong with it or nothing."""
 
     id: str
     path: Path
     text: str | None
     target: Path
     lexicon: Path | None = None
+    fault: str = ""
 
 
 class AlignOutcome(NamedTuple):
@@ -52,23 +54,36 @@ def align_all(jobs: Sequence[AlignJob], workers: int) -> list[AlignOutcome]:
 
 
 def align_one(job: AlignJob) -> AlignOutcome:
-    """Aligns one recording and writes its TextGrid, unless that is there already; UserError if it cannot be written."""
-    if job.target.exists():
-        try:
-            alignment = read_textgrid(job.target)
-            if all(phone.label == "SIL" for phone in alignment.phones):
-                raise UserError("nothing is spoken in it", str(job.target))
-            return AlignOutcome(job.id, alignment.score, phone_rate(alignment), suspicion(alignment), False, True)
-        except UserError:
-            pass  # not one of ours, or damaged: made anew
+    """Aligns one recording and writes its TextGrid; one that is there already is kept, whoever made it.
+
+    Raises:
+      UserError: the TextGrid cannot be written. What refuses one refuses all, and is no fault of the recording.
+    """
+    kept = os.path.lexists(job.target)
     try:
-        samples, rate = read_audio(job.path)
-        lexicon = read_lexicon(job.lexicon) if job.lexicon else None
-        alignment = align_text(samples, rate, job.text or _text_beside(job.path), lexicon)
+        if job.fault:
+            raise UserError(job.fault)
+        if not job.text:
+            remedy = "Put it into metadata.csv, or into a .txt or .lab file beside the recording."
+            raise UserError("the text is missing", str(job.path), remedy)
+        alignment = _kept(job.target) if kept else _made(job, job.text)
     except UserError as error:
         return AlignOutcome(job.id, math.nan, math.nan, str(error), True, False)
-    write_textgrid(job.target, alignment)  # what refuses one refuses all, and is no fault of the recording
-    return AlignOutcome(job.id, alignment.score, phone_rate(alignment), suspicion(alignment), False, False)
+    if not kept:
+        write_textgrid(job.target, alignment)
+    return AlignOutcome(job.id, alignment.score, phone_rate(alignment), suspicion(alignment), False, kept)
+
+
+def _kept(target: Path) -> Alignment:
+    try:
+        return read_textgrid(target)
+    except UserError as error:
+        raise UserError(error.what, error.where, "Move the file away to have it made anew, or mend it.") from error
+
+
+def _made(job: AlignJob, text: str) -> Alignment:
+    samples, rate = read_audio(job.path)
+    return align_text(samples, rate, text, read_lexicon(job.lexicon) if job.lexicon else None)
 
 
 def phone_rate(alignment: Alignment) -> float:
@@ -98,14 +113,3 @@ def write_report(path: str | Path, outcomes: Sequence[AlignOutcome]) -> None:
     lines = ["id\tscore\tphones_per_s\tfailed\treason"]
     lines += [f"{o.id}\t{o.score:.3f}\t{o.phones_per_s:.2f}\t{int(o.failed)}\t{o.reason}" for o in outcomes]
     write_text(path, "\n".join(lines) + "\n")
-
-
-def _text_beside(path: Path) -> str:
-    for suffix in (".txt", ".lab"):
-        beside = path.with_suffix(suffix)
-        if beside.is_file():
-            try:
-                return beside.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise UserError("cannot be read as UTF-8 text", str(beside)) from error
-    raise UserError("no text", str(path), "Put it into metadata.csv, or into a .txt or .lab file beside the recording.")

@@ -4,20 +4,23 @@ Praat's text formats, long and short, hold the same sequence of free-standing nu
 decoration, so one reader serves both. Ours carry a third tier, "score", with the aligner's mean phone score per frame.
 """
 
+import bisect
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from copycat_jax.errors import UserError
-from copycat_jax.files import refusals_of, write_text
+from copycat_jax.files import read_text, refusals_of, write_text
 from copycat_jax.text.phonemes import SIL, SPN, is_phone, is_vowel
 from copycat_jax.types import Alignment, Interval
 
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\Z")
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z", re.ASCII)
+# MFA names the tiers of several speakers "SPEAKER - words" and "SPEAKER - phones".
+_TIER = re.compile(r"(?:.*\S\s+-\s+)?(word|phone)s?\Z", re.IGNORECASE | re.DOTALL)
 _LABELS = {"": SIL, "SIL": SIL, "SP": SIL, "<SIL>": SIL, "<EPS>": SIL, "PAU": SIL, "SPN": SPN, "<UNK>": SPN, "NSN": SPN}
 _SLACK_S = 1e-6
 _Kind = TypeVar("_Kind", str, float)
@@ -26,26 +29,27 @@ _Kind = TypeVar("_Kind", str, float)
 def read_textgrid(path: str | os.PathLike) -> Alignment:
     """Reads the tiers of words and phones of a TextGrid.
 
-    The tiers are those named `words` and `phones` (or ending so, as in MFA's "speaker - phones"). Gaps and labels "",
-    sil, sp become SIL, spn becomes SPN; a vowel without a stress digit is unstressed. The score is NaN unless a tier
-    `score` holds it.
+    The tiers are those named `words` and `phones` (or "speaker - words" and "speaker - phones", as MFA does); of
+    several speakers' those in which something is spoken. Gaps and labels "", sil, sp become SIL, spn becomes SPN; a
+    vowel without a stress digit is unstressed. The score is NaN unless a tier `score` holds it.
 
     Raises:
-      UserError: missing file, not a TextGrid, no such tier, or a phone outside the inventory.
+      UserError: missing file, not a TextGrid, no such tier, several in which something is spoken or none, times out of
+        order, a word without phones, or a phone outside the inventory.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read the TextGrid: {error.strerror}", str(path)) from error
-    tiers, end_s = _parse(_decode(data, path), path)
-    phones = [Interval(i.start_s, i.end_s, _phone(i.label, path)) for i in _tier(tiers, "phones", path)]
-    words = [i for i in _tier(tiers, "words", path) if i.label.strip() and i.label.strip().upper() not in _LABELS]
+    tiers, end_s = _parse(read_text(path, "TextGrid"), path)
+    word_tier, phone_tier = _tiers_that_speak(tiers, path)
+    phones = _fill([i._replace(label=_phone(i.label, path)) for i in phone_tier], end_s, path)
+    words = [i for i in word_tier if _is_spoken(i)]
+    _fill(words, end_s, path)  # refuses what overlaps
+    _check_words(words, phones, path)
     score = math.nan
     for name, intervals in tiers:
         if name == "score" and intervals and _NUMBER.match(intervals[0].label):
             score = float(intervals[0].label)
-    return Alignment(tuple(_fill(phones, end_s, path)), tuple(words), score)
+            score = score if math.isfinite(score) else math.nan
+    return Alignment(tuple(phones), tuple(words), score)
 
 
 def write_textgrid(path: str | os.PathLike, alignment: Alignment) -> None:
@@ -69,14 +73,6 @@ def write_textgrid(path: str | os.PathLike, alignment: Alignment) -> None:
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _decode(data: bytes, path: Path) -> str:
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise UserError("not a text file in UTF-8 or UTF-16", str(path), "Save it as a TextGrid text file.") from error
-
-
 def _parse(text: str, path: Path) -> tuple[list[tuple[str, list[Interval]]], float]:
     """All interval tiers, in order, and the end of the recording in seconds."""
     tokens: list[str | float] = []
@@ -84,7 +80,9 @@ def _parse(text: str, path: Path) -> tuple[list[tuple[str, list[Interval]]], flo
         if not bare:
             tokens.append(quoted.replace('""', '"'))
         elif _NUMBER.match(bare):
-            tokens.append(float(bare))
+            if math.isinf(number := float(bare)):
+                raise UserError(f"the number '{bare[:20]}' is too large", str(path), "Is it a TextGrid at all?")
+            tokens.append(number)
     following = iter(tokens)
 
     def take(kind: type[_Kind]) -> _Kind:
@@ -95,17 +93,23 @@ def _parse(text: str, path: Path) -> tuple[list[tuple[str, list[Interval]]], flo
             )
         return value
 
-    if take(str) != "ooTextFile" or take(str) != "TextGrid":
+    def count() -> int:
+        number = take(float)
+        if number < 0 or not number.is_integer():
+            raise UserError(f"{number:g} is no number of tiers or intervals", str(path), "Is it a TextGrid at all?")
+        return int(number)
+
+    if take(str) not in ("ooTextFile", "ooTextFile short") or take(str) != "TextGrid":
         raise UserError("not a TextGrid", str(path), "Expected Praat's long or short text format.")
     take(float)
     end_s = take(float)
     tiers = []
-    for _ in range(int(take(float))):
+    for _ in range(count()):
         kind, name = take(str), take(str)
         take(float)
         take(float)
         intervals = []
-        for _ in range(int(take(float))):
+        for _ in range(count()):
             start = take(float)
             stop = take(float) if kind == "IntervalTier" else start
             intervals.append(Interval(start, stop, take(str)))
@@ -114,12 +118,43 @@ def _parse(text: str, path: Path) -> tuple[list[tuple[str, list[Interval]]], flo
     return tiers, end_s
 
 
-def _tier(tiers: Iterable[tuple[str, list[Interval]]], wanted: str, path: Path) -> list[Interval]:
-    for name, intervals in tiers:
-        if name.lower() == wanted or name.lower().endswith(f"- {wanted}"):
-            return intervals
-    found = ", ".join(f"'{name}'" for name, _ in tiers) or "none"
-    raise UserError(f"no tier named '{wanted}' (found: {found})", str(path), "Rename the tier of phones or words.")
+def _tiers_that_speak(tiers: Sequence[tuple[str, list[Interval]]], path: Path) -> tuple[list[Interval], list[Interval]]:
+    """The tiers of words and of phones in which something is spoken, if that is one of each."""
+    spoken: dict[str, list[Interval]] = {}
+    for kind in ("words", "phones"):
+        named = [(name, tier) for name, tier in tiers if _kind(name) == kind]
+        if not named:
+            names = ", ".join(f"'{name}'" for name, _ in tiers) or "none"
+            what = f"no tier named '{kind}' (found: {names})"
+            raise UserError(what, str(path), "Rename the tier of phones or words.")
+        speaking = [(name, tier) for name, tier in named if any(map(_is_spoken, tier))]
+        if not speaking:
+            raise UserError(f"nothing is spoken in its {kind}", str(path), "Align the recording again.")
+        if len(speaking) > 1:
+            what = f"several tiers hold {kind}: {', '.join(repr(name) for name, _ in speaking)}"
+            raise UserError(what, str(path), "Leave the tiers of one speaker.")
+        spoken[kind] = speaking[0][1]
+    return spoken["words"], spoken["phones"]
+
+
+def _kind(name: str) -> str:
+    """What a tier of this name holds, whoever's it is: "words", "phones", or neither, an empty string."""
+    match = _TIER.match(name.strip())
+    return f"{match[1].lower()}s" if match else ""
+
+
+def _is_spoken(interval: Interval) -> bool:
+    return interval.label.strip().upper() not in _LABELS
+
+
+def _check_words(words: Sequence[Interval], phones: Sequence[Interval], path: Path) -> None:
+    """Raises UserError for a word in which no phone is spoken, as where the tiers are not of one speech."""
+    middles = [(phone.start_s + phone.end_s) / 2 for phone in phones if phone.label != SIL]
+    for word in words:
+        first = bisect.bisect_left(middles, word.start_s)
+        if word.end_s > word.start_s and not (first < len(middles) and middles[first] <= word.end_s):
+            what = f"no phone is spoken in the word '{word.label}' at {word.start_s:.2f} s"
+            raise UserError(what, str(path), "Align the recording again.")
 
 
 def _phone(label: str, path: Path) -> str:
@@ -134,10 +169,12 @@ def _phone(label: str, path: Path) -> str:
 
 
 def _fill(intervals: Sequence[Interval], end_s: float, path: Path, gap: str = SIL) -> list[Interval]:
-    """`intervals` with gaps filled by `gap`, so that they tile [0, end_s]; raises UserError where they overlap."""
+    """`intervals` with gaps filled by `gap`, so that they tile [0, end_s]; UserError where they overlap or go back."""
     tiled: list[Interval] = []
     at = 0.0
     for interval in [*intervals, Interval(end_s, end_s, gap)]:
+        if interval.end_s < interval.start_s:
+            raise UserError(f"an interval at {interval.start_s:.3f} s ends before it begins", str(path))
         if interval.start_s < at - 1e-3:
             raise UserError(f"intervals overlap at {interval.start_s:.3f} s", str(path))
         if interval.start_s > at + _SLACK_S:

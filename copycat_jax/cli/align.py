@@ -13,7 +13,7 @@ LISTED = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `copycat align`."""
     parser.add_argument(
-        "folder", type=Path, help="metadata.csv (id|speaker|text), or .txt or .lab beside each recording"
+        "folder", type=Path, help="metadata.csv (columns id|speaker|text), or .txt or .lab beside each recording"
     )
     parser.add_argument("--layout", default="plain", help="plain, ljspeech, vctk, libritts or librispeech")
     parser.add_argument("--out", type=Path, help="where the TextGrids go (default: FOLDER/alignments)")
@@ -39,11 +39,16 @@ def run(arguments: argparse.Namespace) -> int | None:
         check_file(arguments.report, ".tsv")
     if arguments.lexicon:
         read_lexicon(arguments.lexicon)  # a mistake in it is told before any work starts
-    raws = read_corpus(arguments.layout, arguments.folder)
     out = arguments.out or arguments.folder / "alignments"
+    raws = read_corpus(arguments.layout, arguments.folder, alignments=out)
     with refusals_of(out):
         out.mkdir(parents=True, exist_ok=True)
-    jobs = [AlignJob(raw.id, raw.path, raw.text, out / f"{raw.id}.TextGrid", arguments.lexicon) for raw in raws]
+    jobs = [
+        AlignJob(
+            raw.id, raw.path, raw.text, raw.alignment_path or out / f"{raw.id}.TextGrid", arguments.lexicon, raw.fault
+        )
+        for raw in raws
+    ]
     outcomes = align_all(jobs, arguments.workers or os.cpu_count() or 1)
     if arguments.report:
         write_report(arguments.report, outcomes)

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import unicodedata
 from pathlib import Path
 
 from copycat_jax import console
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     """Builds the corpus and says what became of the recordings."""
     from copycat_jax.corpus.builder import BAD_FILE, Exclusions, build_corpus
     from copycat_jax.corpus.cache import FeatureOptions, Limits
+    from copycat_jax.corpus.ids import as_id
     from copycat_jax.corpus.utterance import text_key
     from copycat_jax.files import check_folder
     from copycat_jax.mel_spec import mel_spec
@@ -56,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     if arguments.shards is not None and arguments.shards < 1:
         raise UserError(f"{arguments.shards} shards", "--shards", "Give at least 1.")
     exclusions = Exclusions(
-        ids=frozenset(_lines(arguments.exclude_ids, "--exclude-ids")),
+        ids=frozenset(map(as_id, _lines(arguments.exclude_ids, "--exclude-ids"))),
         speakers=frozenset(_speakers(arguments.exclude_speakers)),
         texts=frozenset(text_key(line) for line in _lines(arguments.exclude_texts, "--exclude-texts")),
         pattern=arguments.exclude,
@@ -103,7 +105,7 @@ def _lines(path: str | None, flag: str) -> list[str]:
     if path is None:
         return []
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = unicodedata.normalize("NFC", Path(path).read_text(encoding="utf-8-sig")).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read '{path}' ({error})", flag, "Give a text file with one entry a line.") from error
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

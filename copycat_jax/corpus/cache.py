@@ -162,6 +162,8 @@ def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> 
     """
     key = ""
     try:
+        if raw.fault:
+            raise UserError(raw.fault)
         if not raw.text and not options.audio_only:
             raise UserError("the text is missing", str(raw.path))
         key = _key(raw, options)

@@ -1,41 +1,56 @@
 """Corpora in their published layouts, as lists of raw utterances; only names and texts are read here, never audio.
 
-plain         metadata.csv with header `id|speaker|text`, recordings audio/ID.*, wavs/ID.* or ID.*, optionally
-              alignments/ID.TextGrid. Without metadata.csv: every recording below the folder, no text; the speaker is
-              the name of its folder, or for recordings in the folder itself the file name up to the first "-".
+plain         metadata.csv whose first line names the columns id, speaker and text (also normalized_text, which goes
+              first) among any others; recordings audio/ID.*, wavs/ID.* or ID.*; an id may be written as its file's
+              name. Without metadata.csv: every recording below the folder; the speaker is the name of its folder, or
+              for recordings in the folder itself the file name up to the first "-". A text that no table gives is
+              taken from the recording's .normalized.txt, .txt or .lab, if there is one.
 ljspeech      LJSpeech-1.1: metadata.csv `id|text|normalised text` without header, wavs/ID.wav.
 vctk          VCTK 0.92 (wav48_silence_trimmed/SPEAKER/ID_mic1.flac) or older (wav48/SPEAKER/ID.wav); txt/SPEAKER/
               ID.txt.
 libritts      any depth of SPEAKER/CHAPTER/ID.wav with ID.normalized.txt beside it.
 librispeech   any depth of SPEAKER/CHAPTER/ID.flac with SPEAKER-CHAPTER.trans.txt beside it.
 
-In every layout alignments/ID.TextGrid below the root is taken where it exists.
+In every layout alignments/ID.TextGrid below the root is taken where it exists; where ids have no folders, also
+alignments/SPEAKER/ID.TextGrid, or the only one of that name at any depth. Ids are those of `corpus.ids`.
 """
 
-import csv
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+import os
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from copycat_jax.corpus.ids import AUDIO_SUFFIXES, as_id, fault_of_id, files_by_id, printable
+from copycat_jax.corpus.table import fields_of_lines, read_rows
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.files import read_text
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".opus", ".ogg", ".mp3")
-_SUFFIX_ORDER = {suffix: order for order, suffix in enumerate(AUDIO_SUFFIXES)}
+_TEXTS_BESIDE = (".normalized.txt", ".txt", ".lab")
 
 
 class Raw(NamedTuple):
-    """An utterance as its publisher left it; the files it names may be missing or bad, which the builder finds out."""
+    """An utterance as its publisher left it; the files it names may be missing or bad, which the builder finds out.
+
+    `fault` says what is wrong with it as far as names and texts tell, or nothing.
+    """
 
     id: str
     speaker: str
     text: str | None
     path: Path
-    alignment_path: Path | None
+    alignment_path: Path | None = None
+    fault: str = ""
 
 
-def read_corpus(layout: str, root: str | Path) -> list[Raw]:
+def read_corpus(layout: str, root: str | Path, alignments: str | Path | None = None) -> list[Raw]:
     """Lists the utterances of the corpus at `root`, sorted by id.
+
+    Args:
+      layout: one of LAYOUTS.
+      root: the folder of the corpus.
+      alignments: where their TextGrids are looked for, `root`/alignments by default.
 
     Raises:
       UserError: unknown layout, no such folder, not of this layout, or an id that occurs twice.
@@ -47,7 +62,8 @@ def read_corpus(layout: str, root: str | Path) -> list[Raw]:
     root = Path(root)
     if not root.is_dir():
         raise UserError("no such folder", str(root), "Give the folder of the corpus.")
-    raws = sorted(_with_alignments(root, LAYOUTS[layout](root)), key=lambda raw: raw.id)
+    raws = _with_alignments(Path(alignments or root / "alignments"), map(_checked, LAYOUTS[layout](root)))
+    raws = sorted(raws, key=lambda raw: raw.id)
     if not raws:
         raise UserError(f"no utterances of layout '{layout}' found", str(root), "Is it the right folder and layout?")
     repeated = [name for name, count in Counter(raw.id for raw in raws).items() if count > 1]
@@ -56,85 +72,94 @@ def read_corpus(layout: str, root: str | Path) -> list[Raw]:
     return raws
 
 
-def _with_alignments(root: Path, raws: Iterable[Raw]) -> Iterator[Raw]:
-    folder = root / "alignments"
-    known = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.TextGrid")}
-    known |= {Path(name).name: path for name, path in known.items()}
+def _checked(raw: Raw) -> Raw:
+    """`raw`, with what is wrong with its id; one whose id is at fault names only what can be shown."""
+    fault = fault_of_id(raw.id)
+    if not fault:
+        return raw
+    shown = Raw(printable(raw.id), printable(raw.speaker), raw.text, Path(printable(str(raw.path))))
+    return shown._replace(fault=printable(fault))
+
+
+def _with_alignments(folder: Path, raws: Iterable[Raw]) -> Iterator[Raw]:
+    known, of_name = files_by_id(folder, (".textgrid",)), defaultdict(list)
+    for name in known:
+        of_name[PurePosixPath(name).name].append(name)
     for raw in raws:
-        yield raw._replace(alignment_path=known.get(raw.id, known.get(Path(raw.id).name)))
+        names = [name for name in (raw.id, f"{raw.speaker}/{raw.id}") if name in known][:1]
+        if not names and "/" not in raw.id:
+            names = of_name[raw.id]
+        if len(names) > 1 and not raw.fault:
+            what = f"{len(names)} alignments could be its own: {', '.join(sorted(names)[:3])}"
+            yield raw._replace(fault=f"{what}. Keep one, or name it {raw.speaker}/{raw.id}.")
+        else:
+            yield raw._replace(alignment_path=known[names[0]] if names and not raw.fault else None)
 
 
 def _plain(root: Path) -> Iterator[Raw]:
-    if not (root / "metadata.csv").is_file():
+    table = root / "metadata.csv"
+    if not table.is_file():
         yield from _untranscribed(root)
         return
-    folders = [folder for folder in (root / "audio", root / "wavs", root) if folder.is_dir()]
-    found = {}
+    folders = [folder for folder in (root / "audio", root / "wavs") if folder.is_dir()]
+    found = files_by_id(root, AUDIO_SUFFIXES)
     for folder in reversed(folders):  # earlier folders win
-        found |= _recordings(folder, recursive=folder != root)
-    table = _table(root / "metadata.csv")
-    header = next(table, (0, []))[1]
-    if header[:3] != ["id", "speaker", "text"]:
-        raise UserError(
-            f"the first line is {'|'.join(header)!r}", str(root / "metadata.csv"), "Expected id|speaker|text."
-        )
-    for number, row in table:
-        if len(row) < 3:
-            raise UserError(
-                f"line {number} has {len(row)} fields", str(root / "metadata.csv"), "Expected id|speaker|text."
-            )
-        name, speaker, text = row[0].strip(), row[1].strip(), "|".join(row[2:]).strip()
-        if not name or not speaker:
-            raise UserError(f"line {number} has no id or no speaker", str(root / "metadata.csv"), "Fill them in.")
-        yield Raw(name, speaker, text or None, found.get(name, folders[0] / f"{name}.wav"), None)
+        found |= files_by_id(folder, AUDIO_SUFFIXES)
+    for row in read_rows(table):
+        name = _id_of_field(row.id, found)
+        for folder in folders:
+            name = name.removeprefix(f"{folder.name}/")
+        path = found.get(name, (folders or [root])[0] / f"{name}.wav")
+        text, fault = (row.text, row.fault) if row.text or row.fault else _text_beside(path)
+        yield Raw(name, row.speaker, text, path, fault=fault)
 
 
 def _untranscribed(root: Path) -> Iterator[Raw]:
-    for name, path in _recordings(root, recursive=True).items():
-        inside = path.parent != root
-        yield Raw(name, path.parent.name if inside else path.stem.split("-")[0], None, path, None)
+    for name, path in files_by_id(root, AUDIO_SUFFIXES).items():
+        text, fault = _text_beside(path)
+        speaker = as_id(path.parent.name) if "/" in name else name.split("-")[0]
+        yield Raw(name, speaker, text, path, fault=fault)
 
 
 def _ljspeech(root: Path) -> Iterator[Raw]:
-    found = _recordings(_required(root / "wavs"))
-    for number, row in _table(_required(root / "metadata.csv")):
-        if len(row) < 2:
-            raise UserError(
-                f"line {number} has {len(row)} fields", str(root / "metadata.csv"), "Expected id|text|normalised."
-            )
-        text = (row[2] if len(row) > 2 and row[2].strip() else row[1]).strip()
-        yield Raw(row[0], "LJ", text or None, found.get(row[0], root / "wavs" / f"{row[0]}.wav"), None)
+    found = files_by_id(_required(root / "wavs"), AUDIO_SUFFIXES)
+    table = _required(root / "metadata.csv")
+    for number, fields in fields_of_lines(table):
+        if len(fields) < 2 or not fields[0]:
+            raise UserError(f"line {number} has {len(fields)} fields", str(table), "Expected id|text|normalised.")
+        name = _id_of_field(fields[0], found)
+        text = next(filter(None, (*fields[2:3], fields[1])), None)
+        yield Raw(name, "LJ", text, found.get(name, root / "wavs" / f"{name}.wav"))
 
 
 def _vctk(root: Path) -> Iterator[Raw]:
     trimmed = root / "wav48_silence_trimmed"
     audio = trimmed if trimmed.is_dir() else _required(root / "wav48")
-    texts = {path.stem: path for path in _required(root / "txt").glob("*/*.txt")}
-    for folder in sorted(path for path in audio.iterdir() if path.is_dir()):
-        for name, path in _recordings(folder).items():
-            if name.endswith("_mic2"):  # the second microphone heard the same utterance
-                continue
-            name = name.removesuffix("_mic1")
-            text = _text(texts[name]).strip() if name in texts else None
-            yield Raw(name, folder.name, text or None, path, None)
+    texts = files_by_id(_required(root / "txt"), (".txt",))
+    for file, path in files_by_id(audio, AUDIO_SUFFIXES).items():
+        if "/" not in file or file.endswith("_mic2"):  # the second microphone heard the same utterance
+            continue
+        file = file.removesuffix("_mic1")
+        text, fault = _text_of(texts[file]) if file in texts else (None, "")
+        yield Raw(PurePosixPath(file).name, as_id(path.parent.name), text, path, fault=fault)
 
 
 def _libritts(root: Path) -> Iterator[Raw]:
-    for path in sorted(root.rglob("*.wav")):
-        beside = path.with_suffix(".normalized.txt")
-        text = _text(beside).strip() if beside.is_file() else None
-        yield Raw(path.stem, path.stem.split("_")[0], text or None, path, None)
+    for file, path in files_by_id(root, (".wav",)).items():
+        name = PurePosixPath(file).name
+        text, fault = _text_beside(path, (".normalized.txt",))
+        yield Raw(name, name.split("_")[0], text, path, fault=fault)
 
 
 def _librispeech(root: Path) -> Iterator[Raw]:
-    for transcript in sorted(root.rglob("*.trans.txt")):
-        found = _recordings(transcript.parent)
-        for line in _text(transcript).splitlines():
+    found = files_by_id(root, AUDIO_SUFFIXES)
+    for chapter, transcript in files_by_id(root, (".trans.txt",)).items():
+        for line in read_text(transcript).split("\n"):
             name, _, text = line.strip().partition(" ")
-            if name:
-                path = found.get(name, transcript.parent / f"{name}.flac")
+            if name := as_id(name):
+                path = found.get(str(PurePosixPath(chapter).parent / name), transcript.parent / f"{name}.flac")
                 # Transcripts are in capitals, which normalisers read as letters to spell.
-                yield Raw(name, name.split("-")[0], text.strip().lower() or None, path, None)
+                yield Raw(name, name.split("-")[0], text.strip().lower() or None, path)
 
 
 LAYOUTS: dict[str, Callable[[Path], Iterator[Raw]]] = {
@@ -152,28 +177,24 @@ def _required(path: Path) -> Path:
     return path
 
 
-def _text(path: Path) -> str:
+def _id_of_field(field: str, found: Mapping[str, Path]) -> str:
+    """The id that a table's field means: the id itself, or the name of its recording with the suffix."""
+    name = as_id(field)
+    stem, dot, suffix = name.rpartition(".")
+    return stem if stem and name not in found and f"{dot}{suffix.lower()}" in AUDIO_SUFFIXES else name
+
+
+def _text_beside(path: Path, suffixes: tuple[str, ...] = _TEXTS_BESIDE) -> tuple[str | None, str]:
+    """The text in a file of the recording's name, and why it cannot be read; neither where there is no such file."""
+    for suffix in suffixes:
+        beside = path.with_suffix(suffix)
+        if os.path.isfile(beside):  # unlike Path.is_file, minds no name that is too long
+            return _text_of(beside)
+    return None, ""
+
+
+def _text_of(path: Path) -> tuple[str | None, str]:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot be read ({error})", str(path), "Save it as UTF-8 text.") from error
-
-
-def _recordings(folder: Path, recursive: bool = False) -> dict[str, Path]:
-    """{path below `folder` without suffix: path} of all recordings; of a name in two formats the lossless one wins."""
-    paths = [
-        path for path in (folder.rglob("*") if recursive else folder.glob("*")) if path.suffix.lower() in _SUFFIX_ORDER
-    ]
-    paths.sort(key=lambda path: -_SUFFIX_ORDER[path.suffix.lower()])
-    return dict(sorted((path.relative_to(folder).with_suffix("").as_posix(), path) for path in paths))
-
-
-def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line number, fields) of a table separated by "|", in which quotes have no meaning; empty lines are left out."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for number, row in enumerate(csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE), 1):
-                if any(field.strip() for field in row):
-                    yield number, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot be read ({error})", str(path), "Save it as UTF-8 text.") from error
+        return unicodedata.normalize("NFC", read_text(path)).strip() or None, ""
+    except UserError as error:
+        return None, str(error)

@@ -1,12 +1,13 @@
 """Text to words with their pronunciations: a custom lexicon first, then dictionaries, then grapheme-to-phoneme."""
 
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from copycat_jax import console
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.files import read_text
 from copycat_jax.text import pronunciation
 from copycat_jax.text.normalize import Given, spoken_words, unspoken
 from copycat_jax.text.phonemes import INVENTORY, is_phone, is_vowel
@@ -29,28 +30,23 @@ def read_lexicon(path: str | os.PathLike) -> Lexicon:
     """Reads lines `word PH ON EMES`; several lines of one word are variants; "#" starts a comment line.
 
     Raises:
-      UserError: file missing, a line without phonemes, a symbol outside the inventory, a word without a vowel; with
-        the number of the line.
+      UserError: the file cannot be read; a line without phonemes, a symbol outside the inventory or a word without a
+        vowel, with the number of the line.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(f"cannot read the lexicon: {error.strerror}", str(path)) from error
-    except UnicodeDecodeError as error:
-        raise UserError("the lexicon is not UTF-8 text", str(path), "Save it as UTF-8.") from error
     entries: dict[str, list[tuple[str, ...]]] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path, "lexicon").split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         word, *symbols = line.split()
-        if spoken_words(word, keep={word.lower()}) != [word.lower()]:
+        key = _as_spoken(word)
+        if spoken_words(word, keep={key}) != [key]:
             raise UserError(
                 f"'{word}' is not one spoken word",
                 f"{path}:{number}",
                 "Write letters and apostrophes; numbers as words.",
             )
         phones = parse_phones(symbols, f"{path}:{number}")
-        entries.setdefault(word.lower(), []).append(phones)
+        entries.setdefault(key, []).append(phones)
     return Lexicon({word: tuple(dict.fromkeys(variants)) for word, variants in entries.items()})
 
 
@@ -111,6 +107,12 @@ def _tell_unspoken(text: str) -> None:
 
 
 _told: set[str] = set()
+
+
+def _as_spoken(word: str) -> str:
+    """`word` in lower case, its accents left out however they are encoded, its apostrophes straight."""
+    letters = unicodedata.normalize("NFKD", word.lower().replace("’", "'"))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def _is_letter(token: str) -> bool:

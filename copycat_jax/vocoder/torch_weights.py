@@ -1,6 +1,7 @@
 """Published HiFi-GAN weights: parameters for `vocoder.hifigan` from a PyTorch checkpoint, and the vocoder with them."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN, MelSpec
-from copycat_jax.torch_checkpoint import read_torch_checkpoint
+from copycat_jax.torch_checkpoint import read_weights
 from copycat_jax.vocoder.hifigan import CONFIGS, HifiganConfig, hifigan, layer_shapes
 from copycat_jax.vocoder.registry import Vocoder
+
+_FIRST_LAYER = "conv_pre.bias"
 
 
 def hifigan_params(state_dict: dict[str, Any], where: str = "checkpoint") -> tuple[dict[str, Any], HifiganConfig]:
@@ -21,21 +24,45 @@ def hifigan_params(state_dict: dict[str, Any], where: str = "checkpoint") -> tup
     Weight norm, in either of PyTorch's spellings, is folded into the kernels.
 
     Args:
-      state_dict: what `read_torch_checkpoint` returns; the generator itself or a dictionary with it as "generator".
+      state_dict: what `read_weights` returns; the generator itself, or whatever holds it under any name: nested, as in
+        {"model": {"generator": ...}}, or as a prefix of its names, as in "generator.conv_pre.bias".
       where: what to call it in an error message.
 
     Returns:
       ({layer: {"kernel" [K, in, out], "bias" [out]}} float32, the generator's config).
 
     Raises:
-      UserError: it is no HiFi-GAN generator, or one of unpublished sizes.
+      UserError: there is no HiFi-GAN generator in it, several, or one of unpublished sizes.
     """
-    state = state_dict.get("generator", state_dict)
-    tensors = {
-        str(name).removeprefix("module."): np.asarray(value, np.float32)
-        for name, value in (state.items() if isinstance(state, dict) else ())
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-    }
+    named = dict(_tensors(state_dict))
+    prefixes = [name.removesuffix(_FIRST_LAYER) for name in named if f".{name}".endswith(f".{_FIRST_LAYER}")]
+    found = {}
+    for prefix in prefixes:
+        inside = {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
+        if generator := _generator(inside):
+            found[prefix] = generator
+    if not found:
+        what = "not the generator of HiFi-GAN V1, V2 or V3 for 80 mel bins"
+        raise UserError(what, where, "Give a published generator checkpoint.")
+    if len(found) > 1:
+        names = ", ".join(repr(prefix.rstrip(".")) for prefix in found)
+        raise UserError(f"holds several generators: {names}", where, "Save one of them alone.")
+    ((params, config),) = found.values()
+    _check_finite(params, where)
+    return params, config
+
+
+def _tensors(state: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """(name, tensor) of all tensors of floats, the names of nested dictionaries joined by "."."""
+    for name, value in state.items():
+        if isinstance(value, dict):
+            yield from _tensors(value, f"{prefix}{name}.")
+        elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            yield f"{prefix}{name}", np.asarray(value, np.float32)
+
+
+def _generator(tensors: dict[str, np.ndarray]) -> tuple[dict[str, Any], HifiganConfig] | None:
+    """Parameters and config of the generator that `tensors` are, if they are one."""
     layers: dict[str, dict[str, np.ndarray]] = {}
     for name in tensors:
         if name.endswith(".bias"):
@@ -48,11 +75,8 @@ def hifigan_params(state_dict: dict[str, Any], where: str = "checkpoint") -> tup
     shapes = {name: layer["kernel"].shape for name, layer in layers.items()}
     for config in CONFIGS.values():
         if shapes == layer_shapes(config):
-            _check_finite(layers, where)
             return layers, config
-    raise UserError(
-        "not the generator of HiFi-GAN V1, V2 or V3 for 80 mel bins", where, "Give a published generator checkpoint."
-    )
+    return None
 
 
 def _folded(tensors: dict[str, np.ndarray], layer: str) -> np.ndarray | None:
@@ -96,7 +120,7 @@ def find_hifigan() -> Path:
 def load_hifigan(path: str | os.PathLike | None = None) -> tuple[dict[str, Any], HifiganConfig]:
     """Parameters and config of the generator in a checkpoint file, by default the one `find_hifigan` finds."""
     path = find_hifigan() if path is None else Path(path)
-    return hifigan_params(read_torch_checkpoint(path), str(path))
+    return hifigan_params(read_weights(path), str(path))
 
 
 def open_hifigan(spec: MelSpec, path: str | os.PathLike | None = None) -> Vocoder:

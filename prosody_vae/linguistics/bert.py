@@ -23,6 +23,7 @@ from jaxtyping import Float
 from copycat_jax.console import progress as progress_bar
 from copycat_jax.console import warn
 from copycat_jax.errors import UserError
+from copycat_jax.torch_checkpoint import read_weights
 from copycat_jax.train.sharding import batch_sharding, make_mesh, replicated
 from prosody_vae.linguistics.bert_model import Bert, BertConfig, Params, convert, sentence_vectors
 
@@ -256,7 +257,7 @@ def open_encoder(
     weights = _weights_file(folder)
     if weights is None:
         raise UserError(f"neither {' nor '.join(WEIGHTS)} is there", str(folder), "Download the folder again.")
-    params = convert(_read_tensors(weights), config, depth, str(weights))
+    params = convert(read_weights(weights), config, depth, str(weights))
     return SentenceEncoder(config, params, tokenizer, label_of(folder, fields, config), layer, compute_dtype)
 
 
@@ -296,21 +297,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise UserError("not a JSON object", str(path), "Download the folder again.")
     return fields
-
-
-def _read_tensors(path: Path) -> Mapping[str, Any]:
-    """Published name -> array; a .bin file is read without PyTorch and without unpickling anything foreign."""
-    if path.suffix == ".bin":
-        from copycat_jax.torch_checkpoint import read_torch_checkpoint
-
-        return read_torch_checkpoint(path)
-    import safetensors
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"not a readable safetensors file ({error})", str(path), "Download it again.") from error
 
 
 def _open_tokenizer(folder: Path, config: BertConfig) -> Any:

@@ -40,15 +40,19 @@ def test_what_looks_wrong_is_said(given, reason):
     assert (reason in suspicion(given)) if reason else (suspicion(given) == "")
 
 
-def test_a_textgrid_is_kept_and_a_damaged_one_made_anew(tmp_path):
+@pytest.mark.parametrize("content", ["not a TextGrid", "", "unspoken", "ipa"])
+def test_what_is_there_is_kept_and_never_replaced(tmp_path, content):
     job = AlignJob("a", tmp_path / "absent.wav", "hello", tmp_path / "a.TextGrid")
     write_textgrid(job.target, alignment(0.1, 0.1))
     kept = align_one(job)  # the recording is not even looked for
     assert kept.kept and not kept.failed and kept.phones_per_s == pytest.approx(10.0)
-    job.target.write_text("not a TextGrid")
-    made = align_one(job)
-    assert made.failed and not made.kept and "no such file" in made.reason and math.isnan(made.score)
-    write_report(tmp_path / "report.tsv", [kept, made])
+    ours = job.target.read_text()
+    content = {"unspoken": ours.replace("AA1", "SIL"), "ipa": ours.replace("AA1", "aɪ")}.get(content, content)
+    job.target.write_text(content, encoding="utf-8")
+    refused = align_one(job)
+    assert refused.failed and not refused.kept and math.isnan(refused.score)
+    assert "Move the file away" in refused.reason and job.target.read_text(encoding="utf-8") == content
+    write_report(tmp_path / "report.tsv", [kept, refused])
     rows = [line.split("\t") for line in (tmp_path / "report.tsv").read_text().splitlines()]
     assert [row[0] for row in rows] == ["id", "a", "a"] and [row[3] for row in rows[1:]] == ["0", "1"]
 
@@ -61,3 +65,17 @@ def test_a_textgrid_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
     jobs = [AlignJob(name, tmp_path / name, "hello", tmp_path / "out" / f"{name}.TextGrid") for name in "ab"]
     with pytest.raises(UserError, match=r"a\.TextGrid: cannot be written"):
         align_all(jobs, 1)
+
+
+@pytest.mark.parametrize(
+    ("job", "reason"),
+    [
+        ({"text": None}, "the text is missing"),
+        ({"fault": "the id leaves the folder"}, "leaves the folder"),
+        ({"id": "a" * 300}, "no such file"),
+    ],
+)
+def test_a_bad_recording_is_one_outcome(tmp_path, job, reason):
+    whole = {"id": "a", "text": "hello", "path": tmp_path / "absent.wav"} | job
+    outcome = align_one(AlignJob(**whole, target=tmp_path / f"{whole['id']}.TextGrid"))
+    assert outcome.failed and reason in outcome.reason and not list(tmp_path.iterdir())

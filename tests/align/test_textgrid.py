@@ -97,6 +97,20 @@ Object class = "TextGrid"
 """
 
 
+def tiers(*named: tuple[str, str], end_s: float = 1.0) -> str:
+    """A TextGrid in the short format: each tier's name and its intervals, "0.1-0.4:HH 0.4-0.5:AY1"."""
+    lines = ['"ooTextFile"', '"TextGrid"', "0", str(end_s), "<exists>", str(len(named))]
+    for name, intervals in named:
+        lines += ['"IntervalTier"', f'"{name}"', "0", str(end_s), str(len(intervals.split()))]
+        for interval in intervals.split():
+            times, _, label = interval.partition(":")
+            lines += [*times.split("-"), f'"{label}"']
+    return "\n".join(lines)
+
+
+WORDS, PHONES = "0.1-0.5:hi", "0.1-0.4:HH 0.4-0.5:AY1"
+
+
 def test_written_and_read_again(tmp_path):
     path = tmp_path / "new" / "a.TextGrid"
     write_textgrid(path, ALIGNMENT)
@@ -137,6 +151,23 @@ def test_praat_short_format(tmp_path):
         (MFA_LONG.replace("AY1", "aɪ"), "ARPABET"),
         (MFA_LONG.replace("phones", "segments"), "no tier named 'phones'"),
         (MFA_LONG.replace("xmin = 0.4\n", "xmin = 0.3\n"), "overlap"),
+        (MFA_LONG.replace("size = 4", "size = 1e400"), "too large"),
+        (MFA_LONG.replace("size = 4", "size = 3.5"), "no number of"),
+        (MFA_LONG.replace("size = 4", "size = -1"), "no number of"),
+        (MFA_LONG.replace("xmax = 0.7", f"xmax = {'9' * 400}"), "too large"),
+        (tiers(("words", WORDS), ("phones", "0.1-0.4:HH 0.5-0.4:AY1")), "ends before it begins"),
+        (tiers(("words", "0.5-0.1:hi"), ("phones", PHONES)), "ends before it begins"),
+        (tiers(("words", "0.1-0.5:hi 0.2-0.4:ho"), ("phones", PHONES)), "overlap"),
+        (tiers(("words", WORDS), ("phones", "0.1-1.5:HH")), "overlap"),
+        (tiers(("words", WORDS), ("phones", "0-1:sil")), "nothing is spoken in its phones"),
+        (tiers(("words", WORDS), ("phones", "0.1-0.5:spn")), "nothing is spoken in its phones"),
+        (tiers(("words", "0-1:"), ("phones", PHONES)), "nothing is spoken in its words"),
+        (tiers(("words", "0.1-0.5:<unk>"), ("phones", PHONES)), "nothing is spoken in its words"),
+        (tiers(("words", "0.1-0.5:hi 0.6-0.9:you"), ("phones", PHONES)), "no phone is spoken in the word 'you'"),
+        (tiers(("words", PHONES), ("phones", WORDS)), "ARPABET"),
+        (tiers(("a - words", WORDS), ("a - phones", PHONES), ("b - words", WORDS), ("b - phones", PHONES)), "several"),
+        (tiers(("words", WORDS), ("phones", PHONES), ("phones", PHONES)), "several"),
+        (tiers(("a - words", WORDS), ("b - phones", "0.6-0.9:AA1")), "no phone is spoken in the word 'hi'"),
     ],
 )
 def test_what_is_not_an_alignment_is_refused(tmp_path, content, message):
@@ -144,6 +175,26 @@ def test_what_is_not_an_alignment_is_refused(tmp_path, content, message):
     path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=message):
         read_textgrid(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        tiers(("a - words", "0-1:"), ("a - phones", "0-1:"), ("b - words", WORDS), ("b - phones", PHONES)),
+        tiers(("b - words", WORDS), ("b - phones", PHONES), ("a - words", "0-1:"), ("a - phones", "0-1:spn")),
+        tiers(("b - words", WORDS), ("a - words", "0-1:"), ("b - phones", PHONES), ("a - phones", "0-1:sil")),
+        tiers(("phones", "0-1:"), ("words", "0-1:"), ("phones", PHONES), ("words", WORDS)),
+        tiers(("Speaker-1 - Word", WORDS), ("Speaker-1 - Phone", PHONES), ("notes", "0-1:laughs")),
+        tiers(("keywords", "0-1:no"), ("words", WORDS), ("phones", PHONES)),
+        tiers(("words", WORDS), ("phones", PHONES), ("score", "0-1:1e999")),
+        tiers(("words", WORDS), ("phones", PHONES)).replace("ooTextFile", "ooTextFile short"),
+    ],
+)
+def test_of_several_tiers_those_that_hold_the_speech_are_taken(tmp_path, content):
+    (tmp_path / "a.TextGrid").write_text(content)
+    alignment = read_textgrid(tmp_path / "a.TextGrid")
+    assert alignment.words == (Interval(0.1, 0.5, "hi"),) and math.isnan(alignment.score)
+    assert [phone.label for phone in alignment.phones] == ["SIL", "HH", "AY1", "SIL"]
 
 
 def test_a_missing_file_and_an_unwritable_one(tmp_path):

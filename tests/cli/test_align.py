@@ -4,6 +4,7 @@ import pytest
 
 from copycat_jax.align.textgrid import read_textgrid
 from copycat_jax.cli import main
+from copycat_jax.data.synthetic import write_plain_corpus
 
 CLIPS = ("LJ037-0071__af_kore", "LJ037-0071__am_santa")
 TEXT = "During her testimony Mrs. Markham initially denied that she ever had the above phone conversation."
@@ -49,6 +50,31 @@ def test_text_beside_the_recording(folder, tmp_path):
     (plain / "x.lab").write_text(TEXT)
     assert main(["align", str(plain), "--workers", "1", "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "x.TextGrid").exists()
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_align_and_build_agree_on_what_is_an_utterance(tmp_path, listed):
+    corpus, report = tmp_path / "corpus", tmp_path / "report.tsv"
+    made = [utterance.id for utterance in write_plain_corpus(corpus, 5, seconds=(0.4, 0.6))]
+    table = ["id|speaker|text|emotion"]
+    for number, (old, suffix) in enumerate(zip(made, (".lab", ".txt", ".normalized.txt", ".lab", ""), strict=True)):
+        new = f"bob/{number}"
+        for path, folder in ((f"audio/{old}.wav", "."), (f"alignments/{old}.TextGrid", "alignments")):
+            (corpus / folder / "bob").mkdir(exist_ok=True)
+            (corpus / path).rename(corpus / folder / f"{new}{(corpus / path).suffix}")
+        if suffix:
+            (corpus / f"{new}{suffix}").write_text("Zoë.", encoding="utf-16-be" if number == 3 else "utf-8")
+        table.append(f" {new}.wav |bob||neutral")
+    if listed:
+        (corpus / "metadata.csv").write_text("\n".join(table))
+    else:
+        (corpus / "metadata.csv").unlink()
+    assert main(["align", str(corpus), "--workers", "1", "--report", str(report)]) == 0
+    aligned = {row.split("\t")[0] for row in report.read_text().splitlines() if row.split("\t")[3] == "0"}
+    built = [f"--source=plain:{corpus}", f"--out={tmp_path / 'data'}", "--f0=none", "--workers=1", "--min-seconds=0.1"]
+    assert main(["build", *built]) == 0
+    bad = (tmp_path / "data" / "bad.tsv").read_text()
+    assert {f"bob/{n}" for n in range(5) if f"bob/{n}\t" not in bad} == aligned == {"bob/0", "bob/1", "bob/2"}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """Readers list the utterances of the published layouts; here clips are put into each layout."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 import soundfile
 
+from copycat_jax.corpus.cache import Cache, FeatureOptions, Limits, process
 from copycat_jax.corpus.readers import LAYOUTS, read_corpus
 from copycat_jax.errors import UserError
 
@@ -73,12 +76,12 @@ def test_librispeech(tmp_path):
 
 @pytest.mark.parametrize("place", ["audio/{}.flac", "wavs/{}.wav", "{}.wav", "audio/{}.wav"])
 def test_plain(tmp_path, place):
-    write(tmp_path / "metadata.csv", '\ufeffid|speaker|text\nb|ann|He said "no" | twice.\n\na|ben|\n')
+    write(tmp_path / "metadata.csv", '\ufeffid|speaker|text\nb|ann|He said "no", twice.\n\na|ben|\n')
     for name in ("a", "b"):
         write(tmp_path / place.format(name))
     write(tmp_path / "alignments" / "b.TextGrid", "")
     raws = read_corpus("plain", tmp_path)
-    assert rows(raws) == [("a", "ben", None), ("b", "ann", 'He said "no" | twice.')]
+    assert rows(raws) == [("a", "ben", None), ("b", "ann", 'He said "no", twice.')]
     assert [raw.path for raw in raws] == [tmp_path / place.format(name) for name in ("a", "b")]
     assert [raw.alignment_path for raw in raws] == [None, tmp_path / "alignments" / "b.TextGrid"]
 
@@ -103,9 +106,100 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path):
     write(tmp_path / "metadata.csv", "name,text\na,b\n")
     with pytest.raises(UserError, match=r"Expected id\|speaker\|text"):
         read_corpus("plain", tmp_path)
-    write(tmp_path / "metadata.csv", "id|speaker|text\na|x|one\na|x|two\n")
-    with pytest.raises(UserError, match="'a' occurs more than once"):
-        read_corpus("plain", tmp_path)
+    for twice in ("a", " a", "./a", "a.wav"):
+        write(tmp_path / "metadata.csv", f"id|speaker|text\na|x|one\n{twice}|x|two\n")
+        with pytest.raises(UserError, match="'a' occurs more than once"):
+            read_corpus("plain", tmp_path)
+
+
+@pytest.mark.parametrize("row", ["a|ann|One.|neutral", "a|ann"])
+def test_a_row_unlike_the_header_is_one_bad_utterance(tmp_path, row):
+    write(tmp_path / "metadata.csv", f"id|speaker|text\n{row}\nb|ben|Two.\n")
+    first, second = read_corpus("plain", tmp_path)
+    assert "metadata.csv:2" in first.fault and "the first line names 3" in first.fault and not second.fault
+    assert process(first, FeatureOptions(), Limits(), Cache(tmp_path / "cache")).reason == first.fault
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "..", "/evil", "..\\evil", "e\x1bvil"])
+def test_ids_cannot_leave_the_folder(tmp_path, name):
+    write(tmp_path / "metadata.csv", f"id|speaker|text\n{name}|ann|One.\nb|ben|Two.\n")
+    bad, good = sorted(read_corpus("plain", tmp_path), key=lambda raw: raw.id == "b")
+    assert bad.fault and not good.fault and bad.id.isprintable()
+    assert process(bad, FeatureOptions(audio_only=True), Limits(), Cache(tmp_path / "cache")).status == "bad"
+
+
+def test_names_that_are_no_unicode_can_be_shown(tmp_path):
+    write(tmp_path / "ann" / "a.wav")
+    (tmp_path / "ann" / "a.wav").rename(tmp_path / "ann" / b"\xe9.wav".decode(errors="surrogateescape"))
+    (raw,) = read_corpus("plain", tmp_path)
+    assert raw.fault and f"{raw.id}{raw.path}".encode()
+
+
+@pytest.mark.parametrize("listed", ["NFC", "NFD"])
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("spelled", ["{}", " {} ", "{}.wav", "wavs/{}.WAV", "./{}"])
+def test_an_id_finds_its_files_however_both_are_written(tmp_path, spelled, listed, stored):
+    listed, stored = (unicodedata.normalize(form, "Zoë/take.1") for form in (listed, stored))
+    path = write(tmp_path / "wavs" / f"{stored}.wav")
+    grid = write(tmp_path / "alignments" / f"{stored}.textgrid", "")
+    write(tmp_path / "metadata.csv", f"id|speaker|text\n{spelled.format(listed)}|zoe|One.\n")
+    (raw,) = read_corpus("plain", tmp_path)
+    assert raw.id == unicodedata.normalize("NFC", listed) and (raw.path, raw.alignment_path) == (path, grid)
+
+
+@pytest.mark.parametrize("layout", ["plain", "libritts", "librispeech", "vctk"])
+def test_what_systems_leave_behind_is_no_utterance(tmp_path, layout):
+    home = {"vctk": "wav48/19", "plain": "19"}.get(layout, "19/198")
+    names = ("{}.wav", "{}.normalized.txt", "{}.trans.txt")
+    for folder in (home, f"__MACOSX/{home}", f".cache/{home}"):
+        for name in names:
+            write(tmp_path / folder / name.format("19_198"), None if name.endswith(".wav") else "19_198 ONE")
+    for name in names:
+        write(tmp_path / home / f"._{name.format('19_198')}", "\0\5\26\7")
+    write(tmp_path / "txt" / "19" / "19_198.txt", "One")
+    write(tmp_path / "txt" / "19" / "._19_198.txt", "\0\5\26\7")
+    (raw,) = read_corpus(layout, tmp_path)
+    assert raw.path == tmp_path / home / "19_198.wav" and raw.text and not raw.fault
+
+
+@pytest.mark.parametrize("suffix", [".lab", ".txt", ".normalized.txt"])
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_text_beside_the_recording_is_its_text(tmp_path, suffix, listed):
+    write(tmp_path / "bob" / "1.wav")
+    write(tmp_path / "bob" / "2.wav")
+    write(tmp_path / f"bob/1{suffix}", "\ufeffOne.\n")
+    (tmp_path / f"bob/2{suffix}").write_bytes("Zoë".encode("latin-1"))
+    if suffix == ".normalized.txt":
+        write(tmp_path / "bob" / "1.txt", "1.")
+    if listed:
+        write(tmp_path / "metadata.csv", "id|speaker|text\nbob/1|bob|\nbob/2|bob|\n")
+    first, second = read_corpus("plain", tmp_path)
+    assert first[:3] == ("bob/1", "bob", "One.") and not first.fault
+    assert f"2{suffix}" in second.fault and "UTF-8" in second.fault  # the others are built all the same
+
+
+@pytest.mark.parametrize(
+    ("name", "speaker", "grids", "taken"),
+    [
+        ("s2/001", "s2", ["s1/001"], None),
+        ("s2/001", "s2", ["001"], None),
+        ("s2/001", "s2", ["s1/001", "s2/001"], "s2/001"),
+        ("001", "s2", ["s2/001"], "s2/001"),
+        ("001", "s2", ["mfa/out/001"], "mfa/out/001"),
+        ("001", "s2", ["s1/001", "s2/001"], "s2/001"),
+        ("001", "s2", ["s1/001", "001"], "001"),
+        ("001", "s2", ["__MACOSX/001", "._001"], None),
+        ("001", "s3", ["s1/001", "s2/001"], "fault"),
+    ],
+)
+def test_whose_alignment_it_is(tmp_path, name, speaker, grids, taken):
+    write(tmp_path / "metadata.csv", f"id|speaker|text\n{name}|{speaker}|One.\n")
+    paths = {grid: write(tmp_path / "alignments" / f"{grid}.TextGrid", "") for grid in grids}
+    (raw,) = read_corpus("plain", tmp_path)
+    if taken == "fault":
+        assert "2 alignments" in raw.fault and raw.alignment_path is None
+    else:
+        assert raw.alignment_path == paths.get(taken) and not raw.fault
 
 
 def test_real_corpora_are_read(corpora):

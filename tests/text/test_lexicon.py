@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from copycat_jax.errors import UserError
@@ -76,6 +78,16 @@ def test_custom_lexicon(tmp_path):
     lexicon = read_lexicon(path)
     words = words_of("Hello, xkcd.", lexicon)
     assert words == [Word("hello", (("Y", "OW1"),)), Word("xkcd", (("EH1", "K", "S", "K", "EY0"), ("K", "AO1", "M")))]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_lexicon_of_any_editor(tmp_path, encoding, form, end):
+    path = tmp_path / "own.txt"
+    lines = ["Zoë Z OW1", "# mine", "don’t D OW1", ""]
+    path.write_bytes(unicodedata.normalize(form, end.join(lines)).encode(encoding))
+    assert words_of("zoë DON'T", read_lexicon(path)) == [Word("zoe", (("Z", "OW1"),)), Word("don't", (("D", "OW1"),))]
 
 
 @pytest.mark.parametrize("line", ["word HH QX", "word", "word SIL AA1", "word S T", "covid-19 K OW1", "5g F AY1"])

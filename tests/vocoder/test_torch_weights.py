@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from copycat_jax.errors import UserError
 from copycat_jax.vocoder.hifigan import CONFIGS, HifiganConfig, layer_shapes
@@ -38,6 +39,53 @@ def test_sizes_are_found_and_weight_norm_is_folded(size, spelling):
     weights = [value for key, value in state.items() if key.startswith("ups.0") and value.ndim == 3]
     expected = weights[0] if spelling == "plain" else folded(*weights[::-1])
     np.testing.assert_allclose(params["ups.0"]["kernel"], expected.transpose(2, 0, 1), rtol=1e-5)
+
+
+def nested(state, *keys):
+    for key in reversed(keys):
+        state = {key: state}
+    return state
+
+
+def prefixed(state, prefix):
+    return {f"{prefix}{name}": value for name, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: nested(state, "model"),
+        lambda state: nested(state, "state_dict"),
+        lambda state: nested(state, "model_g"),
+        lambda state: nested(state, "model", "generator"),
+        lambda state: nested(prefixed(state, "generator."), "state_dict"),
+        lambda state: nested(prefixed(state, "module."), "model_g"),
+        lambda state: prefixed(state, "vocoder.generator."),
+        lambda state: {"generator": state, "mpd": {"conv_pre.bias": np.zeros(3, np.float32)}, "steps": 7, 3: "x"},
+    ],
+)
+def test_the_generator_is_found_under_any_name(wrap):
+    state = published_state(CONFIGS["v3"])
+    params, config = hifigan_params(wrap(state))
+    assert config == CONFIGS["v3"]
+    np.testing.assert_array_equal(params["conv_post"]["bias"], state["conv_post.bias"])
+
+
+def test_of_several_generators_none_is_guessed():
+    state = published_state(CONFIGS["v3"])
+    with pytest.raises(UserError, match="several generators: 'model', 'ema'"):
+        hifigan_params({"model": state, "ema": state}, "weights.pt")
+
+
+@pytest.mark.parametrize("prefix", ["", "generator."])
+def test_safetensors_hold_the_same_weights(tmp_path, prefix):
+    state = published_state(CONFIGS["v3"])
+    save_file(prefixed(state, prefix), tmp_path / "generator.safetensors")
+    params, config = load_hifigan(tmp_path / "generator.safetensors")
+    expected, _ = hifigan_params(state)
+    assert config == CONFIGS["v3"] and params.keys() == expected.keys()
+    for name, layer in params.items():
+        np.testing.assert_array_equal(layer["kernel"], expected[name]["kernel"])
 
 
 def test_other_weights_are_refused():

@@ -1,0 +1,63 @@
+"""Ids of utterances: what their files are called below a folder, whoever wrote the names.
+
+An id is a relative path without suffix, in Unicode's form NFC, "/" between its parts and no spaces around them.
+Files that systems leave behind (names with a leading ".", such as "._x.wav", and the folder __MACOSX) have none.
+"""
+
+import os
+import unicodedata
+from pathlib import Path
+
+from copycat_jax.errors import UserError
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".opus", ".ogg", ".mp3")
+
+
+def as_id(name: str) -> str:
+    """`name` in the one form in which ids are compared; empty where nothing is left."""
+    parts = [part.strip() for part in unicodedata.normalize("NFC", name.strip()).split("/")]
+    root = "/" if len(parts) > 1 and not parts[0] else ""
+    return root + "/".join(part for part in parts if part not in ("", "."))
+
+
+def files_by_id(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    """{id: path} of the files anywhere below `folder` that end in one of `suffixes`, in any case.
+
+    Of an id with several files the one whose suffix comes first in `suffixes` wins. No such folder holds no files.
+
+    Raises:
+      UserError: two files whose names differ only in case, spaces or Unicode's form.
+    """
+    found: dict[tuple[int, str], Path] = {}
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_left_behind(name)]
+        for name in names:
+            order = next((i for i, suffix in enumerate(suffixes) if name.lower().endswith(suffix)), None)
+            if order is not None and not _is_left_behind(name):
+                path = Path(here, name)
+                key = (order, as_id(path.relative_to(folder).as_posix()[: -len(suffixes[order])]))
+                if key in found:
+                    raise UserError(f"'{found[key].name}' and '{name}' are one id", here, "Keep one of the files.")
+                found[key] = path
+    return {name: found[order, name] for order, name in sorted(found, reverse=True)}
+
+
+def fault_of_id(name: str) -> str:
+    """Why `name` cannot name files below a folder, or an empty string."""
+    if not name:
+        return "the id names no file"
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        return "the id holds control characters, or letters that are not Unicode"
+    if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
+        return f"the id '{name}' leaves the folder"
+    return ""
+
+
+def printable(name: str) -> str:
+    """`name` with what no terminal or table could show as escapes."""
+    bare = (f"\\x{ord(c):02x}" if unicodedata.category(c) in ("Cc", "Cs") else c for c in name)
+    return "".join(bare)
+
+
+def _is_left_behind(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"

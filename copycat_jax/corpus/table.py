@@ -1,0 +1,62 @@
+"""Tables of utterances: lines of fields separated by "|", in which quotes have no meaning."""
+
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from copycat_jax.errors import UserError
+from copycat_jax.files import read_text
+
+HEADER = "id|speaker|text"
+# What the columns of public corpora are called; the first of them that a row fills is taken.
+_NAMES = {
+    "id": ("id", "utterance_id", "file_name", "filename", "file", "audio_file", "audio", "path"),
+    "speaker": ("speaker", "speaker_id", "speaker_name"),
+    "text": (
+        *("normalized_text", "normalised_text", "text_normalized", "text_normalised"),
+        *("normalized_transcription", "text", "transcription", "transcript", "sentence"),
+    ),
+}
+
+
+class Row(NamedTuple):
+    """A line of a table with a header; `fault` says why it cannot be used, or nothing."""
+
+    id: str
+    speaker: str
+    text: str | None
+    fault: str
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a table whose first line names its columns, in any order; columns of other names are left alone.
+
+    Raises:
+      UserError: it cannot be read, lacks one of the columns of HEADER or names one twice, or a row has no id or no
+        speaker.
+    """
+    lines = fields_of_lines(path)
+    header = [name.lower().replace(" ", "_").replace("-", "_") for name in next(lines, (0, []))[1]]
+    for role, names in _NAMES.items():
+        if not set(names) & set(header):
+            what = f"its first line names no column '{role}': {'|'.join(header)[:80]!r}"
+            raise UserError(what, str(path), f"Expected {HEADER}, and further columns if you like, separated by |.")
+        if repeated := [name for name in names if header.count(name) > 1]:
+            raise UserError(f"two columns are named '{repeated[0]}'", str(path), "Give each its own name.")
+    for number, fields in lines:
+        named = dict(zip(header, fields, strict=False))
+        name, speaker, text = (next(filter(None, map(named.get, names)), "") for names in _NAMES.values())
+        if not name or not speaker:
+            raise UserError(f"line {number} has no id or no speaker", str(path), "Fill them in.")
+        whole = len(fields) >= len(header) and not any(fields[len(header) :])
+        fault = "" if whole else f"{path}:{number}: {len(fields)} fields where the first line names {len(header)}"
+        yield Row(name, speaker, text or None, fault)
+
+
+def fields_of_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line number, fields without spaces around) of the lines that hold something; UserError if it cannot be read."""
+    for number, line in enumerate(unicodedata.normalize("NFC", read_text(path)).split("\n"), 1):
+        fields = [field.strip() for field in line.split("|")]
+        if any(fields):
+            yield number, fields
