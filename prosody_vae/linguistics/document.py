@@ -5,6 +5,7 @@ long-form rule; chapters those of an audiobook.
 """
 
 import re
+import sys
 import unicodedata
 from pathlib import Path
 from typing import NamedTuple
@@ -38,16 +39,25 @@ class Chapter(NamedTuple):
     paragraphs: tuple[Paragraph, ...]
 
 
+class Unread(NamedTuple):
+    """Something that will not be read: of what kind ("footnote", "table"), and its beginning."""
+
+    kind: str
+    text: str
+
+
 class Document(NamedTuple):
     """A text to be read aloud.
 
     Attributes:
       title: of the whole; empty where it has none.
       chapters: at least one.
+      unread: what stood in it and is no part of the text, in order.
     """
 
     title: str
     chapters: tuple[Chapter, ...]
+    unread: tuple[Unread, ...] = ()
 
 
 _LETTER = r"[^\W_][\u0300-\u036f]*"
@@ -215,21 +225,30 @@ def read_document(path: str | Path) -> Document:
     Raises:
       UserError: no such file, not UTF-8 text, nothing to read in it, or a sentence of more than 400 words.
     """
-    path = Path(path)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise UserError("no such file", str(path), "Give a text or Markdown file.") from None
-    except IsADirectoryError:
-        raise UserError("is a folder", str(path), "Give a text or Markdown file.") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"not UTF-8 text (byte {error.start})", str(path), "Save it as UTF-8 text.") from None
+    text, path = read_text(path), Path(path)
     blocks = blocks_of_markdown(text) if path.suffix.lower() in (".md", ".markdown") else blocks_of_text(text)
     document = _document(blocks, str(path))
     if not any(chapter.paragraphs for chapter in document.chapters):
         raise UserError("nothing to read: no words in Latin letters", str(path), "Give a text with sentences.")
     warn_of_dropped(text, str(path))
     return document
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file in UTF-8; "-" stands for standard input.
+
+    Raises:
+      UserError: no such file, or not UTF-8 text.
+    """
+    try:
+        content = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+        return content.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UserError("no such file", str(path), "Give a text or Markdown file.") from None
+    except IsADirectoryError:
+        raise UserError("is a folder", str(path), "Give a text or Markdown file.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"not UTF-8 text (byte {error.start})", str(path), "Save it as UTF-8 text.") from None
 
 
 def _document(blocks: list[Block], where: str) -> Document:

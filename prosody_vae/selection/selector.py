@@ -226,6 +226,16 @@ class Selector:
         found, far, merit = (np.take_along_axis(a, picks, axis=1) for a in (scores, acoustic, free))
         return self._choices(queries, way, _Ranked(found, picks, rule, equals, silent, far, merit), top, locked)
 
+    def analyse(self, texts: Sequence[str], by: str, ties: str | None = None) -> None:
+        """Parses many sentences at once where a way needs that, so that choosing for each of them finds its tree.
+
+        Raises:
+          UserError: as `select`.
+        """
+        way, rule = self._asked(by, ties)
+        if "distances" in self._analyses(way, rule):
+            self.equipment.parser.parse(texts)
+
     def used(self, by: str, ties: str | None = None) -> dict[str, Any]:
         """What choices by a way are made with, as JSON has it; parser and encoder that it needs are opened.
 
