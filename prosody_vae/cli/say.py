@@ -12,9 +12,7 @@ from prosody_vae.cli.read import FORMATS, add_speaking, reader_of
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `prosody say`."""
-    parser.add_argument(
-        "text", metavar="TEXT", help="what is said; {HH AH0 L OW1} gives phonemes; - for standard input"
-    )
+    parser.add_argument("text", metavar="TEXT", help="what is said ({HH AH0 L OW1}: phonemes); - for standard input")
     parser.add_argument("--out", required=True, metavar="OUT.wav", help=f"where to write; {FORMATS}")
     add_speaking(parser)
     parser.add_argument("--like", metavar="ID", help="speak like this recording of the space, and choose none")

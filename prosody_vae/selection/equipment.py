@@ -1,8 +1,9 @@
 """What a selector works with over one space: a parser, an encoder, the learned weights.
 
-This is the one place that opens them. Each is given, named, or found when first needed (the space's parser, or
-the first one installed; the encoder that is installed; the learned weights beside the space), and checked against the space. So a selector over
-recorded trees and vectors, or one that only needs lengths, runs where neither parser nor encoder is installed.
+This is the one place that opens them. Each is given, named, or found when first needed (the space's parser, or the
+first one installed; the encoder that is installed; the learned weights beside the space), and checked against the
+space. So a selector over recorded trees and vectors, or one that only needs lengths, runs where neither parser nor
+encoder is installed.
 """
 
 from collections.abc import Collection, Mapping, Sequence
