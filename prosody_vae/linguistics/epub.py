@@ -78,7 +78,7 @@ def _package(archive: zipfile.ZipFile) -> str:
         container = ElementTree.fromstring(archive.read(_CONTAINER))
         for root in container.iterfind("{*}rootfiles/{*}rootfile"):
             return root.get("full-path", "")
-    return next(name for name in archive.namelist() if name.endswith(".opf"))
+    return next((name for name in archive.namelist() if name.endswith(".opf")), "")
 
 
 def _encrypted(archive: zipfile.ZipFile) -> set[str]:

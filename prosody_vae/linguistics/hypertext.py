@@ -140,12 +140,15 @@ class _Reader(HTMLParser):
         self._flush()
         return self.items
 
+    def _inside(self, element: _Open) -> str:
+        return " ".join([*(item.text for item in self.items[element.at :]), "".join(self.text[element.text_at :])])
+
     def _silent(self) -> bool:
         return any(element.kind is not None for element in self.open)
 
     def _pop(self) -> None:
         element = self.open[-1]
-        if element.kind == "page mark" and len("".join(self.text[element.text_at :])) > _PAGE_MARK:
+        if element.kind == "page mark" and len(self._inside(element)) > _PAGE_MARK:
             element = element._replace(kind=None)  # what begins a page, and not its number
         if element.tag in _BLOCKS and element.kind is None:
             self._flush()
@@ -153,8 +156,8 @@ class _Reader(HTMLParser):
         self.open.pop()
         inside = "".join(self.text[element.text_at :])
         if element.kind is not None:
+            inside = self._inside(element)
             del self.text[element.text_at :]
-            inside = " ".join([*(item.text for item in self.items[element.at :]), inside])
             self.items[element.at :] = [unread(element.kind, inside)] if element.kind and inside.strip() else []
         elif element.tag == "a" and "#" in element.href and _MARK.fullmatch(inside.strip()) and not self._silent():
             self.is_note |= not "".join(self.text[: element.text_at]).strip()

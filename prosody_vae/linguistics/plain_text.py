@@ -35,7 +35,8 @@ _CHAPTER = re.compile(
     r"|(?:prologue|epilogue|preface|foreword|introduction|afterword|conclusion|appendix|interlude)\b)",
     re.IGNORECASE,
 )
-_COUNT = re.compile(r"^([IVXLC]+|\d{1,3})(?:[.:]?|[.:—-]\s*(\S.*))$")
+_KIND, _NUMBER_ALONE = (re.compile(text, re.IGNORECASE) for text in ("chapter|part|book|volume", rf"{_NUMBER}\.?"))
+_COUNT = re.compile(r"^([IVXLC]+|\d{1,3})(?:[.:]?|[.:—-]+\s*([^\s.:—-].*))$")
 _UNSTOPPED = re.compile(r"[.!?,;:…\"”]$")
 
 
@@ -65,18 +66,19 @@ def blocks_of_text(text: str) -> Items:
         short = len(part) <= 3 and all(len(line.split()) <= 12 for line in part)
         unstopped = not _UNSTOPPED.search(part[-1])
         first = not any(isinstance(item, Block) for item in items)
-        count = _count(part, last_count)
-        if count is not None:
+        last = items[-1] if awaits_name else None
+        if isinstance(last, Block) and _KIND.fullmatch(last.text) and _NUMBER_ALONE.fullmatch(" ".join(part)):
+            items[-1] = last._replace(text=f"{last.text} {part[0].rstrip('.')}")
+        elif (count := _count(part, last_count)) is not None:
             last_count, name = count
             items.append(Block(2, f"{last_count}: {name}" if name else str(last_count)))
             awaits_name = not name
         elif short and _is_chapter(part) and (unstopped or len(part[0].split()) <= 3):
             items.append(Block(1, ": ".join(line.rstrip(".:") for line in part)))
             awaits_name, last_count = len(part) == 1 and len(part[0].split()) <= 2, 0
-        elif awaits_name and len(part) == 1 and short and unstopped and isinstance(items[-1], Block):
-            between = " " if re.fullmatch(r"[a-z]+", items[-1].text, re.IGNORECASE) else ": "
-            awaits_name = between == " "  # "CHAPTER", "IV", "The Storm"
-            items[-1] = items[-1]._replace(text=f"{items[-1].text}{between}{part[0].rstrip('.:')}")
+        elif isinstance(last, Block) and len(part) == 1 and short and unstopped:
+            items[-1] = last._replace(text=f"{last.text}: {part[0]}")
+            awaits_name = False
         elif first and short and unstopped and len(lines) > 1 and not is_leaders(part):
             items.append(Block(0, " ".join(part)))
         else:

@@ -221,7 +221,8 @@ class _Recorded:
         for sentence in sentences:
             written = self.trees.get(" ".join(sentence.split()))
             if written is None:
-                raise UserError(f"no tree for '{sentence}'", self.where, "Add one, or name a parser.")
+                shown = sentence if len(sentence) <= 200 else f"{sentence[:200]}..."
+                raise UserError(f"no tree for '{shown}'", self.where, "Add one, or name a parser.")
             try:
                 tree = parse_brackets(written)
             except UserError as error:

@@ -198,7 +198,7 @@ MISTAKES = {
     "no book": (sweep("absent.txt"), "absent.txt", "no such file"),
     "book in latin-1": (sweep("latin1.txt"), "latin1.txt", "not UTF-8", "Save it"),
     "one sentence": (sweep("one.txt", "--out", "o.png", "--json", "o.json"), "one.txt", "no paragraph of two"),
-    "long sentence": (sweep("long.txt"), "long.txt", "5001 words in one sentence", "Divide it"),
+    "long sentence": (sweep("long.txt"), "no tree for 'word word", "Add one"),
     "weight above 1": (sweep("two.txt", "--lsw", "1.5", "--out", "o.png"), "lsw", "1.5", "from 0"),
     "weight no number": (sweep("two.txt", "--lsw", "nan"), "lsw", "nan", "from 0"),
     "weight a word": (sweep("two.txt", "--lsw", "most"), "--lsw", "'most'", "--help"),

@@ -367,7 +367,7 @@ def test_what_is_wrong_is_one_line(trained, tmp_path, capsys, monkeypatch, chang
     (tmp_path / "empty.txt").write_text("\N{GRINNING FACE}\n", "utf-8")
     (tmp_path / "long.txt").write_text("word " * 5000 + ".", "utf-8")
     (tmp_path / "stars.md").write_text("*** --- !!!\n", "utf-8")
-    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xff")
     (tmp_path / "folder.wav").mkdir()
     before = {path.name for path in tmp_path.iterdir()}
     monkeypatch.setattr("prosody_vae.linguistics.syntax.open_parser", absent("parser-x"))
