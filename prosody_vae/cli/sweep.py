@@ -25,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lsw", type=float, nargs="+", default=list(PAPER_WEIGHTS), help="the weights (1.0 to 0.7 in steps of 0.05)"
     )
     parser.add_argument("--scaled", action="store_true", help="distances in units of the space's mean distance")
-    parser.add_argument("--candidates", type=int, default=32, metavar="K", help="per sentence, of the exact path (32)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -38,8 +37,6 @@ def run(arguments: argparse.Namespace) -> None:
 
     for lsw in arguments.lsw:
         check_lsw(lsw)
-    if arguments.candidates < 1:
-        raise UserError(f"{arguments.candidates} candidates", "candidates", "Give at least 1.")
     for name, suffix in ((arguments.out, ".png"), (arguments.json, ".json")):
         if name is not None and (Path(name).suffix.lower() != suffix or Path(name).is_dir()):
             raise UserError(f"not the name of a {suffix[1:].upper()} file", name, f"Give one that ends in {suffix}.")
@@ -60,8 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         ),
         plane.positions,
         sorted(set(arguments.lsw), reverse=True),
-        arguments.candidates,
-        scale,
+        scale=scale,
     )
     facts = {
         "book": Path(arguments.book).name,
@@ -70,7 +66,6 @@ def run(arguments: argparse.Namespace) -> None:
         **selector.used(arguments.by),
         "scaled": arguments.scaled,
         "mean_distance": plane.scale,
-        "candidates": arguments.candidates,
         "rows": [row._asdict() for row in rows],
         "shape": shape_of(rows),
     }

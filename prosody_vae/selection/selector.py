@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from copycat_jax import console
 from copycat_jax.errors import UserError
 from prosody_vae.selection import continuity as paths
 from prosody_vae.selection.bank import Bank, equal_to_best
@@ -157,7 +158,6 @@ class Selector:
         top: int = 1,
         lock: Mapping[int, str] | None = None,
         exclude: Sequence[str] = (),
-        candidates: int = 32,
         ties: str | None = None,
     ) -> list[Choice]:
         """Chooses for the sentences of a paragraph in order, similarity against acoustic continuity (`continuity`).
@@ -178,7 +178,6 @@ class Selector:
           top: how many entries to report; those after the first are the next best at that place of the path.
           lock: as in `select`.
           exclude: as in `select`.
-          candidates: per sentence, of the exact path.
           ties: as in `select`.
 
         Raises:
@@ -211,7 +210,8 @@ class Selector:
         silent = self._silent(equals, barred) - set(locked)
         walked = [i for i in range(len(texts)) if i not in silent]
         if exact:
-            chosen = paths.best_path(similarity[walked], plane.positions, lsw, candidates, scale)
+            chosen = paths.best_path(similarity[walked], plane.positions, lsw, scale=scale)
+            self._warn_of_beam(chosen, similarity[walked], lsw, scale)
         else:
             chosen = paths.greedy(similarity[walked], plane.positions, lsw, scale)
         # What each entry is worth after the one before it; at a weight of 1 this is the similarity itself.
@@ -310,6 +310,17 @@ class Selector:
         closeness = self.bank.closeness(queries, place, rows) if rule.reads else None
         ids = [str(self.space.ids[int(row)]) for row in rows]
         return rows[np.asarray(rule.order(Tied(queries.texts[place], rows, ids, closeness)))]
+
+    def _warn_of_beam(self, path: np.ndarray, similarity: np.ndarray, lsw: float, scale: float) -> None:
+        """Says so where the exact path is not known to be exact, and by how much at most."""
+        if len(self.space) <= paths.BEAM or len(path) < 2:
+            return
+        bound = paths.path_bound(path, similarity, self.plane.positions, lsw, scale=scale)
+        if bound > PREFERENCE:
+            loss = paths.path_loss(path, similarity, self.plane.positions, lsw, scale)
+            console.warn(
+                f"a paragraph's loss of {loss:.4f} exceeds the least by at most {bound:.4f} ({paths.BEAM} kept)"
+            )
 
     def _silent(self, equals: Sequence[np.ndarray], barred: np.ndarray) -> frozenset[int]:
         """The sentences for which every entry that may be chosen scores as the best one."""

@@ -202,7 +202,6 @@ MISTAKES = {
     "weight above 1": (sweep("two.txt", "--lsw", "1.5", "--out", "o.png"), "lsw", "1.5", "from 0"),
     "weight no number": (sweep("two.txt", "--lsw", "nan"), "lsw", "nan", "from 0"),
     "weight a word": (sweep("two.txt", "--lsw", "most"), "--lsw", "'most'", "--help"),
-    "no candidates": (sweep("two.txt", "--candidates", "0"), "0 candidates", "at least 1"),
     "nothing to sweep": (sweep("two.txt", "--by", "centroid"), "compares no sentences", "Choose among"),
     "picture of another kind": (sweep("two.txt", "--out", "o.pdf"), "o.pdf", "ends in .png"),
     "figures of another kind": (sweep("two.txt", "--json", "../small"), "small", "ends in .json"),
