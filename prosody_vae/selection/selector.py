@@ -205,13 +205,11 @@ class Selector:
         free = np.array(similarity)
         for i, row in locked.items():
             similarity[i, np.arange(similarity.shape[1]) != row] = -np.inf
-        plane = self.plane
-        scale = plane.scale if scaled else 1.0
+        plane, scale = self.plane, self.plane.scale if scaled else 1.0
         silent = self._silent(equals, barred) - set(locked)
         walked = [i for i in range(len(texts)) if i not in silent]
         if exact:
-            chosen = paths.best_path(similarity[walked], plane.positions, lsw, scale=scale)
-            self._warn_of_beam(chosen, similarity[walked], lsw, scale)
+            chosen = self._best_path(similarity[walked], lsw, scale)
         else:
             chosen = paths.greedy(similarity[walked], plane.positions, lsw, scale)
         # What each entry is worth after the one before it; at a weight of 1 this is the similarity itself.
@@ -311,16 +309,14 @@ class Selector:
         ids = [str(self.space.ids[int(row)]) for row in rows]
         return rows[np.asarray(rule.order(Tied(queries.texts[place], rows, ids, closeness)))]
 
-    def _warn_of_beam(self, path: np.ndarray, similarity: np.ndarray, lsw: float, scale: float) -> None:
-        """Says so where the exact path is not known to be exact, and by how much at most."""
-        if len(self.space) <= paths.BEAM or len(path) < 2:
-            return
-        bound = paths.path_bound(path, similarity, self.plane.positions, lsw, scale=scale)
+    def _best_path(self, similarity: Float[np.ndarray, "L n"], lsw: float, scale: float) -> Int[np.ndarray, " L"]:
+        """The exact path; a warning says by how much it may miss where the bank is too large to know."""
+        path = paths.best_path(similarity, self.plane.positions, lsw, scale=scale)
+        many = len(self.space) > paths.BEAM and len(path) > 1
+        bound = paths.path_bound(path, similarity, self.plane.positions, lsw, scale=scale) if many else 0.0
         if bound > PREFERENCE:
-            loss = paths.path_loss(path, similarity, self.plane.positions, lsw, scale)
-            console.warn(
-                f"a paragraph's loss of {loss:.4f} exceeds the least by at most {bound:.4f} ({paths.BEAM} kept)"
-            )
+            console.warn(f"the loss of a paragraph's path exceeds the least by at most {bound:.4f}")
+        return path
 
     def _silent(self, equals: Sequence[np.ndarray], barred: np.ndarray) -> frozenset[int]:
         """The sentences for which every entry that may be chosen scores as the best one."""
