@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         _show(document)
     reader = reader_of(arguments, lock=_locks(arguments.lock))
-    if arguments.dry_run:
+    if arguments.dry_run or arguments.out is None:
         reader.choose(document)
         return
     _say_unread(document)

@@ -3,6 +3,7 @@
 import io
 import posixpath
 import zipfile
+import zlib
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -37,7 +38,7 @@ def blocks_of_epub(content: bytes, where: str) -> Items:
             return _blocks(archive, where)
     except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, OSError, ValueError, EOFError) as error:
         raise UserError(f"a damaged EPUB ({error})", where, "Copy or download it again.") from None
-    except (RuntimeError, NotImplementedError, zipfile.zlib.error) as error:
+    except (RuntimeError, NotImplementedError, zlib.error) as error:
         raise UserError(f"cannot be unpacked ({error})", where, _REMEDY) from None
 
 

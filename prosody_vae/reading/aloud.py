@@ -219,7 +219,7 @@ class ReadAloud:
         choices, first = [], 1
         for texts in console.progress(spoken, "choosing", total=len(spoken), unit="paragraph"):
             lock = {i: locks[first + i] for i in range(len(texts)) if first + i in locks}
-            options = self._path | ({"lock": lock} if lock else {})
+            options: dict[str, Any] = self._path | ({"lock": lock} if lock else {})
             choices.append(list(self.selector.paragraph(texts, self.by, **options)) if texts else [])
             first += len(texts)
         return choices
@@ -235,7 +235,7 @@ class ReadAloud:
     ) -> list[tuple[float, float]]:
         """Speaks a passage sentence by sentence into `writer`, each with its pause; returns where each sounds."""
         spans_s, texts = [], passage.spoken
-        own = {} if self.lexicon is None else {"lexicon": self.lexicon}
+        own: dict[str, Any] = {} if self.lexicon is None else {"lexicon": self.lexicon}
         for i, (text, choice) in enumerate(zip(texts, choices, strict=True), 1):
             speech = self.voice.speak(text, choice.embedding, self.speaker, self.rate, **own)
             start = writer.seconds

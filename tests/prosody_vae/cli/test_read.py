@@ -77,7 +77,7 @@ def test_a_dry_run_refuses_what_the_run_would(given, work, capsys):
 @pytest.mark.parametrize("ending", ["mp3", "opus", "flac"])
 def test_standard_input_is_read_into_the_format_of_the_ending(given, work, monkeypatch, capsys, ending):
     type_in(monkeypatch, "It rains. Who wrote the letter on the table?")
-    assert main(["read", "-", "--out", f"out.{ending}", "--by", "centroid", *given[0]]) == 0
+    assert main(["read", "-", "--out", f"out.{ending}", "--by", "centroid", "--speed", "4", *given[0]]) == 0
     assert [row["text"] for row in rows(work / "out.json")] == [TEXTS[4], TEXTS[1]]
     seconds = json.loads((work / "out.json").read_text())["seconds"]
     assert soundfile.info(work / f"out.{ending}").duration == pytest.approx(seconds, abs=0.05)
@@ -86,7 +86,7 @@ def test_standard_input_is_read_into_the_format_of_the_ending(given, work, monke
 
 def test_sentences_are_locked_and_entries_excluded(given, work, capsys):
     options, ids, trees, _ = given
-    command = ["read", "book.md", "--out", "a.wav", *options, *trees]
+    command = ["read", "book.md", "--out", "a.wav", "--speed", "4", *options, *trees]
     assert main([*command, "--lock", f"2={ids[0]},4={ids[5]}", "--exclude", f"{ids[3]},{ids[4]}"]) == 0
     first = {
         row["sentence"]: (row["locked"], row["entries"][0]["id"]) for row in rows(work / "a.json") if row["entries"]
@@ -101,12 +101,12 @@ def test_sentences_are_locked_and_entries_excluded(given, work, capsys):
 
 def test_lexicon_and_speed_change_the_sound(given, work, capsys):
     (work / "own.txt").write_text("rains R EY1 N Z AH0 L AO1 T AH0 N D M AO1 R\n")
-    seconds = {}
-    for name, options in {"plain": [], "own": ["--lexicon", "own.txt"], "fast": ["--speed", "2"]}.items():
-        assert main(["say", "It rains.", "--out", f"{name}.wav", "--by", "centroid", *given[0], *options]) == 0
+    seconds, own = {}, ("--lexicon", "own.txt")
+    for name, options in {"plain": ["--speed=2"], "own": ["--speed=2", *own], "fast": ["--speed=4"]}.items():
+        assert main(["say", "It rains.", "--out", f"{name}.wav", "--by", "centroid", *options, *given[0]]) == 0
         seconds[name] = soundfile.info(work / f"{name}.wav").duration
     assert seconds["fast"] < seconds["plain"] < seconds["own"]
-    assert main(["read", "book.md", "--out", "a.wav", "--by", "centroid", "--lexicon", "own.txt", *given[0]]) == 0
+    assert main(["read", "book.md", "--out", "a.wav", "--by", "centroid", "--speed=4", *own, *given[0]]) == 0
     assert main(["say", "It rains.", "--out", "own.wav", "--lexicon", "absent", *given[0]]) == 2
 
 
