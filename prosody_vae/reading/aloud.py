@@ -190,7 +190,8 @@ class ReadAloud:
         finally:
             parts.remove_empty()
         rate = self.voice.sample_rate
-        write_json(about, {"title": document.title, **account(titles, self.settings, passages, choices, done, rate)})
+        of_it = {"title": document.title, "unread": [part._asdict() for part in document.unread]}
+        write_json(about, of_it | account(titles, self.settings, passages, choices, done, rate))
         parts.remove()
         spoken = sum(map(len, choices))
         skipped = sum(len(passage.sentences) for passage in passages) - spoken

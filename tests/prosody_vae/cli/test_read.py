@@ -92,6 +92,7 @@ def test_sentences_are_locked_and_entries_excluded(given, work, capsys):
         row["sentence"]: (row["locked"], row["entries"][0]["id"]) for row in rows(work / "a.json") if row["entries"]
     }
     assert first[2] == (True, ids[0]) and first[4] == (True, ids[5]) and not first[3][0] and first[3][1] not in ids[3:5]
+    assert [part["kind"] for part in json.loads((work / "a.json").read_text())["unread"]] == ["footnote mark", "table"]
     assert main([*command, "--lock", ids[2]]) == 0
     assert {row["entries"][0]["id"] for row in rows(work / "a.json")} == {ids[2]}
     for lock, says in ((f"9={ids[0]}", "no sentence 9"), ("2=nobody", "no utterance"), ("a,b", "Write N=ID")):

@@ -205,6 +205,11 @@ MISTAKES = {
     "nothing to sweep": (sweep("two.txt", "--by", "centroid"), "compares no sentences", "Choose among"),
     "picture of another kind": (sweep("two.txt", "--out", "o.pdf"), "o.pdf", "ends in .png"),
     "figures of another kind": (sweep("two.txt", "--json", "../small"), "small", "ends in .json"),
+    "trees in the way": (
+        ["sweep", "../two.txt", "--trees", "../open.json", "--json", "../open.json"],
+        "open.json",
+        "would replace what it is made from",
+    ),
     "no folder": (sweep("two.txt", "--out", "absent/o.png"), "absent/o.png", "folder does not exist"),
     "no bundle to build with": (["build-space", "--bundle", "b", "--corpus", "c", "--out", "s"], "no such bundle"),
     "no corpus": (["build-space", "--bundle", VOICE, "--corpus", "c", "--out", "s"], "not a built corpus"),
