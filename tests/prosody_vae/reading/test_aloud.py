@@ -1,9 +1,9 @@
 import json
-import weakref
 
 import numpy as np
 import pytest
 import soundfile
+from stub_reader import BOOK, RATE, SPOKEN, StubVoice, level, reader, rows_of
 from tiny_voice import (
     ENCODER,
     ENCODER_FINGERPRINT,
@@ -18,68 +18,14 @@ from tiny_voice import (
 
 from copycat_jax.bundle.bundle import write_bundle
 from copycat_jax.errors import UserError
-from copycat_jax.text.lexicon import Lexicon
 from prosody_vae.cli import main
 from prosody_vae.linguistics.document import Chapter, Document, Paragraph
 from prosody_vae.reading import aloud
 from prosody_vae.reading.aloud import ReadAloud
 from prosody_vae.reading.passages import CHAPTER_S, OTHER_S, PARAGRAPH_S, PAUSES_S, pause_after
-from prosody_vae.reading.wav_parts import MARK, Parts
-from prosody_vae.selection.selector import Choice, Entry, Selector
+from prosody_vae.selection.selector import Selector
 from prosody_vae.space.files import write_space
 from prosody_vae.tts.plan import EDGE_PAUSE_S
-from prosody_vae.tts.voice import Speech
-
-RATE = 8000
-BOOK = Document(
-    "",
-    (
-        Chapter("One", (Paragraph(("It rains.", "Does it?", "\N{GRINNING FACE}")), Paragraph(("It does;",)))),
-        Chapter("", (Paragraph(("The second part begins.",)), Paragraph(("It goes on.", "It ends!")))),
-        Chapter("Three", (Paragraph(("Nobody came.",)),)),
-    ),
-)
-SPOKEN = [
-    *("One", "It rains.", "Does it?", "It does;", "The second part begins.", "It goes on.", "It ends!"),
-    *("Three", "Nobody came."),
-]
-
-
-class StubVoice:
-    """Speaks a text as a tone whose level names it; counts what it said and how much of that is still in memory."""
-
-    sample_rate, fingerprint = RATE, "stub"
-
-    def __init__(self, stop_at: str = ""):
-        self.said: list[str] = []
-        self.alive: list[weakref.ref] = []
-        self.most_alive, self.stop_at = 0, stop_at
-
-    def speak(self, text, embedding, speaker=None, rate=1.0, lexicon=None):
-        if text == self.stop_at:
-            raise KeyboardInterrupt
-        self.said.append(text)
-        samples = np.full(1000 + 100 * len(text), level(text), np.float32)
-        self.alive = [ref for ref in self.alive if ref() is not None] + [weakref.ref(samples)]
-        self.most_alive = max(self.most_alive, len(self.alive))
-        return Speech(samples, RATE, np.zeros((1, 80)), (), *np.zeros((3, 0)))
-
-
-class StubSelector:
-    def paragraph(self, texts, by, lsw=0.9, scaled=False, exact=False, ties=None):
-        return [Choice(t, by, (Entry(3, "id3", "Like this.", 0.5, {by: 0.5}),), np.zeros(8, np.float32)) for t in texts]
-
-
-def level(text: str) -> float:
-    return (1 + SPOKEN.index(text)) / 32 if text in SPOKEN else 0.5
-
-
-def reader(stop_at: str = "", **settings) -> ReadAloud:
-    return ReadAloud(voice=StubVoice(stop_at), selector=StubSelector(), **settings)
-
-
-def rows_of(path) -> list[dict]:
-    return [row for chapter in json.loads(path.read_text("utf-8"))["chapters"] for row in chapter["sentences"]]
 
 
 def test_the_account_says_where_every_sentence_sounds(tmp_path):
@@ -120,131 +66,6 @@ def test_a_pause_is_that_of_the_last_mark(mark):
     assert pause_after(f"He said “so{mark}” ") == PAUSES_S[mark]
     assert pause_after("so") == OTHER_S
     assert pause_after(f"so{mark}", 9.0) == 9.0
-
-
-FLAT = Document("", (Chapter("", tuple(Paragraph((text,)) for text in SPOKEN)),))  # a text without headings
-
-
-@pytest.mark.parametrize("document", [BOOK, FLAT])
-def test_a_killed_run_goes_on_with_its_paragraph(tmp_path, document):
-    reader().read(document, tmp_path / "whole.wav")
-    with pytest.raises(KeyboardInterrupt):
-        reader(stop_at="It ends!").read(document, tmp_path / "book.wav")
-    assert not (tmp_path / "book.wav").exists() and not (tmp_path / "book.json").exists()
-    again = reader()
-    result = again.read(document, tmp_path / "book.wav")
-    assert result.resumed == (4 if document is BOOK else 6)
-    assert again.voice.said == SPOKEN[5 if document is BOOK else 6 :]
-    assert (tmp_path / "book.wav").read_bytes() == (tmp_path / "whole.wav").read_bytes()
-    assert (tmp_path / "book.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
-    assert not (tmp_path / "book.parts").exists()
-
-
-def stopped(folder, **settings) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        reader(stop_at="Nobody came.", **settings).read(BOOK, folder / "book.wav")
-
-
-def test_only_what_changed_is_read_again(tmp_path):
-    stopped(tmp_path)
-    edited = BOOK._replace(chapters=(Chapter("One", (Paragraph(("It snows.",)),)), *BOOK.chapters))
-    other = reader()
-    assert other.read(edited, tmp_path / "book.wav").resumed == 7  # "One" stands there twice
-    assert other.voice.said == ["It snows.", "Nobody came."]
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"rate": 1.5}, {"by": "both"}, {"lsw": 0.5}, {"exact": True}, {"scaled": True}, {"ties": "mean"},
-     {"lexicon": Lexicon({"rains": (("R", "IY1", "Z"),)})}, {"vocoder": "other"}],
-)  # fmt: skip
-def test_another_setting_resumes_nothing(tmp_path, settings):
-    stopped(tmp_path)
-    assert reader(**settings).read(BOOK, tmp_path / "book.wav").resumed == 0
-
-
-def test_what_is_resumed_is_what_would_be_chosen_now(tmp_path):
-    """Whatever moved a choice, and nothing says so: the choice itself is part of the key, and is what is reported."""
-
-    class Other(StubSelector):
-        def paragraph(self, texts, *arguments, **options):
-            chosen = super().paragraph(texts, *arguments, **options)
-            where = {"It goes on.": np.ones(8, np.float32)}
-            return [c._replace(embedding=where.get(c.text, c.embedding), note="now") for c in chosen]
-
-    stopped(tmp_path)
-    voice = StubVoice()
-    result = ReadAloud(voice=voice, selector=Other()).read(BOOK, tmp_path / "book.wav")
-    assert voice.said == ["It goes on.", "It ends!", "Nobody came."] and result.resumed == 5
-    assert {row["note"] for row in rows_of(tmp_path / "book.json") if "note" in row} == {"now"}
-
-
-@pytest.mark.parametrize("spoil", ["cut", "no json", "bad json"])
-def test_a_damaged_part_is_read_again(tmp_path, spoil):
-    stopped(tmp_path)
-    parts = sorted((tmp_path / "book.parts").glob("*.wav"))
-    assert len(parts) == 6
-    if spoil == "cut":
-        parts[0].write_bytes(parts[0].read_bytes()[:2000])
-    elif spoil == "no json":
-        parts[0].with_suffix(".json").unlink()
-    else:
-        parts[0].with_suffix(".json").write_text("{")
-    assert reader().read(BOOK, tmp_path / "book.wav").resumed == 5
-
-
-def tree_of(folder) -> dict:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-@pytest.mark.parametrize(
-    "theirs",
-    [
-        {"book.parts/notes.txt": "mine"},
-        {"book.parts/0001.wav": "mine", "book.parts/0001.json": "{}"},
-        {f"book.parts/{MARK}": "mine"},
-        {"book.parts": "a file"},
-        {"book.json": '{"It rains.": "(S (NP It) (VP rains))"}'},
-        {"book.json": '{"comment": "synthetic speech"}'},
-        {"book.json": "[" * 5000},
-        {"book.wav": "no recording of ours"},
-    ],
-)
-def test_what_is_not_ours_is_refused_and_stays_as_it_was(tmp_path, theirs):
-    for name, content in theirs.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(content)
-    before, stub = tree_of(tmp_path), reader()
-    with pytest.raises(UserError, match="book"):
-        stub.read(BOOK, tmp_path / "book.wav")
-    assert tree_of(tmp_path) == before and stub.voice.said == []
-
-
-def test_a_folder_without_our_mark_is_refused_even_if_empty(tmp_path):
-    (tmp_path / "book.parts").mkdir()
-    with pytest.raises(UserError, match="not ours"):
-        reader().read(BOOK, tmp_path / "book.wav")
-    assert (tmp_path / "book.parts").is_dir()
-
-
-def test_what_was_put_among_the_parts_stays(tmp_path):
-    stopped(tmp_path)
-    (tmp_path / "book.parts" / "notes.txt").write_text("mine")
-    assert reader().read(BOOK, tmp_path / "book.wav").resumed == 6
-    assert set(tree_of(tmp_path / "book.parts")) == {MARK, "notes.txt"}
-    assert reader().read(BOOK, tmp_path / "book.wav").resumed == 0  # and is no hindrance
-
-
-def test_an_input_is_never_replaced(tmp_path):
-    reader().read(BOOK, tmp_path / "book.wav")
-    before = tree_of(tmp_path)
-    for mine in ("book.json", "book.wav"):
-        with pytest.raises(UserError, match=rf"{mine}: would"):
-            reader().read(BOOK, tmp_path / "book.wav", inputs=(tmp_path / mine,))
-    with pytest.raises(UserError, match="would replace"):
-        reader().read(tmp_path / "book.wav", tmp_path / "book.wav")
-    assert tree_of(tmp_path) == before
-    assert reader().read(BOOK, tmp_path / "book.wav").resumed == 0  # our own is
 
 
 @pytest.mark.slow
@@ -292,19 +113,6 @@ def test_a_failed_run_leaves_nothing(tmp_path):
     with pytest.raises(UserError, match="lsw"):
         reader(lsw=1.5)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_parts_join_to_more_than_one_block(tmp_path, monkeypatch):
-    monkeypatch.setattr("prosody_vae.reading.wav_parts.BLOCK_SAMPLES", 100)
-    parts, rng = Parts(tmp_path / "a.wav", RATE), np.random.default_rng(0)
-    written, blocks = [], [rng.uniform(-1, 1, n).astype(np.float32) for n in (250, 0, 33)]
-    for number, block in enumerate(blocks):
-        with parts.writing(f"{number:032x}", {}) as writer:
-            writer.write(block)
-        written.append(parts.finished(f"{number:032x}"))
-    assert parts.finished("f" * 32) is None
-    parts.join(written)
-    np.testing.assert_allclose(soundfile.read(tmp_path / "a.wav")[0], np.concatenate(blocks), atol=1 / 32768)
 
 
 @pytest.fixture(scope="module")
