@@ -8,6 +8,7 @@ from copycat_jax.command_line import Program, run_program
 VERBS = {
     "demo": "hear it: three sentences, four ways of choosing how to say them",
     "select": "choose the recording whose prosody fits a sentence, and say why",
+    "say": "say a sentence, its prosody chosen from the space or that of one recording",
     "read": "read a text aloud, the prosody of every sentence chosen from the space",
     "sweep": "how the weight of language against continuity changes a book's choices",
     "build-space": "encode a corpus once: the table of prosody embeddings to choose from",

@@ -62,6 +62,11 @@ def add_ties(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def names_in(given: str) -> list[str]:
+    """The names in a list with commas."""
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
 def selector_of(arguments: argparse.Namespace) -> "Selector":
     """The selector that the arguments of `add_choosing` ask for."""
     from prosody_vae.selection.opening import open_selector
@@ -82,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
     from prosody_vae.linguistics.document import warn_of_dropped
 
     selector = selector_of(arguments)
-    exclude = [name.strip() for name in arguments.exclude.split(",") if name.strip()]
+    exclude = names_in(arguments.exclude)
     lock = None if arguments.lock is None else {0: arguments.lock}
     choice = selector.select([arguments.text], arguments.by, arguments.top, lock, exclude, arguments.ties)[0]
     facts, details = _facts(selector, choice, arguments.ties), selector.details(choice)

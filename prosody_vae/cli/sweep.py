@@ -17,7 +17,7 @@ PAPER_WEIGHTS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `prosody sweep`."""
-    parser.add_argument("book", metavar="BOOK", help="plain text or Markdown, UTF-8")
+    parser.add_argument("book", metavar="BOOK", help="a file of text, Markdown, HTML or EPUB; - for standard input")
     add_choosing(parser, "syntactic")
     parser.add_argument("--out", metavar="OUT.png", help="where to draw the curves")
     parser.add_argument("--json", metavar="OUT.json", help="where to write the figures")
@@ -25,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lsw", type=float, nargs="+", default=list(PAPER_WEIGHTS), help="the weights (1.0 to 0.7 in steps of 0.05)"
     )
     parser.add_argument("--scaled", action="store_true", help="distances in units of the space's mean distance")
-    parser.add_argument("--candidates", type=int, default=32, metavar="K", help="per sentence, of the exact path (32)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -33,18 +32,21 @@ def run(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from copycat_jax.errors import UserError
+    from copycat_jax.files import check_file
     from prosody_vae.linguistics.document import read_document
     from prosody_vae.selection.continuity import check_lsw, shape_of, sweep
 
     for lsw in arguments.lsw:
         check_lsw(lsw)
-    if arguments.candidates < 1:
-        raise UserError(f"{arguments.candidates} candidates", "candidates", "Give at least 1.")
     for name, suffix in ((arguments.out, ".png"), (arguments.json, ".json")):
         if name is not None and (Path(name).suffix.lower() != suffix or Path(name).is_dir()):
             raise UserError(f"not the name of a {suffix[1:].upper()} file", name, f"Give one that ends in {suffix}.")
         if name is not None and not Path(name).absolute().parent.is_dir():
             raise UserError("its folder does not exist", name, "Make it, or write elsewhere.")
+        if name is not None:
+            check_file(
+                name, suffix, tuple(given for given in (arguments.book, arguments.trees, arguments.parser) if given)
+            )
     document = read_document(arguments.book)
     paragraphs = [p.sentences for chapter in document.chapters for p in chapter.paragraphs if p.sentences]
     if max(map(len, paragraphs)) < 2:
@@ -60,8 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         ),
         plane.positions,
         sorted(set(arguments.lsw), reverse=True),
-        arguments.candidates,
-        scale,
+        scale=scale,
     )
     facts = {
         "book": Path(arguments.book).name,
@@ -70,7 +71,6 @@ def run(arguments: argparse.Namespace) -> None:
         **selector.used(arguments.by),
         "scaled": arguments.scaled,
         "mean_distance": plane.scale,
-        "candidates": arguments.candidates,
         "rows": [row._asdict() for row in rows],
         "shape": shape_of(rows),
     }

@@ -4,16 +4,30 @@ Words are the units of trees and distance vectors; sentences are the units of se
 long-form rule; chapters those of an audiobook.
 """
 
+import codecs
 import re
+import sys
 import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
-from prosody_vae.linguistics.markdown import Block, blocks_of_markdown, blocks_of_text
+from prosody_vae.linguistics.apparatus import without_contents, without_gutenberg, without_marks
+from prosody_vae.linguistics.blocks import INVISIBLE, Block, Items, Unread, join_lines, merge_unread
+from prosody_vae.linguistics.epub import blocks_of_epub, is_epub
+from prosody_vae.linguistics.hypertext import blocks_of_html, decode_markup, looks_like_html
+from prosody_vae.linguistics.markdown import blocks_of_markdown
+from prosody_vae.linguistics.plain_text import blocks_of_text
 
 MAX_WORDS = 400
+_FOREIGN = {
+    b"%PDF": "a PDF",
+    b"{\\rtf": "RTF",
+    b"PK": "a zip file or an office document",
+    b"\xd0\xcf\x11\xe0": "an old office document",
+    b"\x1f\x8b": "a compressed file",
+}
 
 
 class Paragraph(NamedTuple):
@@ -44,10 +58,12 @@ class Document(NamedTuple):
     Attributes:
       title: of the whole; empty where it has none.
       chapters: at least one.
+      unread: what stood in it and is no part of the text, in order.
     """
 
     title: str
     chapters: tuple[Chapter, ...]
+    unread: tuple[Unread, ...] = ()
 
 
 _LETTER = r"[^\W_][\u0300-\u036f]*"
@@ -68,7 +84,9 @@ def words_of_sentence(text: str) -> list[str]:
     Dropped, because the voice cannot say them: emoji, other scripts (Greek, Cyrillic, Chinese), and symbols, "&", "%"
     and "$" standing alone among them, as a constituency tree loses them with its punctuation.
     """
-    return _WORD.findall("".join(map(_latin, unicodedata.normalize("NFC", text))))
+    if not text.isascii():
+        text = "".join(map(_latin, unicodedata.normalize("NFC", INVISIBLE.sub("", text))))
+    return _WORD.findall(text)
 
 
 def _latin(character: str) -> str:
@@ -205,40 +223,83 @@ def _ends(text: str, start: int, match: re.Match[str]) -> bool:
 
 
 def read_document(path: str | Path) -> Document:
-    """Reads a text file in UTF-8: Markdown (.md, .markdown) or plain text.
+    """Reads a file of text, Markdown (.md, .markdown), HTML or EPUB; "-" is a text from standard input.
 
-    Plain text: a blank line ends a paragraph, single newlines join. A paragraph of one to three short lines that starts
-    with "CHAPTER IV", "Part 2", "Prologue" or the like, or a line "# Title", is a heading; a short line without a full
-    stop at the very start is the title. What precedes and follows a Project Gutenberg text's own marks is dropped.
-    Markdown: see `linguistics.markdown`. Letters of other scripts and emoji are dropped, and a warning says so.
+    HTML and EPUB are known by their content, whatever the name. See `plain_text`, `markdown`, `hypertext` and `epub`
+    for what is a heading and what is not read, `apparatus` for notes, contents lists and Project Gutenberg's matter.
+    Letters of other scripts and emoji are dropped, and a warning says so. A sentence of more than 400 words is divided.
 
     Raises:
-      UserError: no such file, not UTF-8 text, nothing to read in it, or a sentence of more than 400 words.
+      UserError: no such file, of a kind that cannot be read, not UTF-8, or nothing to read in it.
     """
-    path = Path(path)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise UserError("no such file", str(path), "Give a text or Markdown file.") from None
-    except IsADirectoryError:
-        raise UserError("is a folder", str(path), "Give a text or Markdown file.") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"not UTF-8 text (byte {error.start})", str(path), "Save it as UTF-8 text.") from None
-    blocks = blocks_of_markdown(text) if path.suffix.lower() in (".md", ".markdown") else blocks_of_text(text)
-    document = _document(blocks, str(path))
+    content, name, sure = _content(path), Path(path), True
+    if is_epub(content):
+        items = blocks_of_epub(content, str(path))
+    elif name.suffix.lower() in (".html", ".htm", ".xhtml", ".xml"):
+        items = blocks_of_html(decode_markup(content, str(path)))
+    else:
+        text = _decoded(content, str(path))
+        if name.suffix.lower() in (".md", ".markdown"):
+            items = blocks_of_markdown(text)
+        else:
+            sure = looks_like_html(text)
+            items = blocks_of_html(text) if sure else blocks_of_text(text)
+    document = make_document(items, sure)
     if not any(chapter.paragraphs for chapter in document.chapters):
         raise UserError("nothing to read: no words in Latin letters", str(path), "Give a text with sentences.")
-    warn_of_dropped(text, str(path))
+    warn_of_dropped(" ".join(item.text for item in items if isinstance(item, Block)), str(path))
     return document
 
 
-def _document(blocks: list[Block], where: str) -> Document:
-    """Headings to titles and chapters, paragraphs to sentences.
+def read_text(path: str | Path) -> str:
+    """The text of a file in UTF-8, or UTF-16 with its mark; "-" stands for standard input.
+
+    Raises:
+      UserError: no such file, of a kind that is no text, or in another encoding.
+    """
+    return _decoded(_content(path), str(path))
+
+
+def _content(path: str | Path) -> bytes:
+    remedy = "Give a file of text, Markdown, HTML or EPUB."
+    try:
+        return sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UserError("no such file", str(path), remedy) from None
+    except IsADirectoryError:
+        raise UserError("is a folder", str(path), remedy) from None
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", str(path), remedy) from None
+
+
+def _decoded(content: bytes, where: str) -> str:
+    for magic, noun in _FOREIGN.items():
+        if content.startswith(magic):
+            raise UserError(f"is {noun}, not text", where, "Save it as text, Markdown, HTML or EPUB.")
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"not UTF-8 text (byte {error.start})", where, "Save it as UTF-8 text.") from None
+    if "\0" in text:
+        raise UserError("is not text", where, "Give a file of text, Markdown, HTML or EPUB.")
+    return text
+
+
+def make_document(items: Items, sure: bool = True) -> Document:
+    """Headings to title and chapters, paragraphs to sentences.
 
     The first block is the title where it is a heading that no other equals in level and none exceeds. The largest
     headings that remain start chapters; smaller ones are paragraphs of one sentence. A chapter of nothing but its
     heading ("Part One") lends that to the next.
+
+    Args:
+      items: of a reader.
+      sure: whether it knows headings from paragraphs, or guesses.
     """
+    items = without_marks(without_contents(without_gutenberg(items), sure))
+    unread = merge_unread(item for item in items if isinstance(item, Unread))
+    blocks = [Block(item.level, _running(item.text)) for item in items if isinstance(item, Block)]
     blocks = [block for block in blocks if words_of_sentence(block.text)]
     title = ""
     if blocks and blocks[0].level is not None:
@@ -253,11 +314,25 @@ def _document(blocks: list[Block], where: str) -> Document:
                 chapters.append(([], []))
             chapters[-1][0].append(block.text)
             continue
-        sentences = tuple(split_sentences(block.text)) if block.level is None else (block.text,)
-        for sentence in sentences:
-            try:
-                check_sentence(sentence)
-            except UserError as error:
-                raise UserError(error.what, f"{where}: {error.where}", error.remedy) from None
-        chapters[-1][1].append(Paragraph(sentences))
-    return Document(title, tuple(Chapter(": ".join(titles), tuple(paragraphs)) for titles, paragraphs in chapters))
+        sentences = split_sentences(block.text) if block.level is None else [block.text]
+        chapters[-1][1].append(Paragraph(tuple(part for text in sentences for part in divided(text))))
+    return Document(title, tuple(Chapter(": ".join(titles), tuple(parts)) for titles, parts in chapters), unread)
+
+
+def _running(text: str) -> str:
+    return " ".join(join_lines(INVISIBLE.sub("", text).split("\n")).split())
+
+
+def divided(sentence: str) -> list[str]:
+    """A sentence of more than 400 words in parts, cut at the strongest mark near its middle; others as they are."""
+    words = sentence.split()
+    if len(words_of_sentence(sentence)) <= MAX_WORDS or len(words) < 2:
+        return [sentence]
+
+    def cost(at: int) -> tuple[float, float]:
+        away = abs(at / len(words) - 0.5)
+        strength = next((i for i, marks in enumerate((".!?", ";:—–", ",")) if words[at - 1][-1] in marks), 3)
+        return (strength if away <= 0.3 else 3), away
+
+    middle = min(range(1, len(words)), key=cost)
+    return divided(" ".join(words[:middle])) + divided(" ".join(words[middle:]))

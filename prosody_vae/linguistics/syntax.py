@@ -94,33 +94,37 @@ def recorded_parser(trees: str | Path | Mapping[str, str], label: str = "") -> P
     """A parser that looks its trees up, for parses made elsewhere, by hand or by another program.
 
     Args:
-      trees: Penn brackets by text; or a file of them, JSON `{text: tree}` or lines `text<TAB>tree`.
-      label: what made the trees; "recorded" and the file's name by default.
+      trees: Penn brackets by text; or a file of them, JSON `{text: tree}`, JSON `{text: {"tree": tree, "parser": what
+        made it}}`, or lines `text<TAB>tree`.
+      label: what made the trees; by default what the file says made them, else "recorded" and the file's name.
 
     Raises:
       UserError: no such file, or not of that form; when parsing, a text that has no tree, or brackets that do not
         balance.
     """
     if isinstance(trees, Mapping):
-        return _Stored(_Recorded(dict(trees), label or "recorded", label or "the recorded trees"), None)
+        return _Stored(_Recorded(dict(trees), label or "recorded trees", label or "the recorded trees"), None)
     path = Path(trees)
     try:
         content = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UserError(reason, str(path), "Give a file of recorded trees.") from None
-    return _Stored(_Recorded(_recorded(content, path), label or f"recorded {path.name}", str(path)), None)
+    found, made_by = _recorded(content, path)
+    return _Stored(_Recorded(found, label or made_by or f"recorded {path.name}", str(path)), None)
 
 
-def _recorded(content: str, path: Path) -> dict[str, str]:
-    """The trees of a file's content."""
+def _recorded(content: str, path: Path) -> tuple[dict[str, str], str]:
+    """The trees of a file's content, and what it says made them."""
     if content.lstrip().startswith("{"):
         try:
             found = json.loads(content)
         except json.JSONDecodeError as error:
             raise UserError(f"not JSON: {error.msg}", f"{path}, line {error.lineno}", "Write {text: tree}.") from None
-        if all(isinstance(tree, str) for tree in found.values()):
-            return found
+        rows = {text: row if isinstance(row, dict) else {"tree": row} for text, row in found.items()}
+        if all(isinstance(row.get("tree"), str) for row in rows.values()):
+            makers = dict.fromkeys(str(row["parser"]) for row in rows.values() if row.get("parser"))
+            return {text: row["tree"] for text, row in rows.items()}, ", ".join(makers)
         raise UserError("a tree that is not a string", str(path), "Write {text: tree}, the tree in Penn brackets.")
     trees = {}
     for i, line in enumerate(content.splitlines(), 1):
@@ -129,7 +133,7 @@ def _recorded(content: str, path: Path) -> dict[str, str]:
             trees[text.strip()] = tree.strip()
         elif line.strip():
             raise UserError("no tab in the line", f"{path}, line {i}", "Write text<TAB>tree on each line.")
-    return trees
+    return trees, ""
 
 
 class _Stored:
@@ -216,7 +220,8 @@ class _Recorded:
         for sentence in sentences:
             written = self.trees.get(" ".join(sentence.split()))
             if written is None:
-                raise UserError(f"no tree for '{sentence}'", self.where, "Add one, or name a parser.")
+                shown = sentence if len(sentence) <= 200 else f"{sentence[:200]}..."
+                raise UserError(f"no tree for '{shown}'", self.where, "Add one, or name a parser.")
             try:
                 tree = parse_brackets(written)
             except UserError as error:

@@ -2,42 +2,39 @@
 
     ReadAloud(by="syntactic").read("book.txt", "book.wav")
 
-Sentences are chosen paragraph by paragraph (`selection.continuity`) and spoken one at a time. Between the end of one
-and the start of the next lies a pause by the mark that ends the first, or by what ends with it, whichever is longer
-(PAUSES_S). The level is the model's own throughout: no sentence is normalised by its peak, so none jumps out; what
-would exceed full scale is bent (`voice.limit`).
+First every sentence is chosen for, paragraph by paragraph (`selection.continuity`), so that whatever can be refused is
+refused before a word is spoken. Then the sentences are spoken one at a time, with pauses between them (`passages`). The
+level is the model's own throughout: no sentence is normalised by its peak, so none jumps out; what would exceed full
+scale is bent (`voice.limit`).
 
-Chapters are the units of resumption: each is kept in OUT.parts/ under a key of its text and of everything that decides
-how it sounds, and a run that finds it there goes on behind it. Beside OUT.wav, OUT.json says what was chosen and why.
-A sentence without a word (a row of asterisks, emoji alone) is left out, and the JSON says so.
+Titles and paragraphs are the units of resumption: each is kept in OUT.parts (`wav_parts`) under a key of its text, of
+what was chosen for it and of everything else that decides how it sounds, and a run that finds it there speaks the next.
+Beside the recording, OUT.json says what was chosen and why (`account`).
 """
 
 import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from copycat_jax import __version__, console
+from copycat_jax.audio.encoding import check_sound_file
 from copycat_jax.audio.signal import WavWriter
 from copycat_jax.bundle.bundle import Bundle
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_file, write_json
-from copycat_jax.text.normalize import spoken_words
+from copycat_jax.files import write_json
+from copycat_jax.text.lexicon import Lexicon
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER
-from prosody_vae.linguistics.document import (
-    Chapter,
-    Document,
-    check_sentence,
-    read_document,
-    split_sentences,
-    words_of_sentence,
-)
+from prosody_vae.linguistics.document import Document, check_sentence, read_document, split_sentences
+from prosody_vae.reading.account import account, check_account, rows_of
+from prosody_vae.reading.passages import Passage, chapter_titles, check_passages, passages_of, pause_after
 from prosody_vae.reading.wav_parts import Part, Parts
+from prosody_vae.selection.choice import Choice
 from prosody_vae.selection.continuity import check_lsw
 from prosody_vae.selection.opening import open_selector
 from prosody_vae.selection.ways import way_named
@@ -47,11 +44,6 @@ from prosody_vae.tts.plan import EDGE_PAUSE_S, check_rate
 if TYPE_CHECKING:
     from prosody_vae.selection.selector import Selector
     from prosody_vae.tts.voice import Voice
-
-# Seconds from the last sound of a sentence to the first of the next, by what the sentence ends with.
-PAUSES_S = {".": 0.5, "!": 0.5, "?": 0.6, "…": 0.7, ",": 0.25, ";": 0.35, ":": 0.4, "—": 0.3, "–": 0.3, "-": 0.3}
-OTHER_S, PARAGRAPH_S, TITLE_S, CHAPTER_S = 0.5, 0.9, 1.2, 2.0
-_CLOSING = "\"'”’»)]}*_ "
 
 
 class SpokenText(NamedTuple):
@@ -70,7 +62,7 @@ class Reading(NamedTuple):
     seconds: float
     sentences: int  # spoken
     skipped: int  # without anything to speak
-    resumed: int  # chapters found finished
+    resumed: int  # titles and paragraphs found finished
 
 
 class ReadAloud:
@@ -85,6 +77,10 @@ class ReadAloud:
       scaled: acoustic distances in units of the space's mean pairwise distance.
       ties: which of several recordings that score alike is taken, a name of `selection.ties.TIES`; by default the one
         whose sentence vector is closest, where an encoder is installed, else as the way has it.
+      lock: the id of the utterance that every sentence is spoken like, whatever `by`; or {number of a sentence among
+        all that are spoken, from 1: id}.
+      exclude: ids never to choose.
+      lexicon: pronunciations that go before all others.
       rate: how many times faster than the model would speak.
       speaker: a voice of the bundle; by default the space's, where that is one of them, else the bundle's first.
       vocoder: a name of `vocoder.registry.VOCODERS`, or a HiFi-GAN checkpoint.
@@ -106,6 +102,9 @@ class ReadAloud:
         exact: bool = False,
         scaled: bool = False,
         ties: str | None = None,
+        lock: str | Mapping[int, str] | None = None,
+        exclude: Sequence[str] = (),
+        lexicon: Lexicon | None = None,
         rate: float = 1.0,
         speaker: str | None = None,
         vocoder: str | Path = DEFAULT_VOCODER,
@@ -120,15 +119,16 @@ class ReadAloud:
             voice = open_voice(bundle, vocoder)
         way_named(by)
         selector = open_selector(space) if selector is None else selector
-        self.voice, self.by, self.rate = voice, by, rate
+        self.voice, self.by, self.rate, self.lexicon = voice, by, rate, lexicon
         table, chosen_with = getattr(selector, "space", None), "given"
         if table is not None:
             table.check_bundle(voice.bundle)
             speaker = home_speaker(table, voice.speakers) if speaker is None else speaker
             ties = selector.finest_ties(by) if ties is None else ties
             chosen_with = dataclasses.asdict(table.info) | {"used": selector.used(by, ties)}
-        self._path = {"lsw": lsw, "scaled": scaled, "exact": exact, "ties": ties}
-        self.selector = selector
+        self._path: dict[str, Any] = {"lsw": lsw, "scaled": scaled, "exact": exact, "ties": ties}
+        self._path |= {"exclude": list(exclude)} if exclude else {}
+        self.lock, self.selector = lock, selector
         self.speaker = voice.check_speaker(speaker) if hasattr(voice, "check_speaker") else speaker
         self.settings: dict[str, Any] = {
             "bundle": voice.fingerprint,
@@ -136,6 +136,8 @@ class ReadAloud:
             "speaker": self.speaker,
             "by": by,
             **self._path,
+            "lock": lock,
+            "lexicon": None if lexicon is None else _hash(lexicon.entries),
             "rate": rate,
             "vocoder": str(vocoder),
             "version": __version__,
@@ -143,84 +145,112 @@ class ReadAloud:
 
     def say(self, text: str) -> SpokenText:
         """Reads a short text, one paragraph, into memory; raises UserError where it holds nothing to speak."""
-        sentences = split_sentences(text)
-        spoken = [sentence for sentence in sentences if _speakable(sentence)]
-        for sentence in spoken or [text]:
+        passage = Passage(0, 0, tuple(split_sentences(text)), 0.0)
+        for sentence in passage.spoken or [text]:
             check_sentence(sentence)
-        if not spoken:
+        if not passage.spoken:
             raise UserError(f"nothing in the text '{text[:40]}' can be spoken", remedy="Give words, not symbols.")
+        check_passages([passage], "", self.lexicon)
+        (choices,) = self._choose([passage])
         memory = _Memory(self.voice.sample_rate)
-        about = list(self._paragraph(sentences, memory, 0.0))
-        return SpokenText(np.concatenate(memory.blocks), memory.rate, about)
+        spans_s = self._speak(passage, choices, memory)
+        return SpokenText(np.concatenate(memory.blocks), memory.rate, list(rows_of(passage, choices, spans_s, 1)))
 
-    def read(self, document: str | Path | Document, out: str | Path) -> Reading:
-        """Reads a document (a text or Markdown file, or one read already) into the wav file `out`.
+    def read(self, document: str | Path | Document, out: str | Path, inputs: Sequence[str | Path] = ()) -> Reading:
+        """Reads a document (a file, see `read_document`, or one read already) into the recording `out`.
+
+        Args:
+          document: what is read.
+          out: where it is written, in the format of its ending, a key of `audio.encoding.ENCODINGS`.
+          inputs: other files that must not be replaced.
 
         Raises:
-          UserError: an unreadable or empty document, a sentence beyond all bounds, a missing parser or encoder, a place
-            that cannot be written.
+          UserError: an unreadable or empty document, something that cannot be spoken, a missing parser or encoder, a
+            place that cannot be written or holds what is not ours. All but a full disk is raised before any work.
         """
-        where = str(document) if not isinstance(document, Document) else document.title
+        where = document.title if isinstance(document, Document) else str(document)
+        inputs = (*inputs, *(() if isinstance(document, Document) else (document,)))
+        out = check_sound_file(out, inputs)
+        about, parts = check_account(out, inputs), Parts(out, self.voice.sample_rate)
         document = document if isinstance(document, Document) else read_document(document)
-        if document.title:  # spoken first
-            title = Chapter(document.title, ())
-            document = document._replace(chapters=(title, *document.chapters))
-        total = _checked(document, where)
-        parts = Parts(check_file(out, ".wav"), self.voice.sample_rate)
-        done, resumed = [], 0
+        passages, choices = self.choose(document, where)
+        titles, done, resumed = chapter_titles(document), [], 0
         try:
-            with console.progress_bar("reading", total=total, unit="sentence") as bar:
-                for number, chapter in enumerate(document.chapters):
-                    last = number == len(document.chapters) - 1
-                    key = _key({"settings": self.settings, "chapter": _plain(chapter), "last": last})
-                    part = parts.finished(number, key)
-                    if part is not None:
-                        resumed += 1
-                        bar.update(len(part.about["sentences"]))
-                    else:
-                        bar.set_postfix_str(chapter.title[:24])
-                        part = self._chapter(chapter, parts, number, key, last, bar)
+            with console.progress_bar("reading", total=sum(map(len, choices)), unit="sentence") as bar:
+                for passage, chosen in zip(passages, choices, strict=True):
+                    key = self._key(passage, chosen)
+                    part = parts.finished(key)
+                    resumed += part is not None
+                    if part is None:
+                        bar.set_postfix_str(titles[passage.chapter][:24])
+                        part = self._part(passage, chosen, parts, key)
+                    bar.update(len(chosen))
                     done.append(part)
                 parts.join(done)
         finally:
             parts.remove_empty()
-        about, rate = Path(out).with_suffix(".json"), self.voice.sample_rate
-        write_json(about, _account(document.title, self.settings, done, rate))
+        rate = self.voice.sample_rate
+        of_it = {"title": document.title, "unread": [part._asdict() for part in document.unread]}
+        write_json(about, of_it | account(titles, self.settings, passages, choices, done, rate))
         parts.remove()
-        rows = [row for part in done for row in part.about["sentences"]]
-        skipped = sum("skipped" in row for row in rows)
-        seconds = sum(part.samples for part in done) / rate
-        return Reading(Path(out), about, seconds, len(rows) - skipped, skipped, resumed)
+        spoken = sum(map(len, choices))
+        skipped = sum(len(passage.sentences) for passage in passages) - spoken
+        return Reading(out, about, sum(part.samples for part in done) / rate, spoken, skipped, resumed)
 
-    def _chapter(self, chapter: Chapter, parts: Parts, number: int, key: str, last: bool, bar) -> Part:
-        about: dict[str, Any] = {"title": chapter.title, "sentences": []}
-        paragraphs = [([chapter.title], TITLE_S)] if chapter.title and _speakable(chapter.title) else []
-        paragraphs += [(list(paragraph.sentences), PARAGRAPH_S) for paragraph in chapter.paragraphs]
-        with parts.writing(number, key, about) as writer:
-            for i, (sentences, pause) in enumerate(paragraphs):
-                ends = i == len(paragraphs) - 1
-                for row in self._paragraph(sentences, writer, (0.0 if last else CHAPTER_S) if ends else pause):
-                    about["sentences"].append({"paragraph": i, **row})
-                    bar.update()
-        return parts.part(number, writer.samples, about)
+    def choose(self, document: Document, where: str = "") -> tuple[list[Passage], list[list[Choice]]]:
+        """What a document is spoken as, and what is chosen for the spoken sentences of every passage.
 
-    def _paragraph(self, sentences: Sequence[str], writer: "WavWriter | _Memory", pause_s: float) -> Iterator[dict]:
-        """Speaks the sentences of a paragraph one by one into `writer`, each with its pause; yields their accounts."""
-        spoken = [text for text in sentences if _speakable(text)]
-        choices = iter(self.selector.paragraph(spoken, self.by, **self._path) if spoken else [])
-        left = len(spoken)
-        for text in sentences:
-            if not _speakable(text):
-                yield {"text": text, "skipped": "nothing in it can be spoken"}
-                continue
-            choice = next(choices)
-            speech = self.voice.speak(text, choice.embedding, self.speaker, self.rate)
-            start, left = writer.seconds, left - 1
+        Raises:
+          UserError: whatever `read` refuses, but for the files.
+        """
+        passages = passages_of(document)
+        check_passages(passages, where or document.title, self.lexicon)
+        return passages, self._choose(passages)
+
+    def _choose(self, passages: Sequence[Passage]) -> list[list[Choice]]:
+        spoken = [passage.spoken for passage in passages]
+        total = sum(map(len, spoken))
+        locks = {} if self.lock is None else self.lock
+        locks = dict.fromkeys(range(1, total + 1), locks) if isinstance(locks, str) else locks
+        for number in locks:
+            if not 1 <= number <= total:
+                raise UserError(f"there is no sentence {number}", "lock", f"Sentences are numbered 1 to {total}.")
+        if hasattr(self.selector, "analyse"):
+            self.selector.analyse([text for texts in spoken for text in texts], self.by, self._path["ties"])
+        choices, first = [], 1
+        for texts in console.progress(spoken, "choosing", total=len(spoken), unit="paragraph"):
+            lock = {i: locks[first + i] for i in range(len(texts)) if first + i in locks}
+            options: dict[str, Any] = self._path | ({"lock": lock} if lock else {})
+            choices.append(list(self.selector.paragraph(texts, self.by, **options)) if texts else [])
+            first += len(texts)
+        return choices
+
+    def _part(self, passage: Passage, choices: Sequence[Choice], parts: Parts, key: str) -> Part:
+        about: dict[str, Any] = {}
+        with parts.writing(key, about) as writer:
+            about["spans_s"] = self._speak(passage, choices, writer)
+        return parts.part(key, writer.samples, about)
+
+    def _speak(
+        self, passage: Passage, choices: Sequence[Choice], writer: "WavWriter | _Memory"
+    ) -> list[tuple[float, float]]:
+        """Speaks a passage sentence by sentence into `writer`, each with its pause; returns where each sounds."""
+        spans_s, texts = [], passage.spoken
+        own: dict[str, Any] = {} if self.lexicon is None else {"lexicon": self.lexicon}
+        for i, (text, choice) in enumerate(zip(texts, choices, strict=True), 1):
+            speech = self.voice.speak(text, choice.embedding, self.speaker, self.rate, **own)
+            start = writer.seconds
             writer.write(speech.samples)
-            end = writer.seconds
-            writer.silence(pause_after(text, pause_s if left == 0 else 0.0) / self.rate - 2 * EDGE_PAUSE_S)
-            why = {name: value for name, value in choice.to_dict().items() if name != "embedding"}
-            yield {"start_s": round(start, 4), "end_s": round(end, 4), **why}
+            spans_s.append((start, writer.seconds))
+            pause_s = pause_after(text, passage.pause_s if i == len(texts) else 0.0)
+            writer.silence(pause_s / self.rate - 2 * EDGE_PAUSE_S)
+        return spans_s
+
+    def _key(self, passage: Passage, choices: Sequence[Choice]) -> str:
+        """Of all that decides how a passage sounds: how the pauses come out, what was chosen, and by what."""
+        pauses_s = [pause_after(text) for text in passage.spoken]
+        chosen = [np.asarray(choice.embedding, np.float64).round(6).tolist() for choice in choices]
+        return _hash([self.settings, passage.spoken, passage.pause_s, pauses_s, chosen])[:32]
 
 
 class _Memory:
@@ -241,62 +271,11 @@ class _Memory:
         self.write(np.zeros(max(0, round(seconds * self.rate)), np.float32))
 
 
-def pause_after(text: str, at_least_s: float = 0.0) -> float:
-    """Seconds of silence after a sentence: by its last mark, closing quotes aside, but at least `at_least_s`."""
-    bare = text.rstrip(_CLOSING)
-    return max(PAUSES_S.get(bare[-1:], OTHER_S), at_least_s)
-
-
 def home_speaker(space: ProsodySpace, known: Iterable[str]) -> str | None:
     """The voice that most of the space was spoken in, the first of equals; None where the bundle does not know it."""
     spoken, _ = Counter(space.speakers).most_common(1)[0]
     return spoken if spoken in known else None
 
 
-def _speakable(text: str) -> bool:
-    return bool(words_of_sentence(text)) and bool(spoken_words(text))
-
-
-def _checked(document: Document, where: str) -> int:
-    """The number of sentences; raises UserError, before any work, for one that is too long or if none can be spoken."""
-    total, spoken = 0, 0
-    for chapter in document.chapters:
-        total += bool(chapter.title and _speakable(chapter.title))
-        for text in (text for paragraph in chapter.paragraphs for text in paragraph.sentences):
-            total += 1
-            if _speakable(text):
-                spoken += 1
-                check_sentence(text)
-    if not spoken:
-        raise UserError("holds nothing that can be spoken", where, "Give a text in English.")
-    return total
-
-
-def _plain(chapter) -> dict[str, Any]:
-    return {"title": chapter.title, "paragraphs": [list(paragraph.sentences) for paragraph in chapter.paragraphs]}
-
-
-def _key(value: object) -> str:
-    pauses = [PAUSES_S, OTHER_S, PARAGRAPH_S, TITLE_S, CHAPTER_S]
-    return hashlib.sha256(json.dumps([value, pauses], sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _account(title: str, settings: dict[str, Any], parts: Sequence[Part], rate: int) -> dict[str, Any]:
-    """The JSON of a reading; times of a part are moved to where it lies in the whole."""
-    chapters, before = [], 0
-    for part in parts:
-        start = before / rate
-        rows = []
-        for row in part.about["sentences"]:
-            moved = {name: round(row[name] + start, 4) for name in ("start_s", "end_s") if name in row}
-            rows.append(row | moved)
-        chapters.append({"title": part.about["title"], "start_s": round(start, 4), "sentences": rows})
-        before += part.samples
-    return {
-        "comment": "synthetic speech",
-        "title": title,
-        "seconds": round(before / rate, 4),
-        "sample_rate": rate,
-        "settings": settings,
-        "chapters": chapters,
-    }
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

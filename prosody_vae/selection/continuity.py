@@ -6,8 +6,10 @@ Tyagi et al., section 3: for sentence i take the bank entry k that minimises
 
 D the Euclidean distance between the entries' embeddings in a 2-D PCA (fitted on the bank's means here; the paper does
 not say on what), D = 0 for a paragraph's first sentence, LSW = 0.9. The paper's rule is greedy. `best_path` minimises
-the sum of the same loss over the whole paragraph exactly, over a candidate list per sentence that holds greedy's own
-picks, so that its total never exceeds greedy's.
+the sum of the same loss over the whole paragraph exactly, every entry a candidate for every sentence. What makes that
+cheap is the triangle inequality: if entry j with its way there costs less than entry k by at least the distance between
+the two, whatever follows k follows j as cheaply. The few entries that no other dominates so are the only ones to come
+from. Where even they are more than BEAM, the cheapest are taken, and `path_bound` bounds what that may cost.
 
 D as the paper has it is in units of the latent space, so that LSW means something else in every space; divided by the
 mean distance of two entries of the bank (`Plane.scale`) it means the same everywhere.
@@ -17,14 +19,14 @@ import functools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Float, Int
 
 from copycat_jax.errors import UserError
 
 PAPER_LSW = 0.9
+BEAM = 4096
+_PAIRS = 1 << 22  # distances held in memory at once
 EXACT_PAIRS = 5_000  # entries up to which the mean pairwise distance is taken over all pairs
 
 
@@ -116,31 +118,35 @@ def best_path(
     similarity: Float[np.ndarray, "L n"],
     positions: Float[np.ndarray, "n 2"],
     lsw: float = PAPER_LSW,
-    k: int = 32,
+    beam: int = BEAM,
     scale: float = 1.0,
 ) -> Int[np.ndarray, " L"]:
-    """The path of least total loss (Viterbi) over each sentence's k most similar entries and greedy's own pick.
+    """The path of least total loss of all (Viterbi); see the module for why every entry can be a candidate.
 
     Args: as of `greedy`, and
-      k: candidates per sentence beside greedy's; with k = n the result is the best path of all.
+      beam: the most entries that lead on from one sentence to the next; where more might, the cheapest do, and
+        `path_bound` says what the others may have saved.
     """
-    similarity = np.asarray(similarity, np.float32)
     first = greedy(similarity, positions, lsw, scale)
-    length, entries = similarity.shape
-    if length < 2:
+    if len(first) < 2:
         return first
-    order = np.argsort(-similarity, axis=1, kind="stable")[:, : min(k, entries)].astype(np.int32)
-    candidates = np.sort(np.concatenate([order, first[:, None]], axis=1), axis=1)
-    rows = 2 ** (length - 1).bit_length()  # few shapes to compile; rows added at the end cost nothing
-    emission = np.zeros((rows, candidates.shape[1]), np.float32)
-    emission[:length] = _linguistic(np.take_along_axis(similarity, candidates, axis=1), lsw)
-    place = np.zeros((rows, candidates.shape[1], 2), np.float32)
-    place[:length] = np.asarray(positions, np.float32)[candidates] * np.float32((1 - lsw) / scale)
-    picks = np.asarray(_viterbi(emission, place, np.arange(rows) < length))[:length]
-    found = np.take_along_axis(candidates, picks[:, None], axis=1)[:, 0]
-    # Viterbi sums in float32; of two paths that close, greedy's may be the better one by a rounding error.
+    _, found = _walk(similarity, positions, lsw, beam, scale)
+    # Equal but for rounding, greedy's is taken, so that its loss is never exceeded.
     better = path_loss(found, similarity, positions, lsw, scale) < path_loss(first, similarity, positions, lsw, scale)
     return found if better else first
+
+
+def path_bound(
+    path: Int[np.ndarray, " L"],
+    similarity: Float[np.ndarray, "L n"],
+    positions: Float[np.ndarray, "n 2"],
+    lsw: float = PAPER_LSW,
+    beam: int = BEAM,
+    scale: float = 1.0,
+) -> float:
+    """By how much at most a path's total loss exceeds the least; 0 for `best_path`'s where its beam held all."""
+    least, _ = _walk(similarity, positions, lsw, beam, scale, optimistic=True)
+    return max(0.0, path_loss(path, similarity, positions, lsw, scale) - least)
 
 
 def path_loss(
@@ -164,7 +170,7 @@ def sweep(
     paragraphs: Iterable[Float[np.ndarray, "L n"]],
     positions: Float[np.ndarray, "n 2"],
     weights: Sequence[float],
-    k: int = 32,
+    beam: int = BEAM,
     scale: float = 1.0,
 ) -> list[SweepRow]:
     """Acoustic and linguistic distance against LSW, of the greedy and of the exact path (the paper's Figure 2).
@@ -173,7 +179,7 @@ def sweep(
       paragraphs: the similarity of each paragraph's sentences with the bank, looked at one after the other.
       positions: of the bank's entries.
       weights: the values of LSW.
-      k: candidates of the exact path.
+      beam: of `best_path`.
       scale: what D is divided by in the loss and in the report.
     """
     weights = list(weights)
@@ -183,7 +189,7 @@ def sweep(
         sentences += len(similarity)
         transitions += len(similarity) - 1
         for i, lsw in enumerate(weights):
-            for j, choose in enumerate((greedy, functools.partial(best_path, k=k))):
+            for j, choose in enumerate((greedy, functools.partial(best_path, beam=beam))):
                 path = choose(similarity, positions, lsw, scale=scale)
                 acoustic = float(steps(path, positions).sum()) / scale
                 linguistic = float(np.sum(1 - similarity[np.arange(len(path)), path]))
@@ -229,24 +235,63 @@ def check_lsw(lsw: float) -> float:
     return lsw
 
 
-@jax.jit
-def _viterbi(emission: Float[Array, "L K"], place: Float[Array, "L K 2"], real: Bool[Array, " L"]) -> Int[Array, " L"]:
-    """Positions in the candidate lists along the path of least summed emission and distance; ties to the lowest.
+def _walk(
+    similarity: np.ndarray, positions: np.ndarray, lsw: float, beam: int, scale: float, optimistic: bool = False
+) -> tuple[float, Int[np.ndarray, " L"]]:
+    """The least total loss and its path.
 
-    Rows that are not `real` come last and leave cost and path as they are.
+    With `optimistic`, entries beyond the beam lead on to everywhere without a distance, so that the total is no more
+    than the least possible, and the path means nothing.
     """
-    kept = jnp.arange(emission.shape[1])
+    places = np.asarray(positions, np.float64) * ((1 - lsw) / scale)
+    cost, entries, steps_back = np.zeros(0), [], []
+    for row in np.asarray(similarity, np.float64):
+        own = _linguistic(row, lsw)
+        # Going another way costs at most the distance there and back.
+        here = np.sort(np.concatenate(_undominated(own, 2 * places, beam)))
+        if entries:
+            leading, beyond = _undominated(cost, places[entries[-1]], beam)
+            reached, which = _cheapest(cost[leading], places[entries[-1][leading]], places[here])
+            steps_back.append(leading[which])
+            left = cost[beyond[0]] if optimistic and len(beyond) else np.inf
+            cost = np.minimum(reached, left) + own[here]
+        else:
+            cost = own[here]
+        entries.append(here)
+    path = [at := int(np.argmin(cost))]
+    for back in reversed(steps_back):
+        path.append(at := int(back[at]))
+    return float(np.min(cost)), np.array([e[at] for e, at in zip(entries, path[::-1], strict=True)], np.int32)
 
-    def forward(cost, row):
-        before, here, own, real = row
-        total = cost[:, None] + jnp.sqrt(jnp.sum((before[:, None, :] - here[None, :, :]) ** 2, axis=2))
-        came = jnp.where(real, jnp.argmin(total, axis=0), kept)
-        return jnp.where(real, jnp.min(total, axis=0) + own, cost), came
 
-    cost, came = jax.lax.scan(forward, emission[0], (place[:-1], place[1:], emission[1:], real[1:]))
-    last = jnp.argmin(cost)
-    first, rest = jax.lax.scan(lambda here, row: (row[here], here), last, came, reverse=True)
-    return jnp.concatenate([first[None], rest])
+def _undominated(
+    cost: Float[np.ndarray, " n"], places: Float[np.ndarray, "n 2"], most: int
+) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " r"]]:
+    """The entries that no cheaper one dominates, cheapest first, at most so many; and those beyond that may be more.
+
+    An entry is dominated by another that costs less by at least the distance between the two.
+    """
+    order = np.argsort(cost, kind="stable")
+    order, kept = order[np.isfinite(cost[order])], []
+    while len(order) and len(kept) < most:
+        entry, order = order[0], order[1:]
+        kept.append(entry)
+        order = order[cost[entry] + np.linalg.norm(places[order] - places[entry], axis=1) > cost[order]]
+    return np.array(kept, np.int64), order
+
+
+def _cheapest(
+    cost: Float[np.ndarray, " k"], sources: Float[np.ndarray, "k 2"], places: Float[np.ndarray, "n 2"]
+) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """For every place the least cost of a source and the way from there, and which source it is."""
+    least, which = np.empty(len(places)), np.empty(len(places), np.int64)
+    size = max(1, _PAIRS // len(sources))
+    for start in range(0, len(places), size):
+        here = places[start : start + size]
+        total = cost + np.hypot(*(here[:, None, axis] - sources[None, :, axis] for axis in (0, 1)))
+        which[start : start + size] = np.argmin(total, axis=1)
+        least[start : start + size] = np.min(total, axis=1)
+    return least, which
 
 
 def _linguistic(similarity: np.ndarray, lsw: float) -> np.ndarray:

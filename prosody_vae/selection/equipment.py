@@ -1,8 +1,9 @@
 """What a selector works with over one space: a parser, an encoder, the learned weights.
 
-This is the one place that opens them. Each is given, named, or found when first needed (the first parser and the
-encoder that are installed, the learned weights beside the space), and checked against the space. So a selector over
-recorded trees and vectors, or one that only needs lengths, runs where neither parser nor encoder is installed.
+This is the one place that opens them. Each is given, named, or found when first needed (the space's parser, or the
+first one installed; the encoder that is installed; the learned weights beside the space), and checked against the
+space. So a selector over recorded trees and vectors, or one that only needs lengths, runs where neither parser nor
+encoder is installed.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,9 +30,9 @@ class Equipment:
     Args:
       space: that is chosen from.
       encoder: an encoder, a folder or a hub name; None = the installed one, opened when first needed.
-      parser: a parser or its name; None = the first one installed, likewise.
+      parser: a parser or its name; None = the space's where it is installed, else the first one that is, likewise.
       trees: recorded trees, {sentence: bracketed tree} or a file of them, in place of a parser; `parser` may then name
-        what made them.
+        what made them, if they do not say so themselves.
       learned: the learned selector; None = the one beside the space, likewise.
 
     Raises:
@@ -53,8 +54,7 @@ class Equipment:
         if trees is not None:
             from prosody_vae.linguistics.syntax import recorded_parser
 
-            label = parser if isinstance(parser, str) else space.info.parser or "recorded"
-            parser = recorded_parser(trees, label)
+            parser = recorded_parser(trees, parser if isinstance(parser, str) else "")
         if parser is not None:
             self._parser = self._checked_parser(_open_parser(parser) if isinstance(parser, str) else parser)
         given = {"vectors": self._encoder, "distances": self._parser}
@@ -71,7 +71,7 @@ class Equipment:
     def parser(self) -> "Parser":
         """The parser; likewise."""
         if self._parser is None:
-            self._parser = self._checked_parser(_open_parser("auto"))
+            self._parser = self._checked_parser(_open_parser("auto", self._space.info.parser))
         return self._parser
 
     @property
@@ -142,7 +142,8 @@ class Equipment:
 
     def _checked_parser(self, parser: "Parser") -> "Parser":
         own = self._space.info.parser
-        if own and own != parser.label:
+        unnamed = parser.label.startswith("recorded ")  # trees that do not say what made them
+        if own and own != parser.label and not unnamed:
             console.warn(f"the space was parsed by {own}, sentences now by {parser.label}: distances may differ")
         return parser
 
@@ -153,7 +154,9 @@ def _open_encoder(name: str | None) -> "Encoder":
     return bert.find_encoder() if name is None else bert.open_encoder(name)
 
 
-def _open_parser(name: str) -> "Parser":
+def _open_parser(name: str, label: str = "") -> "Parser":
+    """The parser of that name; for "auto" the one of the same kind as `label` where that is installed."""
     from prosody_vae.linguistics import syntax
 
-    return syntax.open_parser(name)
+    kind = (label or "").partition(" ")[0]
+    return syntax.open_parser(kind if name == "auto" and kind in syntax.installed_parsers() else name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from copycat_jax import console
 from copycat_jax.errors import UserError
 from prosody_vae.selection import continuity as paths
 from prosody_vae.selection.bank import Bank, equal_to_best
@@ -157,7 +158,6 @@ class Selector:
         top: int = 1,
         lock: Mapping[int, str] | None = None,
         exclude: Sequence[str] = (),
-        candidates: int = 32,
         ties: str | None = None,
     ) -> list[Choice]:
         """Chooses for the sentences of a paragraph in order, similarity against acoustic continuity (`continuity`).
@@ -178,7 +178,6 @@ class Selector:
           top: how many entries to report; those after the first are the next best at that place of the path.
           lock: as in `select`.
           exclude: as in `select`.
-          candidates: per sentence, of the exact path.
           ties: as in `select`.
 
         Raises:
@@ -206,12 +205,11 @@ class Selector:
         free = np.array(similarity)
         for i, row in locked.items():
             similarity[i, np.arange(similarity.shape[1]) != row] = -np.inf
-        plane = self.plane
-        scale = plane.scale if scaled else 1.0
+        plane, scale = self.plane, self.plane.scale if scaled else 1.0
         silent = self._silent(equals, barred) - set(locked)
         walked = [i for i in range(len(texts)) if i not in silent]
         if exact:
-            chosen = paths.best_path(similarity[walked], plane.positions, lsw, candidates, scale)
+            chosen = self._best_path(similarity[walked], lsw, scale)
         else:
             chosen = paths.greedy(similarity[walked], plane.positions, lsw, scale)
         # What each entry is worth after the one before it; at a weight of 1 this is the similarity itself.
@@ -225,6 +223,16 @@ class Selector:
         picks = np.argsort(-first, axis=1, kind="stable")[:, :count].astype(np.int32)
         found, far, merit = (np.take_along_axis(a, picks, axis=1) for a in (scores, acoustic, free))
         return self._choices(queries, way, _Ranked(found, picks, rule, equals, silent, far, merit), top, locked)
+
+    def analyse(self, texts: Sequence[str], by: str, ties: str | None = None) -> None:
+        """Parses many sentences at once where a way needs that, so that choosing for each of them finds its tree.
+
+        Raises:
+          UserError: as `select`.
+        """
+        way, rule = self._asked(by, ties)
+        if "distances" in self._analyses(way, rule):
+            self.equipment.parser.parse(texts)
 
     def used(self, by: str, ties: str | None = None) -> dict[str, Any]:
         """What choices by a way are made with, as JSON has it; parser and encoder that it needs are opened.
@@ -300,6 +308,15 @@ class Selector:
         closeness = self.bank.closeness(queries, place, rows) if rule.reads else None
         ids = [str(self.space.ids[int(row)]) for row in rows]
         return rows[np.asarray(rule.order(Tied(queries.texts[place], rows, ids, closeness)))]
+
+    def _best_path(self, similarity: Float[np.ndarray, "L n"], lsw: float, scale: float) -> Int[np.ndarray, " L"]:
+        """The exact path; a warning says by how much it may miss where the bank is too large to know."""
+        path = paths.best_path(similarity, self.plane.positions, lsw, scale=scale)
+        many = len(self.space) > paths.BEAM and len(path) > 1
+        bound = paths.path_bound(path, similarity, self.plane.positions, lsw, scale=scale) if many else 0.0
+        if bound > PREFERENCE:
+            console.warn(f"the loss of a paragraph's path exceeds the least by at most {bound:.4f}")
+        return path
 
     def _silent(self, equals: Sequence[np.ndarray], barred: np.ndarray) -> frozenset[int]:
         """The sentences for which every entry that may be chosen scores as the best one."""

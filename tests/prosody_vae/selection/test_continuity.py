@@ -29,6 +29,41 @@ def test_the_best_path_over_all_candidates_is_brute_force_s(seed, length, entrie
     assert loss == pytest.approx(brute_force(similarity, positions, lsw, 1.7), abs=1e-5)
 
 
+def viterbi(similarity, positions, lsw, scale=1.0):
+    """The least loss over all paths, slowly."""
+    cost = lsw * (1 - similarity[0].astype(np.float64))
+    apart = np.linalg.norm(positions[:, None].astype(np.float64) - positions[None], axis=2) * (1 - lsw) / scale
+    for row in similarity[1:]:
+        cost = np.min(cost[:, None] + apart, axis=0) + lsw * (1 - row.astype(np.float64))
+    return cost.min()
+
+
+@given(st.integers(0, 2**31), st.integers(2, 9), st.floats(0, 1), st.sampled_from([0.3, 1.0, 30.0]))
+@settings(max_examples=40, deadline=None)
+def test_every_entry_is_a_candidate(seed, length, lsw, scale):
+    similarity, positions = problem(seed, length, 60)
+    path = paths.best_path(similarity, positions, lsw, scale=scale)
+    least = viterbi(similarity, positions, lsw, scale)
+    assert paths.path_loss(path, similarity, positions, lsw, scale) == pytest.approx(least, abs=1e-9)
+    assert paths.path_bound(path, similarity, positions, lsw, scale=scale) <= 1e-9
+
+
+@given(st.integers(0, 2**31), st.integers(2, 9), st.sampled_from([1, 2, 5, 20]), st.floats(0, 1))
+@settings(max_examples=40, deadline=None)
+def test_a_beam_states_what_it_may_have_missed(seed, length, beam, lsw):
+    similarity, positions = problem(seed, length, 60)
+    path = paths.best_path(similarity, positions, lsw, beam)
+    excess = paths.path_loss(path, similarity, positions, lsw) - viterbi(similarity, positions, lsw)
+    assert -1e-9 <= excess <= paths.path_bound(path, similarity, positions, lsw, beam) + 1e-9
+
+
+def test_the_exact_curve_falls_and_rises_evenly():
+    paragraphs = [problem(seed, 9, 80)[0] for seed in range(6)]
+    rows = paths.sweep(paragraphs, problem(9, 1, 80)[1], np.linspace(1, 0, 11).tolist())
+    assert (np.diff([row.exact_acoustic for row in rows]) <= 1e-9).all()
+    assert (np.diff([row.exact_linguistic for row in rows]) >= -1e-9).all()
+
+
 @given(st.integers(0, 2**31), st.integers(1, 8), st.sampled_from([1, 4]), st.floats(0, 1))
 @settings(max_examples=40, deadline=None)
 def test_the_best_path_never_costs_more_than_greedy_s(seed, length, k, lsw):
@@ -101,7 +136,7 @@ def test_degenerate_banks_have_a_plane():
 def test_a_sweep_trades_language_for_continuity():
     paragraphs = [problem(seed, length, 50)[0] for seed, length in ((5, 7), (6, 1), (7, 12))]
     positions = problem(8, 1, 50)[1]
-    rows = paths.sweep(iter(paragraphs), positions, [1.0, 0.9, 0.8, 0.7], k=50)
+    rows = paths.sweep(iter(paragraphs), positions, [1.0, 0.9, 0.8, 0.7])
     assert [row.lsw for row in rows] == [1.0, 0.9, 0.8, 0.7]
     assert rows[0].greedy_acoustic == rows[0].exact_acoustic
     for row in rows:

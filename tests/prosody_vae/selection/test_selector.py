@@ -10,6 +10,7 @@ from copycat_jax.cosine import cosine
 from copycat_jax.errors import UserError
 from prosody_vae.cli import select as select_verb
 from prosody_vae.cli import sweep as sweep_verb
+from prosody_vae.linguistics.trees import to_brackets
 from prosody_vae.selection import continuity as paths
 from prosody_vae.selection import scores, shrink
 from prosody_vae.selection.bank import Bank
@@ -319,7 +320,6 @@ def folder(toy, tmp_path_factory):
     """The space on disk, and its trees and those of the new sentences in a file."""
     place = tmp_path_factory.mktemp("toy")
     write_space(place / "space", toy.space)
-    from prosody_vae.linguistics.trees import to_brackets
 
     trees = {text: to_brackets(tree) for text, tree in zip(toy.texts, toy.parser.parse(toy.texts), strict=True)}
     (place / "trees.json").write_text(json.dumps(trees))
@@ -343,7 +343,7 @@ def test_prosody_select_prints_a_table_and_json(toy, folder, capsys):
     run(select_verb, toy.texts[0], *options, "--by", "syntactic", "--json", *bounds)
     record = json.loads(capsys.readouterr().out)
     assert record["locked"] and record["entries"][0]["id"] == "utt007" and len(record["entries"]) == 5
-    assert record["parser"] == "toy parser" and record["length_rule"] == "zero-pad"
+    assert record["parser"] == "recorded trees.json" and record["length_rule"] == "zero-pad"
     run(select_verb, toy.texts[0], "--space", folder / "space", "--by", "centroid")
     assert "centroid: the mean of 40" in capsys.readouterr().out
     with pytest.raises(UserError, match="Did you mean 'both'"):
