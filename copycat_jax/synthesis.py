@@ -23,6 +23,7 @@ from copycat_jax.align import aligner, textgrid
 from copycat_jax.align.pieces import Segment, cut_segments, join_segments
 from copycat_jax.analysis import Analysis, analyse
 from copycat_jax.audio import pitch, signal
+from copycat_jax.audio.loudness import gain_to, limit, loudness_lufs
 from copycat_jax.batch import AlignedPhonemes
 from copycat_jax.bundle.bundle import Bundle, Speaker, read_bundle, shipped
 from copycat_jax.errors import UserError, nearest
@@ -60,8 +61,9 @@ class Source(NamedTuple):
 class Transfer(NamedTuple):
     """A source in one other voice; T frames.
 
-    The samples lie on the recording's own time axis, as `source.analysis.alignment` does: as long as the recording,
-    with silence where its edges were trimmed away. Of a trimmed result they are the T frames, and `start_s` is 0.
+    The samples are as loud as the recording and lie on its own time axis, as `source.analysis.alignment` does: as long
+    as the recording, with silence where its edges were trimmed away. Of a trimmed result they are the T frames, and
+    `start_s` is 0.
     """
 
     source: Source
@@ -248,7 +250,8 @@ class Synthesizer:
             result = np.asarray(self._transfer(self._params["copycat"], *inputs, rng), np.float32)
             mels.append(result[:, : piece.stop - piece.start])
         joined = join_segments(mels, source.pieces, len(found.mel))
-        samples = [_unclipped(sound) for sound in self._vocode(joined, source.pieces, vocode)]
+        lufs = loudness_lufs(found.samples, rate)
+        samples = [_levelled(sound, lufs, rate) for sound in self._vocode(joined, source.pieces, vocode)]
         start = 0 if trim else round(found.start_s * rate)
         if not trim:
             samples = [signal.surround(sound, start, found.length, round(FADE_S * rate)) for sound in samples]
@@ -330,6 +333,6 @@ def _rows(value: np.ndarray, count: int) -> np.ndarray:
     return np.broadcast_to(value, (count, *value.shape))
 
 
-def _unclipped(samples: np.ndarray) -> np.ndarray:
-    peak = float(np.max(np.abs(samples), initial=0.0))
-    return samples if peak <= 1.0 else samples * (0.99 / peak)
+def _levelled(samples: np.ndarray, lufs: float, rate: int) -> np.ndarray:
+    """A sound as loud as another one of `lufs`, within full scale."""
+    return limit(gain_to(lufs, rate, lambda: [samples]) * samples)

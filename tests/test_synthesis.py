@@ -8,6 +8,7 @@ from tiny_bundle import VOICES, write_tiny
 from copycat_jax import synthesis
 from copycat_jax.align import pieces
 from copycat_jax.audio import signal
+from copycat_jax.audio.loudness import loudness_lufs
 from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
 from copycat_jax.synthesis import RATIO_RANGE
@@ -18,12 +19,20 @@ TEXT = (CLIP / "source.txt").read_text(encoding="utf-8")
 HOP_S = 256 / 22050
 
 
+def envelope(mel):
+    return np.repeat(np.exp(mel).mean(axis=2), 256, axis=1)
+
+
 @pytest.fixture(scope="module")
 def synthesizer(tmp_path_factory):
     loaded = synthesis.load(write_tiny(tmp_path_factory.mktemp("tiny") / "bundle"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(VOCODERS, "dummy", lambda spec: lambda mel: np.repeat(np.exp(mel).mean(axis=2), 256, axis=1))
+        patch.setitem(VOCODERS, "dummy", lambda spec: envelope)
+        patch.setitem(
+            VOCODERS, "hiss", lambda spec: lambda mel: envelope(mel) * (-1.0) ** np.arange(mel.shape[1] * 256)
+        )
         loaded.vocoder("dummy")
+        loaded.vocoder("hiss")
     return loaded
 
 
@@ -97,6 +106,15 @@ def test_a_result_lies_on_the_time_axis_of_its_recording(synthesizer, source, cl
     assert not whole.samples[:start].any() and not whole.samples[stop:].any()
     np.testing.assert_array_equal(whole.samples[start + fade : stop - fade], bare.samples[fade:-fade])
     np.testing.assert_array_equal(whole.mel, bare.mel)
+
+
+@pytest.mark.parametrize("level_db", [-20, -6, 0, 12])
+def test_a_result_is_as_loud_as_its_recording(synthesizer, source, clip, level_db):
+    analysis = source.analysis._replace(samples=(10 ** (level_db / 20) * source.analysis.samples).astype(np.float32))
+    (result,) = synthesizer.convert(source._replace(analysis=analysis), ["af_heart"], vocoder="hiss")
+    wanted = loudness_lufs(clip.samples, clip.sample_rate) + level_db
+    assert loudness_lufs(result.samples, result.sample_rate) == pytest.approx(wanted, abs=1.0)
+    assert np.abs(result.samples).max() <= 1.0
 
 
 def test_samples_serve_as_well_as_a_file(synthesizer, source, clip):

@@ -1,6 +1,7 @@
 """Recordings in and out: read, check, resample, trim, split, write; the one place that opens sound files."""
 
 import contextlib
+import io
 import os
 import struct
 from collections.abc import Iterator
@@ -252,6 +253,15 @@ def writing_wav(path: str | os.PathLike, rate: int, kind: str = "WAV", comment: 
             if comment:
                 file.comment = comment  # before the samples, so that it stands before them in the file
             yield WavWriter(file, path, rate)
+
+
+def flac_bytes(audio: Audio) -> bytes:
+    """A sound as a 16-bit FLAC file in memory; samples beyond [-1, 1] are clipped."""
+    import soundfile
+
+    content = io.BytesIO()
+    soundfile.write(content, audio.samples, audio.sample_rate, subtype="PCM_16", format="FLAC")
+    return content.getvalue()
 
 
 def write_wav(path: str | os.PathLike, samples: Float[np.ndarray, " N"], rate: int, comment: str = COMMENT) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_file
+from copycat_jax.files import check_file, write_text
 from copycat_jax.manifest import HEADER, TransferLine, read_manifest
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
     parser.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
     parser.add_argument("--plot", metavar="OUT.png", help="also draw source and result")
+    parser.add_argument("--page", metavar="OUT.html", help="also make a page to hear and see source and result on")
     parser.add_argument("--textgrid", metavar="FILE", help="where the recording's phones lie, instead of --text")
     parser.add_argument("--lexicon", metavar="FILE", help="pronunciations that go first")
     parser.add_argument("--register-shift", type=float, default=0.0, metavar="SEMITONES", help="speak higher or lower")
@@ -56,8 +57,11 @@ def run(arguments: argparse.Namespace) -> int | None:
     text = _text(arguments)
     source = _existing(arguments.source)
     out = check_file(arguments.out, ".wav", (source,))
-    plot = check_file(arguments.plot, ".png") if arguments.plot else None
-    from copycat_jax.audio.signal import write_wav
+    plot = check_file(arguments.plot, ".png", (source,)) if arguments.plot else None
+    page = check_file(arguments.page, ".html", (source,)) if arguments.page else None
+    if page and arguments.trim:
+        raise UserError("--page with --trim", remedy="Leave one of them out: a page shows the whole recording.")
+    from copycat_jax.audio.signal import read_audio, write_wav
 
     with console.progress_bar("transfer", total=3, unit="step") as bar:
         bar.set_postfix_str("loading")
@@ -69,16 +73,17 @@ def run(arguments: argparse.Namespace) -> int | None:
         bar.update()
         bar.set_postfix_str("speaking")
         result = _convert(synthesizer, prepared, arguments.voice, arguments)
-        picture = None
-        if plot:
-            from copycat_jax.plots import transfer_figure
-
-            picture = transfer_figure(result, synthesizer.spec, " ".join((text or "").split()))
+        said = " ".join((text or "").split())
         write_wav(out, result.samples, result.sample_rate)
-        if plot and picture is not None:
-            from copycat_jax.plots import write_png
+        if plot:
+            from copycat_jax.plots import transfer_figure, write_png
 
-            write_png(plot, picture)
+            write_png(plot, transfer_figure(result, synthesizer.spec, said))
+        if page:
+            from copycat_jax.transfer_page import account, render_transfer_page
+
+            about = account(synthesizer, arguments.vocoder)
+            write_text(page, render_transfer_page(read_audio(source), [result], synthesizer.spec, said, about))
         bar.update()
     if prepared.confidence < DOUBTFUL:
         console.warn(f"{source}: the text matches the recording poorly (confidence {prepared.confidence:.2f})")
@@ -104,7 +109,7 @@ def _check_voice(synthesizer: "Synthesizer", name: str, bundle: str | None) -> N
 
 
 def _run_manifest(arguments: argparse.Namespace) -> int:
-    for name in ("source", "text", "text_file", "voice", "out", "plot", "textgrid"):
+    for name in ("source", "text", "text_file", "voice", "out", "plot", "page", "textgrid"):
         if getattr(arguments, name) is not None:
             raise UserError(f"--manifest says it all; leave {'SOURCE' if name == 'source' else '--' + name} out")
     from copycat_jax.audio.signal import write_wav

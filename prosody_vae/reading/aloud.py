@@ -5,7 +5,7 @@
 Sentences are chosen paragraph by paragraph (`selection.continuity`) and spoken one at a time. Between the end of one
 and the start of the next lies a pause by the mark that ends the first, or by what ends with it, whichever is longer
 (PAUSES_S). The level is the model's own throughout: no sentence is normalised by its peak, so none jumps out; what
-would exceed full scale is bent (`voice.limit`).
+would exceed full scale is bent (`audio.loudness.limit`).
 
 Chapters are the units of resumption: each is kept in OUT.parts/ under a key of its text and of everything that decides
 how it sounds, and a run that finds it there goes on behind it. Beside OUT.wav, OUT.json says what was chosen and why.
