@@ -17,7 +17,6 @@ from copycat_jax import __version__
 from copycat_jax.audio.loudness import loudness_lufs
 from copycat_jax.audio.pitch import track_f0
 from copycat_jax.audio.signal import Audio, flac_bytes
-from copycat_jax.errors import UserError
 from copycat_jax.evaluate.objective import log_f0_correlation
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.page import embedded, facts, render_document, shown
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from copycat_jax.synthesis import Synthesizer, Transfer
     from copycat_jax.types import Interval
 
-LONGEST_S = 120.0  # a page holds all its sound
 _PIXELS_PER_S = 190  # at least: words of fluent speech stand side by side
 _CHARACTER_S = 0.035  # what a letter of them takes there
 _HEIGHT = 100.0  # of a picture, in its own units
@@ -151,13 +149,6 @@ def render_transfer_page(
 def account(synthesizer: "Synthesizer", vocoder: str) -> dict[str, str]:
     """What made results, name -> value, for the foot of their page."""
     return {"bundle": synthesizer.bundle.fingerprint[:12], "vocoder": vocoder, "copycat-jax": __version__}
-
-
-def check_page_length(seconds: float, where: str) -> None:
-    """Raises UserError where a recording is too long for a page."""
-    if seconds > LONGEST_S:
-        what = f"{seconds:.0f} s are too long for a page, which holds all its sound"
-        raise UserError(what, where, f"Give at most {LONGEST_S:.0f} s, or leave --page out.")
 
 
 def _rows(recording: Audio, results: "Sequence[Transfer]", spec: MelSpec) -> list[_Row]:

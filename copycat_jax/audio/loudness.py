@@ -1,10 +1,11 @@
 """Loudness by ITU-R BS.1770-5, for one channel, and a sound brought to a loudness without clipping."""
 
 import math
-from collections.abc import Callable, Iterable
 
 import numpy as np
 from jaxtyping import Float
+
+from copycat_jax.audio.spool import Samples, blocks_of
 
 STEP_S = 0.1  # of the gating blocks, which last four steps
 ABSOLUTE_GATE_LUFS = -70.0
@@ -50,27 +51,19 @@ class Meter:
         return _lufs(power[power > _power(_lufs(power.mean()) + RELATIVE_GATE_LU)].mean())
 
 
-def loudness_lufs(samples: Float[np.ndarray, " N"], rate: int) -> float:
-    """The loudness of a sound in memory, as `Meter.lufs`."""
+def loudness_lufs(samples: Samples, rate: int, gain: float = 1.0) -> float:
+    """The loudness of a sound, as `Meter.lufs`; with a gain, of the sound times it, `limit`ed."""
     meter = Meter(rate)
-    meter.add(samples)
+    for block in blocks_of(samples):
+        meter.add(block if gain == 1.0 else limit(gain * block))
     return meter.lufs()
 
 
-def gain_to(lufs: float, rate: int, blocks: Callable[[], Iterable[Float[np.ndarray, " n"]]]) -> float:
-    """The factor after which a sound, once it is `limit`ed, has the loudness `lufs`; 1 where either is silent.
-
-    Args:
-      lufs: the loudness wanted.
-      rate: of the sound, in Hz.
-      blocks: gives the sound, block by block, every time that it is called.
-    """
+def gain_to(lufs: float, samples: Samples, rate: int) -> float:
+    """The factor after which a sound, once it is `limit`ed, has the loudness `lufs`; 1 where either is silent."""
     gain = 1.0
     for _ in range(4):  # the first step is exact but for the peaks that it bends
-        meter = Meter(rate)
-        for block in blocks():
-            meter.add(limit(gain * block))
-        missing = lufs - meter.lufs()
+        missing = lufs - loudness_lufs(samples, rate, gain)
         if not math.isfinite(missing) or abs(missing) < CLOSE_LU:
             break
         gain *= 10 ** (missing / 20)

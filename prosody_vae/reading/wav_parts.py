@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from copycat_jax.audio.signal import WavWriter, writing_wav
+from copycat_jax.audio.signal import WavWriter, wav_kind, writing_wav
 from copycat_jax.files import refusals_of, write_json
 
 BLOCK_SAMPLES = 1 << 18  # copied at a time
-_RIFF_BYTES = 4_000_000_000  # beyond it a plain wav file cannot say how long it is
 
 
 class Part(NamedTuple):
@@ -66,8 +65,8 @@ class Parts:
         """Copies the parts into `out`, one after the other, block by block."""
         import soundfile
 
-        long = 2 * sum(part.samples for part in parts) > _RIFF_BYTES
-        with writing_wav(self.out, self.rate, "RF64" if long else "WAV") as writer:
+        kind = wav_kind(sum(part.samples for part in parts))
+        with writing_wav(self.out, self.rate, kind) as writer:
             for part in parts:
                 with refusals_of(part.path, soundfile.LibsndfileError), soundfile.SoundFile(part.path) as file:
                     for block in file.blocks(BLOCK_SAMPLES, dtype="int16"):
