@@ -154,13 +154,14 @@ def account(synthesizer: "Synthesizer", vocoder: str) -> dict[str, str]:
 def _rows(recording: Audio, results: "Sequence[Transfer]", spec: MelSpec) -> list[_Row]:
     """The source, then the results, with what was measured."""
     source, found = results[0].source, results[0].source.analysis
+    mel = found.mel_part(0, len(found.f0_hz))
     measured = {
         "length": shown(len(recording.samples) / recording.sample_rate, ".1f", "s"),
         "register": shown(source.register_hz, ".0f", "Hz", "not heard"),
         "confidence that this is the text": shown(source.confidence, ".2f"),
         "loudness": _loudness(recording),
     }
-    rows = [_Row("The recording", _COLOURS[0], recording, found.mel, found.f0_hz, np.zeros(0), measured)]
+    rows = [_Row("The recording", _COLOURS[0], recording, mel, found.f0_hz, np.zeros(0), measured)]
     for result, colour in zip(results, itertools.cycle(_COLOURS[1:])):
         sound = Audio(result.samples, result.sample_rate)
         spoken = result.samples[round(result.start_s * result.sample_rate) :]

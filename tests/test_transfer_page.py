@@ -25,7 +25,11 @@ def transfers(voices=("af_heart", "bf_emma"), words=("hello", "world"), start_s=
     """A recording of 1.5 s and what was made of it, as a page sees them."""
     mel = np.random.default_rng(0).uniform(-11, 1, (FRAMES, 80)).astype(np.float32)
     spans = tuple(Interval(0.3 + 0.4 * i, 0.6 + 0.4 * i, word) for i, word in enumerate(words))
-    analysis = SimpleNamespace(mel=mel, f0_hz=np.full(FRAMES, f0, np.float32), alignment=Alignment((), spans, -10.0))
+    analysis = SimpleNamespace(
+        mel_part=lambda start, stop: mel[start:stop],
+        f0_hz=np.full(FRAMES, f0, np.float32),
+        alignment=Alignment((), spans, -10.0),
+    )
     source = SimpleNamespace(analysis=analysis, register_hz=register, confidence=0.93)
     sound = np.pad(buzz(180, FRAMES * HOP / RATE, RATE), (round(start_s * RATE), 0))
     made = [

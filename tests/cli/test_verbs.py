@@ -107,6 +107,15 @@ def test_a_result_is_as_long_as_its_recording(work, bundle, compiled):
     assert soundfile.info("bare.wav").frames < whole
 
 
+def test_a_long_recording_is_written_piece_by_piece(capsys, work, bundle, compiled, monkeypatch):
+    assert main(transfer(bundle)) == 0
+    monkeypatch.setattr(synthesis, "WHOLE_S", 1.0)
+    assert main(transfer(bundle, out="long.wav")) == 0
+    assert soundfile.info("long.wav").frames == soundfile.info("out.wav").frames
+    for option, name in (("--plot", "a.png"), ("--page", "a.html")):
+        assert "too long" in refused(capsys, *transfer(bundle), option, name)
+
+
 def transfer(bundle, source=SOURCE, text=TEXT, voice="af_heart", out="out.wav", *more):
     spoken = [] if text is None else ["--text", text]
     return ["transfer", source, *spoken, "--voice", voice, "--out", out, "--bundle", bundle, *more]
