@@ -26,6 +26,7 @@ IMPLIED = [
     "flatbuffers>=24.3",
     "soundfile>=0.13",
     "soxr>=0.5",
+    "scipy>=1.14",
     "absl-py>=2.1",
     "tensorboardX>=2.6",
     "matplotlib>=3.8",
@@ -37,7 +38,7 @@ TEXT = ["gruut==2.4.0", "gruut-lang-en==2.0.1", "pocketsphinx>=5.1,<6", "num2wor
 EXTRAS = {
     "f0": ["pyworld>=0.3.5"],
     "beam": ["apache-beam>=2.77"],
-    "eval": ["swift-f0==0.3.0", "onnxruntime>=1.20", "scipy>=1.14", "faster-whisper==1.2.1"],
+    "eval": ["swift-f0==0.3.0", "onnxruntime>=1.20", "faster-whisper==1.2.1"],
     "parity": ["torch==2.13.0"],
 }
 EXTRAS["dev"] = EXTRAS["beam"] + [

@@ -158,6 +158,15 @@ def figure_pixels(figure: "Figure") -> UInt8[np.ndarray, "H W 3"]:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
 
 
+def spectrogram_png(mel: Float[np.ndarray, "T M"], loudest: float) -> bytes:
+    """A spectrogram without axes as a PNG file in memory, a pixel for a frame of a bin; `loudest` is the brightest."""
+    from matplotlib.image import imsave
+
+    content = io.BytesIO()
+    imsave(content, mel.T, vmin=loudest - _RANGE, vmax=loudest, cmap="magma", origin="lower", format="png")
+    return content.getvalue()
+
+
 def write_png(path: str | Path, figure: "Figure") -> None:
     """Writes a figure as PNG under a temporary name, then renames it; raises UserError where it cannot be written."""
     content = io.BytesIO()

@@ -9,8 +9,9 @@ one or more voices. Shapes are padded to few static buckets, which the models do
 compiled a handful of times.
 """
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,20 +20,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from copycat_jax.align import aligner, textgrid
-from copycat_jax.align.pieces import Segment, cut_segments, join_segments
-from copycat_jax.analysis import Analysis, analyse
+from copycat_jax.align import textgrid
+from copycat_jax.align.pieces import Segment, bridged_blocks, crossfade_blocks, cut_segments
+from copycat_jax.analysis import Analysis, Survey, analyse, survey
 from copycat_jax.audio import pitch, signal
+from copycat_jax.audio.long import LongAudio, read_long_audio, surrounded_blocks
+from copycat_jax.audio.loudness import gain_to, limit, loudness_lufs
+from copycat_jax.audio.spool import Spool
 from copycat_jax.batch import AlignedPhonemes
 from copycat_jax.bundle.bundle import Bundle, Speaker, read_bundle, shipped
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.files import refusals_of
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.models import copycat, speaker
 from copycat_jax.nn.spectrum import sharpen_mel
+from copycat_jax.source import Progress, Source, silently
 from copycat_jax.text.phonemes import to_ids
 from copycat_jax.types import Alignment
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
 
+WHOLE_S = 120.0  # of a recording that is held in memory
+OVERLAP = 4  # frames over which two pieces are crossfaded
 LONGEST_S = 10.0  # of a piece: what the models were trained on
 FADE_S = 0.005  # where a result meets the silence around it; shorter ones click
 RATIO_RANGE = (0.35, 3.0)  # of registers: beyond it an estimate is wrong, not a voice strange
@@ -43,25 +51,12 @@ Recording = str | Path | np.ndarray | signal.Audio
 SHARPNESS = 0.5
 
 
-class Source(NamedTuple):
-    """A recording made ready for transfer: what it is, whose voice it has, and how it is cut for the models."""
-
-    analysis: Analysis
-    register_hz: float
-    vector: np.ndarray  # float32 [E]
-    pieces: tuple[Segment, ...]
-
-    @property
-    def confidence(self) -> float:
-        """How surely the text is what is said, 0..1; 1 where an alignment without a score was given."""
-        return confidence(self.analysis.alignment.score)
-
-
 class Transfer(NamedTuple):
     """A source in one other voice; T frames.
 
-    The samples lie on the recording's own time axis, as `source.analysis.alignment` does: as long as the recording,
-    with silence where its edges were trimmed away. Of a trimmed result they are the T frames, and `start_s` is 0.
+    The samples are as loud as the recording and lie on its own time axis, as `source.analysis.alignment` does: as long
+    as the recording, with silence where its edges were trimmed away. Of a trimmed result they are the T frames, and
+    `start_s` is 0.
     """
 
     source: Source
@@ -151,28 +146,32 @@ class Synthesizer:
         alignment: Alignment | str | Path | None = None,
         references: Sequence[Recording] = (),
         register_hz: float | None = None,
+        progress: Progress = silently,
     ) -> Source:
-        """Reads and analyses a recording once, for any number of voices; arguments as in `transfer`."""
+        """Reads and analyses a recording once, for any number of voices; arguments as in `transfer`.
+
+        Beyond WHOLE_S it is analysed in pieces, and memory does not grow with it. `progress` hears of the seconds of
+        such a recording twice, when they are aligned and when their F0 is tracked.
+        """
         where = str(source) if isinstance(source, str | Path) else "source"
         if register_hz is not None and not 0.0 < register_hz < math.inf:
             raise UserError(f"a register of {register_hz} Hz", where, "Give the source speaker's mean F0 in Hz.")
         if alignment is None and text is None:
             raise UserError("no text", where, "Say what is spoken in it, or give an alignment.")
         given = textgrid.read_textgrid(alignment) if isinstance(alignment, str | Path) else alignment
-        audio = self._read(source, sample_rate)
-        found = analyse(audio, self.spec, text=text, alignment=given, lexicon=lexicon, where=where)
-        hop_s = self.spec.hop_s
+        found = self._analyse(source, sample_rate, where, progress, text=text, alignment=given, lexicon=lexicon)
         same_speaker = [found]
         for reference in references:
             name = str(reference) if isinstance(reference, str | Path) else "reference"
-            same_speaker.append(analyse(self._read(reference, sample_rate), self.spec, where=name))
-        pieces = cut_segments(found.phonemes, found.durations, found.words, hop_s, LONGEST_S)
-        mels = [found.mel[p.start : p.stop] for p in pieces] + [other.mel for other in same_speaker[1:]]
+            same_speaker.append(self._analyse(reference, sample_rate, name, silently))
+        pieces = [self._pieces(one) for one in same_speaker]
+        mels = (one.mel_part(p.start, p.stop) for one, parts in zip(same_speaker, pieces, strict=True) for p in parts)
         return Source(
             analysis=found,
             register_hz=register_hz or pitch.register_hz(np.concatenate([one.f0_hz for one in same_speaker])),
             vector=self.embed(mels),
-            pieces=pieces,
+            pieces=pieces[0],
+            lufs=loudness_lufs(found.samples, self.spec.sample_rate),
         )
 
     def convert(
@@ -191,13 +190,50 @@ class Synthesizer:
         drawn, vocode = seed if sample else None, self.vocoder(vocoder)
         return self._convert(source, voices, vocode, register_shift_semitones, drawn, trim)
 
-    def embed(self, mels: Sequence[np.ndarray]) -> np.ndarray:
+    def write(
+        self,
+        source: Source,
+        voice: str,
+        path: str | Path,
+        *,
+        vocoder: str | Path = DEFAULT_VOCODER,
+        register_shift_semitones: float = 0.0,
+        sample: bool = False,
+        seed: int = 0,
+        trim: bool = False,
+        progress: Progress = silently,
+    ) -> float:
+        """Speaks a prepared source of any length into a wav file, piece by piece; arguments as in `convert`.
+
+        What is made lies in a temporary file beside `path` until it is whole and its loudness known.
+
+        Returns:
+          The seconds written; `progress` heard of each as it was made.
+
+        Raises:
+          UserError: as in `convert`, or the path cannot be written.
+        """
+        self.check_voices([voice])
+        vocode, ratios = self.vocoder(vocoder), self._ratios(source, [voice], register_shift_semitones)
+        made, rate, found = Spool(Path(path).absolute().parent), self.spec.sample_rate, source.analysis
+        for mel, samples in self._spoken(source, [voice], ratios, vocode, seed if sample else None):
+            made.append(samples[0])
+            progress(mel.shape[1] * self.spec.hop_s)
+        gain = gain_to(source.lufs, made, rate)
+        start, length = (0, len(made)) if trim else (round(found.start_s * rate), found.length)
+        with refusals_of(path), signal.writing_wav(path, rate, signal.wav_kind(length)) as writer:
+            for block in surrounded_blocks(made, start, length, round(FADE_S * rate)):
+                writer.write(limit(gain * block))
+        return writer.seconds
+
+    def embed(self, mels: Iterable[np.ndarray]) -> np.ndarray:
         """Speaker vector float32 [E] of recordings of one speaker: mean over their mels [T, M], weighted by length."""
-        vectors = []
+        vectors, lengths = [], []
         for mel in mels:
             padded, mask = self._padded(mel)
             vectors.append(np.asarray(self._embed(self._params["speaker"], padded[None], mask[None]))[0])
-        return np.average(vectors, axis=0, weights=[len(mel) for mel in mels]).astype(np.float32)
+            lengths.append(len(mel))
+        return np.average(vectors, axis=0, weights=lengths).astype(np.float32)
 
     def check_voices(self, voices: Sequence[str]) -> None:
         """Raises UserError, with the nearest name and all of them, unless the bundle speaks as all `voices`."""
@@ -228,16 +264,48 @@ class Synthesizer:
         seed: int | None,
         trim: bool,
     ) -> list[Transfer]:
+        ratios = self._ratios(source, voices, shift_semitones)
+        mels, sounds = zip(*self._spoken(source, voices, ratios, vocode, seed), strict=True)
+        mel, rate, found = np.concatenate(mels, axis=1), self.spec.sample_rate, source.analysis
+        samples = [_levelled(sound, source.lufs, rate) for sound in np.concatenate(sounds, axis=1)]
+        start = 0 if trim else round(found.start_s * rate)
+        if not trim:
+            samples = [signal.surround(sound, start, found.length, round(FADE_S * rate)) for sound in samples]
+        return [
+            Transfer(source, name, float(ratios[i]), samples[i], rate, start / rate, mel[i])
+            for i, name in enumerate(voices)
+        ]
+
+    def _ratios(self, source: Source, voices: Sequence[str], shift_semitones: float) -> np.ndarray:
+        """Target register / source register for every voice, float32 [V]."""
         if not abs(shift_semitones) <= 48.0:  # also false for NaN
             raise UserError(f"a register shift of {shift_semitones} semitones", remedy="Give at most four octaves.")
-        targets = [self.voices[name] for name in voices]
-        ratios = np.array([_ratio(source.register_hz, t.register_hz, shift_semitones) for t in targets], np.float32)
-        centroids = np.array([t.centroid for t in targets], np.float32)
-        found, rate = source.analysis, self.spec.sample_rate
-        ids, count = to_ids(found.phonemes), len(voices)
-        rows, mels = partial(_rows, count=count), []
+        registers = [self.voices[name].register_hz for name in voices]
+        return np.array([_ratio(source.register_hz, hertz, shift_semitones) for hertz in registers], np.float32)
+
+    def _spoken(
+        self, source: Source, voices: Sequence[str], ratios: np.ndarray, vocode: Vocoder, seed: int | None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(mel [V, n, M], samples [V, n * hop]) of blocks that tile the source, in order, piece by piece.
+
+        Blocks meet inside the pauses, with a crossfade of up to OVERLAP frames.
+        """
+        hop = self.spec.hop_samples
+        mels = self._mels(source, voices, ratios, seed)
+        blocks, again = itertools.tee(bridged_blocks(mels, source.pieces, len(source.analysis.f0_hz), OVERLAP))
+        sounds = (((stop - start) * hop, self._vocode(mel, vocode)) for start, stop, mel in blocks)
+        for (start, stop, mel), sound in zip(again, crossfade_blocks(sounds, OVERLAP * hop), strict=True):
+            yield mel[:, : stop - start], sound
+
+    def _mels(
+        self, source: Source, voices: Sequence[str], ratios: np.ndarray, seed: int | None
+    ) -> Iterator[np.ndarray]:
+        """Mels [V, stop - start, M] of the pieces of a source in all voices at once."""
+        found = source.analysis
+        centroids = np.array([self.voices[name].centroid for name in voices], np.float32)
+        ids, rows = to_ids(found.phonemes), partial(_rows, count=len(voices))
         for number, piece in enumerate(source.pieces):
-            mel, mask = self._padded(found.mel[piece.start : piece.stop])
+            mel, mask = self._padded(found.mel_part(piece.start, piece.stop))
             size = _phoneme_bucket(len(piece.durations), len(mel))
             phonemes, frames = np.zeros((2, size), np.int32)
             phonemes[: len(piece.durations)] = ids[piece.first : piece.first + len(piece.durations)]
@@ -246,40 +314,30 @@ class Synthesizer:
             aligned = AlignedPhonemes(rows(phonemes), rows(frames), rows(mask))
             inputs = (rows(mel), ratios, aligned, rows(source.vector), centroids)
             result = np.asarray(self._transfer(self._params["copycat"], *inputs, rng), np.float32)
-            mels.append(result[:, : piece.stop - piece.start])
-        joined = join_segments(mels, source.pieces, len(found.mel))
-        samples = [_unclipped(sound) for sound in self._vocode(joined, source.pieces, vocode)]
-        start = 0 if trim else round(found.start_s * rate)
-        if not trim:
-            samples = [signal.surround(sound, start, found.length, round(FADE_S * rate)) for sound in samples]
-        return [
-            Transfer(source, name, float(ratios[i]), samples[i], rate, start / rate, joined[i])
-            for i, name in enumerate(voices)
-        ]
+            yield result[:, : piece.stop - piece.start]
 
-    def _vocode(self, mel: np.ndarray, pieces: Sequence[Segment], vocode: Vocoder) -> np.ndarray:
-        """Samples [V, T * hop] of mels [V, T, M], piece by piece with a short crossfade inside the pauses."""
-        hop, frames = self.spec.hop_samples, mel.shape[1]
-        out = np.zeros((len(mel), frames * hop), np.float32)
-        starts = [0, *(p.start for p in pieces[1:])]
-        for start, stop in zip(starts, [*starts[1:], frames], strict=True):
-            overlap = min(4, frames - stop)
-            size = self.bucket(stop + overlap - start)
-            part = np.full((len(mel), size, mel.shape[2]), math.log(self.spec.floor), np.float32)
-            part[:, : stop + overlap - start] = mel[:, start : stop + overlap]
-            sound = np.array(vocode(part))[:, : (stop + overlap - start) * hop]
-            if start:
-                faded = min(4, stop - start) * hop
-                sound[:, :faded] *= np.linspace(0, 1, faded, dtype=np.float32)
-            if overlap:
-                sound[:, -overlap * hop :] *= np.linspace(1, 0, overlap * hop, dtype=np.float32)
-            out[:, start * hop : (stop + overlap) * hop] += sound
-        return out
+    def _vocode(self, mel: np.ndarray, vocode: Vocoder) -> np.ndarray:
+        """Samples [V, T * hop] of mels [V, T, M]."""
+        voices, frames, bins = mel.shape
+        padded = np.full((voices, self.bucket(frames), bins), math.log(self.spec.floor), np.float32)
+        padded[:, :frames] = mel
+        return np.array(vocode(padded))[:, : frames * self.spec.hop_samples]
 
-    def _read(self, recording: Recording, sample_rate: int | None) -> signal.Audio:
+    def _analyse(
+        self, recording: Recording, sample_rate: int | None, where: str, progress: Progress, **spoken
+    ) -> Analysis | Survey:
+        audio = self._read(recording, sample_rate)
+        if isinstance(audio, signal.Audio) and len(audio.samples) <= WHOLE_S * audio.sample_rate:
+            return analyse(audio, self.spec, where=where, **spoken)
+        return survey(LongAudio(*audio), self.spec, where=where, progress=progress, **spoken)
+
+    def _pieces(self, found: Analysis | Survey) -> tuple[Segment, ...]:
+        return cut_segments(found.phonemes, found.durations, found.words, self.spec.hop_s, LONGEST_S)
+
+    def _read(self, recording: Recording, sample_rate: int | None) -> signal.Audio | LongAudio:
         """A recording as it came."""
         if isinstance(recording, str | Path):
-            return signal.read_audio(recording)
+            return read_long_audio(recording, WHOLE_S)
         if not isinstance(recording, signal.Audio):
             if sample_rate is None or sample_rate <= 0:
                 raise UserError("samples without a sample rate", remedy="Give sample_rate in Hz.")
@@ -307,13 +365,6 @@ def _transfer(params, mel, ratio, aligned, source, target, rng, *, config, spec:
     return sharpen_mel(result, SHARPNESS)
 
 
-def confidence(score: float) -> float:
-    """How surely a text is what is said, 0..1: 0.5 where the aligner's threshold lies, 1 for a given alignment."""
-    if math.isnan(score):
-        return 1.0
-    return 1.0 / (1.0 + math.exp(min(60.0, (aligner.SCORE_THRESHOLD - score) / 3.0)))
-
-
 def _ratio(source_hz: float, target_hz: float, shift_semitones: float) -> float:
     """Target register / source register, shifted; 1 where the source has no voiced frame to tell its register by."""
     if not (math.isfinite(source_hz) and source_hz > 0):
@@ -330,6 +381,6 @@ def _rows(value: np.ndarray, count: int) -> np.ndarray:
     return np.broadcast_to(value, (count, *value.shape))
 
 
-def _unclipped(samples: np.ndarray) -> np.ndarray:
-    peak = float(np.max(np.abs(samples), initial=0.0))
-    return samples if peak <= 1.0 else samples * (0.99 / peak)
+def _levelled(samples: np.ndarray, lufs: float, rate: int) -> np.ndarray:
+    """A sound as loud as another one of `lufs`, within full scale."""
+    return limit(gain_to(lufs, samples, rate) * samples)

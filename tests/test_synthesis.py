@@ -6,10 +6,12 @@ import pytest
 from tiny_bundle import VOICES, write_tiny
 
 from copycat_jax import synthesis
-from copycat_jax.align import pieces
+from copycat_jax.align import aligner, pieces
 from copycat_jax.audio import signal
+from copycat_jax.audio.loudness import loudness_lufs
 from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
+from copycat_jax.source import confidence
 from copycat_jax.synthesis import RATIO_RANGE
 from copycat_jax.types import Alignment, Interval
 from copycat_jax.vocoder.registry import VOCODERS
@@ -18,12 +20,20 @@ TEXT = (CLIP / "source.txt").read_text(encoding="utf-8")
 HOP_S = 256 / 22050
 
 
+def envelope(mel):
+    return np.repeat(np.exp(mel).mean(axis=2), 256, axis=1)
+
+
 @pytest.fixture(scope="module")
 def synthesizer(tmp_path_factory):
     loaded = synthesis.load(write_tiny(tmp_path_factory.mktemp("tiny") / "bundle"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(VOCODERS, "dummy", lambda spec: lambda mel: np.repeat(np.exp(mel).mean(axis=2), 256, axis=1))
+        patch.setitem(VOCODERS, "dummy", lambda spec: envelope)
+        patch.setitem(
+            VOCODERS, "hiss", lambda spec: lambda mel: envelope(mel) * (-1.0) ** np.arange(mel.shape[1] * 256)
+        )
         loaded.vocoder("dummy")
+        loaded.vocoder("hiss")
     return loaded
 
 
@@ -99,6 +109,15 @@ def test_a_result_lies_on_the_time_axis_of_its_recording(synthesizer, source, cl
     np.testing.assert_array_equal(whole.mel, bare.mel)
 
 
+@pytest.mark.parametrize("level_db", [-20, -6, 0, 12])
+def test_a_result_is_as_loud_as_its_recording(synthesizer, source, clip, level_db):
+    louder = source._replace(lufs=source.lufs + level_db)
+    (result,) = synthesizer.convert(louder, ["af_heart"], vocoder="hiss")
+    wanted = loudness_lufs(clip.samples, clip.sample_rate) + level_db
+    assert loudness_lufs(result.samples, result.sample_rate) == pytest.approx(wanted, abs=1.0)
+    assert np.abs(result.samples).max() <= 1.0
+
+
 def test_samples_serve_as_well_as_a_file(synthesizer, source, clip):
     for given in ({"source": clip}, {"source": clip.samples, "sample_rate": clip.sample_rate}):
         prepared = synthesizer.prepare(text=TEXT, **given)
@@ -127,6 +146,47 @@ def test_long_recordings_are_cut_and_joined(synthesizer, source, clip, monkeypat
     envelope = np.repeat(np.exp(result.mel).mean(axis=1), 256)
     scale = np.median(result.samples / envelope)
     assert np.mean(np.isclose(result.samples, scale * envelope, rtol=1e-3)) > 0.9
+
+
+@pytest.mark.parametrize("trim", [False, True])
+def test_what_is_written_piece_by_piece_is_what_is_made_at_once(synthesizer, clip, source, monkeypatch, tmp_path, trim):
+    monkeypatch.setattr(synthesis, "LONGEST_S", 2.6)
+    monkeypatch.setattr(synthesizer, "bucket", lambda frames: 512)  # what is compiled already
+    alignment, heard = source.analysis.alignment, []
+    short = synthesizer.prepare(clip, alignment=alignment)
+    monkeypatch.setattr(synthesis, "WHOLE_S", 1.0)  # long from here on
+    long = synthesizer.prepare(CLIP / "source.opus", alignment=alignment, progress=heard.append)
+    seconds = len(short.analysis.mel) * HOP_S
+    assert len(long.pieces) == len(short.pieces) >= 2 and sum(heard) == pytest.approx(seconds, abs=0.01)
+    assert long.analysis.length == short.analysis.length and long.register_hz == pytest.approx(short.register_hz, 1e-3)
+    np.testing.assert_allclose(long.vector, short.vector, atol=1e-3)
+    assert long.lufs == pytest.approx(short.lufs, abs=0.05)
+    (made,) = synthesizer.convert(short, ["af_heart"], vocoder="hiss", trim=trim)
+    synthesizer.write(long, "af_heart", tmp_path / "out.wav", vocoder="hiss", trim=trim, progress=heard.append)
+    written = signal.read_audio(tmp_path / "out.wav")
+    assert sum(heard) == pytest.approx(2 * seconds, abs=0.02)
+    assert len(written.samples) == len(made.samples)
+    np.testing.assert_allclose(written.samples, made.samples, atol=0.01)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
+
+
+def test_a_cut_is_no_seam(synthesizer, source, clip, monkeypatch):
+    """Energy and F0 around the cuts are those of the same speech converted in one piece, but for the crossfade."""
+    (whole,) = synthesizer.convert(source, ["af_heart"], vocoder="hiss", trim=True)
+    monkeypatch.setattr(synthesis, "LONGEST_S", 2.6)
+    monkeypatch.setattr(synthesis, "WHOLE_S", 1.0)
+    monkeypatch.setattr(synthesizer, "bucket", lambda frames: 512)
+    long = synthesizer.prepare(CLIP / "source.opus", alignment=source.analysis.alignment)
+    cuts = [piece.start for piece in long.pieces[1:]]
+    assert cuts
+    (cut,) = synthesizer.convert(long, ["af_heart"], vocoder="hiss", trim=True)
+    levels = [np.log10(1e-4 + np.abs(x.samples).reshape(-1, 256).mean(axis=1)) for x in (whole, cut)]
+    steps = [np.abs(np.diff(level)) for level in levels]
+    for at in cuts:  # a frame there differs from the next by less than 1 dB, or less than within the piece
+        assert steps[1][at - 6 : at + 6].max() <= max(0.05, steps[0].max())
+    both = (source.analysis.f0_hz > 0) & (long.analysis.f0_hz > 0)
+    assert np.mean((source.analysis.f0_hz > 0) == (long.analysis.f0_hz > 0)) > 0.98
+    np.testing.assert_allclose(source.analysis.f0_hz[both], long.analysis.f0_hz[both], rtol=0.03)
 
 
 def test_registers_shift_and_stay_within_reason(synthesizer, source):
@@ -179,10 +239,10 @@ def test_an_unknown_voice_names_the_nearest(synthesizer):
 
 
 def test_confidence_follows_the_score():
-    threshold = synthesis.aligner.SCORE_THRESHOLD
-    assert synthesis.confidence(math.nan) == 1.0
-    assert synthesis.confidence(threshold) == pytest.approx(0.5)
-    assert synthesis.confidence(-1e9) < 1e-6 < 0.9 < synthesis.confidence(threshold + 12)
+    threshold = aligner.SCORE_THRESHOLD
+    assert confidence(math.nan) == 1.0
+    assert confidence(threshold) == pytest.approx(0.5)
+    assert confidence(-1e9) < 1e-6 < 0.9 < confidence(threshold + 12)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -209,8 +269,11 @@ def test_pieces_cover_every_phone_once(seed):
 def test_gaps_are_bridged_from_edge_to_edge():
     one, two = np.full((1, 3, 2), -1.0, np.float32), np.full((1, 2, 2), -4.0, np.float32)
     none = np.zeros(0, np.int32)
-    joined = pieces.join_segments([one, two], [pieces.Segment(0, 3, 0, none), pieces.Segment(5, 7, 1, none)], 7)
-    np.testing.assert_allclose(joined[0, :, 0], [-1, -1, -1, -2, -3, -4, -4], atol=1e-6)
+    cut = [pieces.Segment(0, 3, 0, none), pieces.Segment(5, 7, 1, none)]
+    (first, second) = pieces.bridged_blocks([one, two], cut, 7, 1)
+    assert (first[:2], second[:2]) == ((0, 5), (5, 7))
+    np.testing.assert_allclose(first[2][0, :, 0], [-1, -1, -1, -2, -3, -4], atol=1e-6)  # one frame of the next
+    np.testing.assert_allclose(second[2], two)
 
 
 def test_load_says_when_nothing_ships(monkeypatch, tmp_path):

@@ -109,6 +109,34 @@ def align(samples: Float[np.ndarray, " N"], sample_rate: int, words: Sequence[Wo
     raise UserError("the words cannot be found in the recording", remedy="Is this the text that was spoken?")
 
 
+def reach(
+    samples: Float[np.ndarray, " N"], sample_rate: int, words: Sequence[Word]
+) -> list[tuple[float, float, int | None]]:
+    """How far into `words` a stretch of a recording comes that begins with them and may end anywhere.
+
+    One pass only: boundaries are coarse, and the last words may be wrong where the stretch ends within one.
+
+    Returns:
+      (start, end, index into `words`) of what was found, in seconds and in order; the index of a silence is None. The
+      words are the first of `words`, or none at all.
+    """
+    last = len(words)
+    decoder = _decoder(words, _SEARCHES[0])
+    steps = [(i, i + 1, 1.0, _name(i, 0)) for i in range(last)]
+    decoder.add_fsg("reach", decoder.create_fsg("reach", 0, last, [*steps, *((i, last, 1.0) for i in range(last))]))
+    decoder.activate_search("reach")
+    try:
+        _pass(decoder, _pcm(resample(samples, sample_rate, SAMPLE_RATE)))
+        found = [(part.word, part.start_frame, part.end_frame + 1) for part in decoder.seg() or ()]
+    except _Unaligned:
+        found = []
+    return [
+        (start * FRAME_S, end * FRAME_S, None if (index := _index(name)[0]) < 0 else index)
+        for name, start, end in found
+        if name != "(NULL)"
+    ]
+
+
 def check_match(alignment: Alignment, where: str) -> None:
     """Raises UserError naming `where` if the score says that the text is not what was spoken; NaN passes."""
     if alignment.score < SCORE_THRESHOLD:
@@ -121,13 +149,36 @@ def check_match(alignment: Alignment, where: str) -> None:
 
 def _decode(heard: Float[np.ndarray, " n"], words: Sequence[Word], search: _Search) -> list[_Piece]:
     """Both passes over 16 kHz samples; raises _Unaligned where either does not reach the end."""
+    padding = np.zeros(round(search.padding_s * SAMPLE_RATE), np.float32)
+    sound, decoder = _pcm(np.concatenate([padding, heard, padding])), _decoder(words, search)
+    names = [_name(i, 0) for i in range(len(words))]
+    decoder.set_align_text(" ".join(names))
+    _pass(decoder, sound)
+    if decoder.hyp() is None or decoder.hyp().hypstr.split() != names:
+        raise _Unaligned
+    decoder.set_alignment()
+    _pass(decoder, sound)
+    found = decoder.get_alignment()
+    if found is None:
+        raise _Unaligned
+    # The iterators are views of one C structure: read everything in one go.
+    pieces = [_Piece(*_index(word.name), tuple((p.name, p.start, p.duration, p.score) for p in word)) for word in found]
+    if [piece.word for piece in pieces if piece.word >= 0] != list(range(len(words))):
+        raise _Unaligned
+    return pieces
+
+
+def _pcm(samples: Float[np.ndarray, " n"]) -> bytes:
+    """16 kHz samples as the decoder takes them."""
+    # A little noise keeps digital silence from being minus infinity; seeded, so that results repeat.
+    noisy = samples * 32767.0 + np.random.default_rng(0).uniform(-1.0, 1.0, len(samples))
+    return np.clip(np.rint(noisy), -32768, 32767).astype(np.int16).tobytes()
+
+
+def _decoder(words: Sequence[Word], search: _Search):
+    """A decoder that knows `words` and nothing else."""
     import pocketsphinx
 
-    padding = np.zeros(round(search.padding_s * SAMPLE_RATE), np.float32)
-    padded = np.concatenate([padding, heard, padding])
-    # A little noise keeps digital silence from being minus infinity; seeded, so that results repeat.
-    padded = padded * 32767.0 + np.random.default_rng(0).uniform(-1.0, 1.0, len(padded))
-    sound = np.clip(np.rint(padded), -32768, 32767).astype(np.int16).tobytes()
     decoder = pocketsphinx.Decoder(
         hmm=pocketsphinx.get_model_path("en-us/en-us"),
         dict=None,
@@ -144,21 +195,7 @@ def _decode(heard: Float[np.ndarray, " n"], words: Sequence[Word], search: _Sear
     for i, word in enumerate(words):
         for k, phones in enumerate(word.variants):
             decoder.add_word(_name(i, k), " ".join(map(base, phones)), False)
-    names = [_name(i, 0) for i in range(len(words))]
-    decoder.set_align_text(" ".join(names))
-    _pass(decoder, sound)
-    if decoder.hyp() is None or decoder.hyp().hypstr.split() != names:
-        raise _Unaligned
-    decoder.set_alignment()
-    _pass(decoder, sound)
-    found = decoder.get_alignment()
-    if found is None:
-        raise _Unaligned
-    # The iterators are views of one C structure: read everything in one go.
-    pieces = [_Piece(*_index(word.name), tuple((p.name, p.start, p.duration, p.score) for p in word)) for word in found]
-    if [piece.word for piece in pieces if piece.word >= 0] != list(range(len(words))):
-        raise _Unaligned
-    return pieces
+    return decoder
 
 
 def _pass(decoder, sound: bytes) -> None:

@@ -5,8 +5,7 @@ recordings are cut inside their pauses, each piece keeps as much of the pause, a
 bridged afterwards, from the last frame of one to the first of the next.
 """
 
-import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +45,7 @@ def cut_segments(
     """
     edges = np.concatenate([[0], np.cumsum(durations)])
     longest, margin = int(longest_s / hop_s), max(1, round(EDGE_S / hop_s))
-    word_ends = [round(word.end_s / hop_s) for word in words]
+    word_ends = np.array([round(word.end_s / hop_s) for word in words], np.int64)
     pieces, start = [], 0
     while edges[-1] - start > longest:
         stop, following = _next_cut(symbols, edges, word_ends, start, longest, margin)
@@ -55,27 +54,48 @@ def cut_segments(
     return (*pieces, _piece(edges, start, int(edges[-1])))
 
 
-def join_segments(mels: Sequence[np.ndarray], pieces: Sequence[Segment], frames: int) -> np.ndarray:
-    """Puts results of pieces [V, stop - start, M] on one time axis, [V, frames, M], and bridges the gaps."""
-    joined = np.zeros((mels[0].shape[0], frames, mels[0].shape[2]), np.float32)
-    for i, (mel, piece) in enumerate(zip(mels, pieces, strict=True)):
-        joined[:, piece.start : piece.stop] = mel
-        gap = piece.start - pieces[i - 1].stop if i else 0
-        if gap:
+def bridged_blocks(
+    mels: Iterable[np.ndarray], pieces: Sequence[Segment], frames: int, overlap: int
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Puts results of pieces [V, stop - start, M] on one time axis and bridges the gaps, block by block.
+
+    Yields:
+      (start, stop, mel): blocks that tile [0, frames), from each piece's start to the next one's; their mels
+      [V, n, M] go on for up to `overlap` frames into the next block.
+    """
+    before, start = None, 0
+    for mel, piece in zip(mels, pieces, strict=True):
+        if before is not None:
+            gap = piece.start - (start + before.shape[1])
             weight = (np.arange(1, gap + 1, dtype=np.float32) / (gap + 1))[None, :, None]
-            bridge = (1 - weight) * mels[i - 1][:, -1:] + weight * mel[:, :1]
-            joined[:, piece.start - gap : piece.start] = bridge
-    return joined
+            bridge = (1 - weight) * before[:, -1:] + weight * mel[:, :1]
+            yield start, piece.start, np.concatenate([before, bridge, mel[:, :overlap]], axis=1)
+            start = piece.start
+        before = mel
+    if before is not None:
+        yield start, frames, before
+
+
+def crossfade_blocks(sounds: Iterable[tuple[int, np.ndarray]], overlap: int) -> Iterator[np.ndarray]:
+    """Joins sounds [V, n] of which each goes on beyond its own (`length`, sound) by up to `overlap` samples."""
+    tail = None
+    for length, sound in sounds:
+        if tail is not None:
+            faded = min(overlap, length)
+            sound[:, :faded] *= np.linspace(0, 1, faded, dtype=np.float32)
+            sound[:, : tail.shape[1]] += tail
+        tail = sound[:, length:] * np.linspace(1, 0, sound.shape[1] - length, dtype=np.float32)
+        yield sound[:, :length]
 
 
 def _next_cut(
-    symbols: Sequence[str], edges: np.ndarray, word_ends: Sequence[int], start: int, longest: int, margin: int
+    symbols: Sequence[str], edges: np.ndarray, word_ends: np.ndarray, start: int, longest: int, margin: int
 ) -> tuple[int, int]:
     """Where the piece that begins at `start` stops, and where the next one starts."""
     last = start + longest
     pauses = []
-    for i, symbol in enumerate(symbols):
-        left, right = int(edges[i]), int(edges[i + 1])
+    for i in range(int(np.searchsorted(edges, start)), int(np.searchsorted(edges, last))):
+        symbol, left, right = symbols[i], int(edges[i]), int(edges[i + 1])
         stop, following = min(left + margin, right), max(right - margin, left)
         if stop > following:  # a short pause: each side keeps half of it
             stop = following = (left + right + 1) // 2
@@ -84,10 +104,10 @@ def _next_cut(
     late = [pause for pause in pauses if pause[1] > start + longest // 2]
     if late or pauses:
         return max(late or pauses)[1:]
-    for ends in (word_ends, edges.tolist()):
-        at = bisect.bisect_right(ends, last) - 1
+    for ends in (word_ends, edges):
+        at = int(np.searchsorted(ends, last, side="right")) - 1
         if at >= 0 and start < ends[at] < edges[-1]:
-            return ends[at], ends[at]
+            return int(ends[at]), int(ends[at])
     return last, last  # one phone longer than a piece
 
 

@@ -9,11 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int16
 
-from copycat_jax.audio.signal import COMMENT, WavWriter, writing_wav
+from copycat_jax.audio.signal import COMMENT, WavWriter, wav_kind, writing_wav
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_file, refusals_of, replacing_file
-
-_RIFF_BYTES = 4_000_000_000  # beyond it a plain wav file cannot say how long it is
 
 
 class Encoding(NamedTuple):
@@ -85,7 +83,7 @@ def writing_sound(path: str | os.PathLike, rate: int, samples: int = 0) -> Itera
     path = Path(path)
     encoding = ENCODINGS[path.suffix.lower()]
     if encoding.container == "WAV":
-        with writing_wav(path, rate, "RF64" if 2 * samples > _RIFF_BYTES else "WAV") as writer:
+        with writing_wav(path, rate, wav_kind(samples)) as writer:
             yield writer
         return
     file_rate = encoding.rate or rate

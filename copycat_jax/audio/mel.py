@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from copycat_jax.audio.spool import Samples
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import MelSpec, mel_filters, window
 
@@ -43,3 +44,13 @@ def extract_mel(samples: Float[np.ndarray, " N"], spec: MelSpec) -> Float[np.nda
         magnitude = np.abs(np.fft.rfft(frames[start : start + _CHUNK] * hann, axis=1))
         mel[start : start + _CHUNK] = magnitude @ filters
     return np.log(np.maximum(mel, spec.floor))
+
+
+def extract_mel_part(samples: Samples, spec: MelSpec, start: int, stop: int) -> Float[np.ndarray, "t M"]:
+    """Frames [start, stop) of the whole signal's `extract_mel`; only they and what lies around them are read."""
+    margin = -(-spec.pad_samples // spec.hop_samples)
+    first, last = max(0, start - margin), stop + margin
+    whole = spec.frames(len(samples))
+    end = len(samples) if last >= whole else last * spec.hop_samples
+    mel = extract_mel(samples[first * spec.hop_samples : end], spec)
+    return mel[start - first : stop - first]

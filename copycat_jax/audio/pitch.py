@@ -8,11 +8,13 @@ from jaxtyping import Bool, Float
 
 from copycat_jax.audio.mel import frame_signal
 from copycat_jax.audio.signal import resample
+from copycat_jax.audio.spool import Samples
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.mel_spec import MelSpec, window
 from copycat_jax.numba_cache import filling_numba_cache, import_librosa
 
 TRACKERS = ("pyin", "dio", "none")
+MARGIN_S = 0.5  # what a tracker of a part hears beside it
 VOICED_HZ = 46.0  # no one speaks lower; rendered curves hold such values where they mean "unvoiced"
 
 # pYIN at about 16 kHz in frames of 64 ms: three periods of the lowest voice; fifteen times real time on one core.
@@ -58,6 +60,19 @@ def track_f0(
         return np.zeros(frames, np.float32)
     track = _pyin if tracker == "pyin" else _dio
     return track(np.asarray(samples, np.float32), rate, frames, hop_s, fmin_hz, fmax_hz).astype(np.float32)
+
+
+def track_f0_part(
+    samples: Samples, rate: int, start: int, stop: int, hop_s: float, tracker: str = "pyin"
+) -> Float[np.ndarray, " t"]:
+    """Values [start, stop) of `track_f0` of the whole signal, for which only MARGIN_S more on either side is read.
+
+    A path through the whole may differ where it is undecided for longer than the margin; cut in pauses it is not.
+    """
+    margin = round(MARGIN_S / hop_s)
+    first = max(0, start - margin)
+    part = samples[round(first * hop_s * rate) : round((stop + margin) * hop_s * rate)]
+    return track_f0(part, rate, stop - first, hop_s, tracker)[start - first :]
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Recordings in and out: read, check, resample, trim, split, write; the one place that opens sound files."""
 
 import contextlib
+import io
 import os
 import struct
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Int16
 
+from copycat_jax.audio.spool import BLOCK_SAMPLES
 from copycat_jax.errors import UserError
 from copycat_jax.files import refusals_of, replacing_file
 
@@ -26,6 +28,7 @@ ABOVE_NOISE_DB = 6.0
 SHORTEST_SPEECH_S = 0.04
 SILENCE_DBFS = -60.0
 _FULL_SCALE = 32768.0
+_RIFF_BYTES = 4_000_000_000  # beyond it a plain wav file cannot say how long it is
 
 
 class Audio(NamedTuple):
@@ -41,6 +44,15 @@ def read_audio(path: str | os.PathLike) -> Audio:
     Raises:
       UserError: the file is missing, is not audio, is cut short, or holds no samples, NaN or infinities.
     """
+    with reading_audio(path) as (rate, blocks):
+        mono = np.concatenate([np.zeros(0, np.float32), *blocks])
+    check_samples(mono, str(path))
+    return Audio(mono, rate)
+
+
+@contextlib.contextmanager
+def reading_audio(path: str | os.PathLike) -> Iterator[tuple[int, Iterator[Float[np.ndarray, " n"]]]]:
+    """The rate of a file and its samples, block by block, channels averaged; raises as `read_audio` for bad files."""
     import soundfile
 
     path = Path(path)
@@ -53,18 +65,21 @@ def read_audio(path: str | os.PathLike) -> Audio:
             raise UserError("the file is empty (0 bytes)", str(path), f"Give a {READABLE} file.")
         _refuse_cut(path)
         with soundfile.SoundFile(path) as file:
-            promised, rate = file.frames, file.samplerate
-            samples = file.read(dtype="float32", always_2d=True)
+            yield int(file.samplerate), _mono_blocks(file, path)
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror or error})", str(path), "Check its permissions.") from error
     except soundfile.LibsndfileError as error:
         what = f"not a readable recording ({error.error_string})"
         raise UserError(what, str(path), f"Give a {READABLE} file.") from error
-    if len(samples) < promised:
-        raise _truncated(path, f"{promised} samples promised, {len(samples)} found")
-    mono = np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32))
-    check_samples(mono, str(path))
-    return Audio(mono, int(rate))
+
+
+def _mono_blocks(file, path: Path) -> Iterator[Float[np.ndarray, " n"]]:
+    promised, found = file.frames, 0
+    while len(samples := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+        found += len(samples)
+        yield np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32))
+    if found < promised:
+        raise _truncated(path, f"{promised} samples promised, {found} found")
 
 
 def check_samples(samples: np.ndarray, where: str) -> None:
@@ -233,6 +248,11 @@ class WavWriter:
         self.write(np.zeros(max(0, round(seconds * self.rate)), np.float32))
 
 
+def wav_kind(samples: int) -> str:
+    """The `kind` of wav file that can hold so many samples."""
+    return "RF64" if 2 * samples > _RIFF_BYTES else "WAV"
+
+
 @contextlib.contextmanager
 def writing_wav(path: str | os.PathLike, rate: int, kind: str = "WAV", comment: str = COMMENT) -> Iterator[WavWriter]:
     """A writer of a 16-bit mono wav (`kind` "WAV", or "RF64" beyond 4 GB) with a comment (RIFF INFO, ICMT).
@@ -253,6 +273,15 @@ def writing_wav(path: str | os.PathLike, rate: int, kind: str = "WAV", comment: 
             if comment:
                 file.comment = comment  # before the samples, so that it stands before them in the file
             yield WavWriter(file, path, rate)
+
+
+def flac_bytes(audio: Audio) -> bytes:
+    """A sound as a 16-bit FLAC file in memory; samples beyond [-1, 1] are clipped."""
+    import soundfile
+
+    content = io.BytesIO()
+    soundfile.write(content, audio.samples, audio.sample_rate, subtype="PCM_16", format="FLAC")
+    return content.getvalue()
 
 
 def write_wav(path: str | os.PathLike, samples: Float[np.ndarray, " N"], rate: int, comment: str = COMMENT) -> None:

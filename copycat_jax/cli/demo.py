@@ -1,11 +1,11 @@
-"""Speaks a clip that ships with the package in three voices and draws them; says where the results lie."""
+"""Speaks a clip that ships with the package in three voices, on a page to hear and see; says where the results lie."""
 
 import argparse
 import time
 
 from copycat_jax import console
 from copycat_jax.demo import CLIP, choose_voices, clip_text
-from copycat_jax.files import check_folder
+from copycat_jax.files import check_folder, write_text
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
 
@@ -23,8 +23,8 @@ def run(arguments: argparse.Namespace) -> None:
     with console.progress_bar("demo", total=5, unit="step") as bar:
         bar.set_postfix_str("loading")
         from copycat_jax.audio.signal import read_audio, write_wav
-        from copycat_jax.plots import transfer_figure, write_png
         from copycat_jax.synthesis import load
+        from copycat_jax.transfer_page import account, render_transfer_page
 
         synthesizer = load(arguments.bundle)
         synthesizer.vocoder(arguments.vocoder)
@@ -38,16 +38,17 @@ def run(arguments: argparse.Namespace) -> None:
         results = synthesizer.convert(source, voices, vocoder=arguments.vocoder)
         bar.update()
         bar.set_postfix_str("drawing")
-        figure = transfer_figure(results, synthesizer.spec, text)
+        about = account(synthesizer, arguments.vocoder)
+        page = render_transfer_page(recording, results, synthesizer.spec, text, about)
         bar.update()
         out.mkdir(parents=True, exist_ok=True)
         write_wav(out / "source.wav", *recording)
         for result in results:
             write_wav(out / f"{result.voice}.wav", result.samples, result.sample_rate)
-        write_png(out / "picture.png", figure)
+        write_text(out / "index.html", page)
         bar.update()
     console.say(f'"{text}"')
     console.say(f"{out / 'source.wav'}: the recording, {len(recording.samples) / recording.sample_rate:.1f} s")
     for result in results:
         console.say(f"{out / result.voice}.wav: the same words and melody in the voice {result.voice}")
-    console.say(f"{out / 'picture.png'}: spectrograms and melodies ({time.monotonic() - started:.0f} s in all)")
+    console.say(f"{out / 'index.html'}: open it in a browser ({time.monotonic() - started:.0f} s in all)")

@@ -6,17 +6,18 @@ Many: copycat transfer --manifest FILE, with lines source|text|voice|out (paths 
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_file
+from copycat_jax.files import check_file, write_text
 from copycat_jax.manifest import HEADER, TransferLine, read_manifest
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
 if TYPE_CHECKING:
-    from copycat_jax.synthesis import Source, Synthesizer, Transfer
+    from copycat_jax.synthesis import Source, Synthesizer
 
 DOUBTFUL = 0.6  # below it the alignment is worth a second look
 
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
     parser.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
     parser.add_argument("--plot", metavar="OUT.png", help="also draw source and result")
+    parser.add_argument("--page", metavar="OUT.html", help="also make a page to hear and see source and result on")
     parser.add_argument("--textgrid", metavar="FILE", help="where the recording's phones lie, instead of --text")
     parser.add_argument("--lexicon", metavar="FILE", help="pronunciations that go first")
     parser.add_argument("--register-shift", type=float, default=0.0, metavar="SEMITONES", help="speak higher or lower")
@@ -56,33 +58,34 @@ def run(arguments: argparse.Namespace) -> int | None:
     text = _text(arguments)
     source = _existing(arguments.source)
     out = check_file(arguments.out, ".wav", (source,))
-    plot = check_file(arguments.plot, ".png") if arguments.plot else None
-    from copycat_jax.audio.signal import write_wav
+    plot = check_file(arguments.plot, ".png", (source,)) if arguments.plot else None
+    page = check_file(arguments.page, ".html", (source,)) if arguments.page else None
+    if page and arguments.trim:
+        raise UserError("--page with --trim", remedy="Leave one of them out: a page shows the whole recording.")
+    from copycat_jax.audio.long import recording_seconds
 
-    with console.progress_bar("transfer", total=3, unit="step") as bar:
+    with console.progress_bar("transfer", total=100, unit="%") as bar:
         bar.set_postfix_str("loading")
+        from copycat_jax.synthesis import WHOLE_S
+
         synthesizer = _load(arguments)
         _check_voice(synthesizer, arguments.voice, arguments.bundle)
-        bar.update()
-        bar.set_postfix_str("aligning")
-        prepared = _prepare(synthesizer, source, text, arguments)
-        bar.update()
+        prepared_s = recording_seconds(source)
+        if (plot or page) and prepared_s > WHOLE_S:
+            what = f"{prepared_s:.0f} s are too long for a picture or a page"
+            raise UserError(what, str(source), f"Give at most {WHOLE_S:.0f} s, or leave --plot and --page out.")
+        bar.set_postfix_str("aligning and measuring")
+        steps = _steps(bar, prepared_s)
+        prepared = _prepare(synthesizer, source, text, arguments, steps)
         bar.set_postfix_str("speaking")
-        result = _convert(synthesizer, prepared, arguments.voice, arguments)
-        picture = None
-        if plot:
-            from copycat_jax.plots import transfer_figure
-
-            picture = transfer_figure(result, synthesizer.spec, " ".join((text or "").split()))
-        write_wav(out, result.samples, result.sample_rate)
-        if plot and picture is not None:
-            from copycat_jax.plots import write_png
-
-            write_png(plot, picture)
-        bar.update()
+        seconds = synthesizer.write(prepared, arguments.voice, out, **_how(arguments), progress=steps)
+        bar.set_postfix_str("drawing")
+        if plot or page:
+            _draw(synthesizer, prepared, " ".join((text or "").split()), source, plot, page, arguments)
+        bar.update(100 - bar.n)
     if prepared.confidence < DOUBTFUL:
         console.warn(f"{source}: the text matches the recording poorly (confidence {prepared.confidence:.2f})")
-    seconds, target = len(result.samples) / result.sample_rate, synthesizer.voices[arguments.voice].register_hz
+    target = synthesizer.voices[arguments.voice].register_hz
     console.say(
         f"{out}: {seconds:.1f} s in the voice {arguments.voice}, register {prepared.register_hz:.0f} -> {target:.0f} Hz"
     )
@@ -104,11 +107,9 @@ def _check_voice(synthesizer: "Synthesizer", name: str, bundle: str | None) -> N
 
 
 def _run_manifest(arguments: argparse.Namespace) -> int:
-    for name in ("source", "text", "text_file", "voice", "out", "plot", "textgrid"):
+    for name in ("source", "text", "text_file", "voice", "out", "plot", "page", "textgrid"):
         if getattr(arguments, name) is not None:
             raise UserError(f"--manifest says it all; leave {'SOURCE' if name == 'source' else '--' + name} out")
-    from copycat_jax.audio.signal import write_wav
-
     lines = read_manifest(arguments.manifest)
     failures = [line for line in lines if isinstance(line, UserError)]
     synthesizer = _load(arguments)
@@ -118,8 +119,7 @@ def _run_manifest(arguments: argparse.Namespace) -> int:
             if (line.source, line.text) != last:
                 last, prepared = None, _prepare(synthesizer, _existing(line.source), line.text, arguments)
                 last = (line.source, line.text)
-            result = _convert(synthesizer, prepared, line.voice, arguments)  # type: ignore[arg-type]
-            write_wav(line.out, result.samples, result.sample_rate)
+            synthesizer.write(prepared, line.voice, line.out, **_how(arguments))  # type: ignore[arg-type]
         except UserError as error:
             failures.append(UserError(str(error), line.where))
     console.say(f"{len(lines) - len(failures)} of {len(lines)} written")
@@ -144,7 +144,13 @@ def _load(arguments: argparse.Namespace) -> "Synthesizer":
     return synthesizer
 
 
-def _prepare(synthesizer: "Synthesizer", source: Path, text: str | None, arguments: argparse.Namespace) -> "Source":
+def _prepare(
+    synthesizer: "Synthesizer",
+    source: Path,
+    text: str | None,
+    arguments: argparse.Namespace,
+    progress: Callable[[float], object] = lambda seconds: None,
+) -> "Source":
     from copycat_jax.text.lexicon import read_lexicon
 
     return synthesizer.prepare(
@@ -154,19 +160,47 @@ def _prepare(synthesizer: "Synthesizer", source: Path, text: str | None, argumen
         alignment=arguments.textgrid,
         references=[_existing(path) for path in arguments.reference],
         register_hz=arguments.source_register,
+        progress=progress,
     )
 
 
-def _convert(synthesizer: "Synthesizer", source: "Source", voice: str, arguments: argparse.Namespace) -> "Transfer":
-    return synthesizer.convert(
-        source,
-        [voice],
-        vocoder=arguments.vocoder,
-        register_shift_semitones=arguments.register_shift,
-        sample=arguments.sample,
-        seed=arguments.seed,
-        trim=arguments.trim,
-    )[0]
+def _how(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How to convert: keywords of `Synthesizer.convert` and `write`."""
+    return {
+        "vocoder": arguments.vocoder,
+        "register_shift_semitones": arguments.register_shift,
+        "sample": arguments.sample,
+        "seed": arguments.seed,
+        "trim": arguments.trim,
+    }
+
+
+def _steps(bar, seconds: float) -> Callable[[float], object]:
+    """Moves a bar of 100 on by seconds done; every second of the recording is aligned, measured and spoken."""
+    return lambda done: bar.update(round(min(99 - bar.n, 33 * done / seconds), 2)) if seconds > 0 else None
+
+
+def _draw(
+    synthesizer: "Synthesizer",
+    prepared: "Source",
+    text: str,
+    source: Path,
+    plot: Path | None,
+    page: Path | None,
+    arguments: argparse.Namespace,
+) -> None:
+    """Writes the picture and the page that were asked for."""
+    results = synthesizer.convert(prepared, [arguments.voice], **_how(arguments))
+    if plot:
+        from copycat_jax.plots import transfer_figure, write_png
+
+        write_png(plot, transfer_figure(results, synthesizer.spec, text))
+    if page:
+        from copycat_jax.audio.signal import read_audio
+        from copycat_jax.transfer_page import account, render_transfer_page
+
+        about = account(synthesizer, arguments.vocoder)
+        write_text(page, render_transfer_page(read_audio(source), results, synthesizer.spec, text, about))
 
 
 def _text(arguments: argparse.Namespace) -> str | None:

@@ -16,8 +16,9 @@ from jaxtyping import Float
 
 from copycat_jax.errors import UserError
 from copycat_jax.files import write_json, write_text
+from copycat_jax.page import shown
 from copycat_jax.text.phonemes import SIL_ID, to_ids
-from prosody_vae.demo.page import Card, Group, render_page, shown
+from prosody_vae.demo.page import Card, Group, render_page
 from prosody_vae.selection.ways import WAYS, way_named
 
 if TYPE_CHECKING:

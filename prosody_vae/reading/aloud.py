@@ -5,7 +5,7 @@
 First every sentence is chosen for, paragraph by paragraph (`selection.continuity`), so that whatever can be refused is
 refused before a word is spoken. Then the sentences are spoken one at a time, with pauses between them (`passages`). The
 level is the model's own throughout: no sentence is normalised by its peak, so none jumps out; what would exceed full
-scale is bent (`voice.limit`).
+scale is bent (`audio.loudness.limit`).
 
 Titles and paragraphs are the units of resumption: each is kept in OUT.parts (`wav_parts`) under a key of its text, of
 what was chosen for it and of everything else that decides how it sounds, and a run that finds it there speaks the next.

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from copycat_jax.audio.loudness import limit
 from copycat_jax.bundle.bundle import Bundle, read_bundle
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.mel_spec import MelSpec
@@ -34,7 +35,6 @@ from prosody_vae.tts.plan import SpeechPlan, TextPiece, check_rate, curve, cut_t
 
 SHIPPED_VOICE = Path(__file__).parents[1] / "pretrained" / "voice"
 FADE_S = 0.005
-KNEE = 0.8  # samples above it are bent towards 1 instead of clipped
 SHARPNESS = 0.5  # of the mel before it is vocoded, as in copycat_jax.synthesis
 
 
@@ -227,13 +227,6 @@ def open_voice(bundle: str | Path | Bundle | None = None, vocoder: str | Path = 
     if bundle is None and not (SHIPPED_VOICE / "manifest.json").is_file():
         raise UserError("this installation carries no trained voice", remedy="Give the folder of one (--bundle DIR).")
     return Voice(read_bundle(SHIPPED_VOICE if bundle is None else bundle, KIND), vocoder)
-
-
-def limit(samples: np.ndarray) -> np.ndarray:
-    """Samples bent smoothly to stay within [-1, 1]; those below KNEE are untouched, so that levels never jump."""
-    loud = np.abs(samples)
-    bent = KNEE + (1.0 - KNEE) * np.tanh((loud - KNEE) / (1.0 - KNEE))
-    return np.where(loud > KNEE, np.sign(samples) * bent, samples).astype(np.float32)
 
 
 def faded(samples: np.ndarray, rate: int) -> np.ndarray:

@@ -87,8 +87,9 @@ def test_a_typo_in_a_verb_is_answered(capsys, work):
 
 def test_transfer_writes_what_it_is_asked_for(capsys, work, bundle, compiled):
     arguments = ["transfer", SOURCE, "--text", TEXT, "--voice", "am_michael", "--bundle", bundle]
-    assert main([*arguments, "--out", "out.wav", "--plot", "out.png"]) == 0
-    assert sorted(os.listdir(work)) == ["out.png", "out.wav"]
+    assert main([*arguments, "--out", "out.wav", "--plot", "out.png", "--page", "out.html"]) == 0
+    assert sorted(os.listdir(work)) == ["out.html", "out.png", "out.wav"]
+    assert (work / "out.html").read_text("utf-8").count("data:audio/flac") == 2
     with soundfile.SoundFile("out.wav") as file:
         assert (file.samplerate, file.channels, file.subtype) == (22050, 1, "PCM_16")
         assert file.comment == "synthetic speech"
@@ -104,6 +105,15 @@ def test_a_result_is_as_long_as_its_recording(work, bundle, compiled):
     assert main(transfer(bundle)) == main([*transfer(bundle, out="bare.wav"), "--trim"]) == 0
     assert soundfile.info("listed.wav").frames == soundfile.info("out.wav").frames == whole
     assert soundfile.info("bare.wav").frames < whole
+
+
+def test_a_long_recording_is_written_piece_by_piece(capsys, work, bundle, compiled, monkeypatch):
+    assert main(transfer(bundle)) == 0
+    monkeypatch.setattr(synthesis, "WHOLE_S", 1.0)
+    assert main(transfer(bundle, out="long.wav")) == 0
+    assert soundfile.info("long.wav").frames == soundfile.info("out.wav").frames
+    for option, name in (("--plot", "a.png"), ("--page", "a.html")):
+        assert "too long" in refused(capsys, *transfer(bundle), option, name)
 
 
 def transfer(bundle, source=SOURCE, text=TEXT, voice="af_heart", out="out.wav", *more):
@@ -207,6 +217,8 @@ def test_outputs_are_checked_before_any_work(capsys, work, tmp_path, bundle, mon
     assert "end in .wav" in refused(capsys, *transfer(bundle, out="out.mp3"))
     assert "would replace" in refused(capsys, *transfer(bundle, source="mine.wav", out="mine.wav"))
     assert "end in .png" in refused(capsys, *transfer(bundle), "--plot", "out.pdf")
+    assert "end in .html" in refused(capsys, *transfer(bundle), "--page", "out.pdf")
+    assert "--page with --trim" in refused(capsys, *transfer(bundle), "--page", "out.html", "--trim")
     assert "is not a folder" in refused(capsys, "demo", "--out", "file")
     if os.geteuid():  # root may write anywhere
         (work / "locked").mkdir(mode=0o500)
@@ -259,7 +271,7 @@ def test_voices_are_listed(capsys, bundle):
 def test_the_demo_says_where_its_files_are(capsys, work, bundle, compiled):
     assert main(["demo", "--bundle", bundle]) == 0
     written = sorted(os.listdir("copycat_demo"))
-    assert written == ["af_heart.wav", "am_michael.wav", "bf_emma.wav", "picture.png", "source.wav"]
+    assert written == ["af_heart.wav", "am_michael.wav", "bf_emma.wav", "index.html", "source.wav"]
     said = capsys.readouterr().out
     assert all(f"copycat_demo/{name}" in said for name in written)
     sounds = [soundfile.info(f"copycat_demo/{name}.wav") for name in ("source", "af_heart")]

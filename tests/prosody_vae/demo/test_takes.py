@@ -9,7 +9,7 @@ from tiny_voice import ENCODER, ENCODER_FINGERPRINT, PARSER, tiny_bundle, tiny_s
 from copycat_jax.errors import UserError
 from copycat_jax.vocoder.registry import VOCODERS
 from prosody_vae.cli import main
-from prosody_vae.demo.page import Card, Group, render_page, shown
+from prosody_vae.demo.page import Card, Group, render_page
 from prosody_vae.demo.takes import DEMO_SENTENCES, open_recorded, record_demo
 from prosody_vae.linguistics.syntax import recorded_parser
 from prosody_vae.space.files import write_space
@@ -104,13 +104,6 @@ def test_the_demo_makes_twelve_wavs_and_a_page_of_them(recorded, trained, tmp_pa
     assert all(text in page and text in printed for text in DEMO_SENTENCES)
     assert page.count(f"<h3>{ENCODER}</h3>") == page.count(f"<h3>{ENCODER} + syntactic</h3>") == 3
     assert not re.search(r'(src|href)="(https?:)?//', page)
-
-
-def test_numbers_of_a_page_are_printed_as_in_print():
-    assert shown(-1.25, "+.1f", "semitones") == "\N{MINUS SIGN}1.2 semitones"
-    assert (shown(2.0, "+.1f", "st"), shown(0.5, ".3f"), shown(float("nan"), ".1f", "Hz")) == (
-        "+2.0 st", "0.500", "not tracked",
-    )  # fmt: skip
 
 
 def _tone(mel, spec):

@@ -11,7 +11,7 @@ from copycat_jax.text.phrasing import PHRASE, SENTENCE
 from copycat_jax.vocoder.registry import VOCODERS
 from prosody_vae.features import FEATURES
 from prosody_vae.tts.plan import CUT_S, EDGE_PAUSE_S, SpeechPlan, curve, cut_text, make_speech_plan, whole_frames
-from prosody_vae.tts.voice import KNEE, faded, limit, open_voice
+from prosody_vae.tts.voice import faded, open_voice
 
 TEXT = "Does he wear a black suit, or a blue one?"
 LONG = "He went on and on about the house, the garden and the sea; " * 5 + "then he stopped."
@@ -72,16 +72,6 @@ def test_a_curve_lasts_as_long_as_its_plan_and_is_silent_in_pauses():
     assert len(steps.f0_hz) == len(steps.energy) == steps.durations.sum() == plan.frames == 29
     assert steps.phonemes.tolist() == [SIL_ID, ids[1], ids[2], SIL_ID, ids[3], SIL_ID]
     assert (steps.f0_hz > 0).sum() == 6 + 9
-
-
-@given(st.lists(st.floats(-4.0, 4.0, width=32), min_size=2, max_size=50))
-@settings(deadline=None, max_examples=100)
-def test_the_limiter_keeps_order_and_leaves_what_is_not_loud(values):
-    samples = np.sort(np.array(values, np.float32))
-    limited = limit(samples)
-    assert np.abs(limited).max() <= 1.0 and (np.diff(limited) >= 0).all()
-    quiet = np.abs(samples) <= KNEE
-    assert (limited[quiet] == samples[quiet]).all()
 
 
 def test_fading_begins_and_ends_at_zero():
