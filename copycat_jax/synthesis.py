@@ -329,7 +329,9 @@ class Synthesizer:
         frames = mel.shape[1]
         room = ((0, 0), (0, self.bucket(frames) - frames), (0, 0))
         padded, heard = (np.pad(m, room, constant_values=math.log(self.spec.floor)) for m in (mel, source_mel[None]))
-        f0_hz = None if vocode.read_f0 is None else np.asarray(vocode.read_f0(heard)) * ratios[:, None]
+        f0_hz = None
+        if vocode.read_f0 is not None:
+            f0_hz = at_level_of(np.asarray(vocode.read_f0(padded)), np.asarray(vocode.read_f0(heard)) * ratios[:, None])
         return np.array(vocode(padded, f0_hz))[:, : frames * self.spec.hop_samples]
 
     def _analyse(
@@ -361,6 +363,17 @@ class Synthesizer:
         padded = np.zeros((self.bucket(len(mel)), mel.shape[1]), np.float32)
         padded[: len(mel)] = mel
         return padded, np.arange(len(padded)) < len(mel)
+
+
+def at_level_of(level_hz: np.ndarray, melody_hz: np.ndarray) -> np.ndarray:
+    """The melody [V, T], each row moved by the median of its distance from another curve; by three semitones at most."""
+    moved = melody_hz.copy()
+    for row, level, melody in zip(moved, level_hz, melody_hz, strict=True):
+        both = (level > 0) & (melody > 0)
+        distance = float(np.median(np.log2(level[both] / melody[both]))) if both.any() else 0.0
+        if abs(distance) <= 0.25:
+            row *= 2.0**distance
+    return moved
 
 
 def load(path: str | Path | None = None) -> Synthesizer:
