@@ -1,8 +1,7 @@
-"""Recordings in and out: read, check, resample, trim, split, write; the one place that opens sound files."""
+"""Recordings in and out: read, check, resample, trim, split, write."""
 
 import contextlib
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Int16
 
+from copycat_jax.audio.decode import READABLE, decode
 from copycat_jax.errors import UserError
 from copycat_jax.files import refusals_of, replacing_file
 
-READABLE = "wav, flac, ogg (Vorbis or Opus) or mp3"
 COMMENT = "synthetic speech"
+STANDARD_INPUT = "-"  # as a path
+RATES_HZ = (2000, 1_000_000)  # below lies no speech, and beyond no converter
 
 # The energy rule of `trim_bounds`. Speech stands within 40 dB of the clip's loud part, or, in a noisy room, 6 dB above
 # the quietest moments between words (but what is within 26 dB is always speech), for at least 40 ms (a click is
@@ -36,35 +37,35 @@ class Audio(NamedTuple):
 
 
 def read_audio(path: str | os.PathLike) -> Audio:
-    """Reads a wav, flac, ogg (Vorbis, Opus) or mp3 file of any rate; several channels are averaged.
+    """Reads a wav, flac, ogg (Vorbis, Opus) or mp3 file of any rate, and what ffmpeg knows where it is installed.
+
+    Several channels are averaged, and recordings that follow each other in one file are joined. "-" is standard input;
+    pipes are read to their end.
 
     Raises:
-      UserError: the file is missing, is not audio, is cut short, or holds no samples, NaN or infinities.
+      UserError: the file is missing, is not audio, is damaged or cut short, or holds no samples, NaN or infinities.
     """
-    import soundfile
-
-    path = Path(path)
-    if not os.path.exists(path):  # unlike Path.exists, minds no text longer than a file name
-        raise UserError("no such file", str(path), "Give the path of a recording.")
-    if path.is_dir():
-        raise UserError("is a folder, not a recording", str(path), f"Give a {READABLE} file.")
+    name = os.fspath(path)
+    where = "standard input" if name == STANDARD_INPUT else str(path)
+    if name != STANDARD_INPUT and not os.path.exists(name):  # unlike Path.exists, minds no text longer than a name
+        raise UserError("no such file", where, "Give the path of a recording.")
+    if os.path.isdir(name):
+        raise UserError("is a folder, not a recording", where, f"Give a {READABLE} file.")
     try:
-        if path.stat().st_size == 0:
-            raise UserError("the file is empty (0 bytes)", str(path), f"Give a {READABLE} file.")
-        _refuse_cut(path)
-        with soundfile.SoundFile(path) as file:
-            promised, rate = file.frames, file.samplerate
-            samples = file.read(dtype="float32", always_2d=True)
+        first, *others = decode(None if name == STANDARD_INPUT else Path(name), where)
+    except UserError:
+        raise
     except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror or error})", str(path), "Check its permissions.") from error
-    except soundfile.LibsndfileError as error:
-        what = f"not a readable recording ({error.error_string})"
-        raise UserError(what, str(path), f"Give a {READABLE} file.") from error
-    if len(samples) < promised:
-        raise _truncated(path, f"{promised} samples promised, {len(samples)} found")
-    mono = np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32))
-    check_samples(mono, str(path))
-    return Audio(mono, int(rate))
+        remedy = "Check its permissions." if isinstance(error, PermissionError) else ""
+        raise UserError(f"cannot be read ({error.strerror or error})", where, remedy) from error
+    except Exception as error:  # whatever a decoder makes of a damaged file
+        what = f"the recording is damaged ({getattr(error, 'error_string', None) or error or type(error).__name__})"
+        raise UserError(what, where, f"Copy or download the file again, or give a {READABLE} file.") from error
+    if not RATES_HZ[0] <= first.rate <= RATES_HZ[1]:
+        raise UserError(f"a sample rate of {first.rate} Hz", where, "Give a recording of 8000 Hz or more.")
+    samples = np.concatenate([first.samples, *(resample(other.samples, other.rate, first.rate) for other in others)])
+    check_samples(samples, where)
+    return Audio(samples, first.rate)
 
 
 def check_samples(samples: np.ndarray, where: str) -> None:
@@ -76,34 +77,6 @@ def check_samples(samples: np.ndarray, where: str) -> None:
     if not np.isfinite(samples).all():
         bad = int(np.flatnonzero(~np.isfinite(samples))[0])
         raise UserError(f"sample {bad} is {samples[bad]}", where, "Give finite samples; re-export the recording.")
-
-
-def _truncated(path: Path, found: str) -> UserError:
-    return UserError(f"the recording is cut short ({found})", str(path), "Copy or download the file again.")
-
-
-def _refuse_cut(path: Path) -> None:
-    """Raises UserError where a container says that it is incomplete; libsndfile itself plays what is left of it."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] in (b"RIFF", b"RIFX") and head[8:] == b"WAVE":
-            byte_order = "<" if head[:4] == b"RIFF" else ">"
-            while len(header := file.read(8)) == 8:
-                name, length = struct.unpack(f"{byte_order}4sI", header)
-                left = size - file.tell()
-                # Writers to a pipe cannot know the length and leave zero or nearly 2^32.
-                if name == b"data" and left < length < 0xFFFFFFFF - 4096:
-                    raise _truncated(path, f"{length} bytes of sound promised, {left} found")
-                file.seek(length + length % 2, os.SEEK_CUR)
-        elif head[:4] == b"OggS":
-            file.seek(max(0, size - (1 << 17)))  # a page is at most 65 307 bytes
-            tail = file.read()
-            last = tail.rfind(b"OggS")
-            page = tail[last:]
-            complete = len(page) >= 27 and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
-            if last < 0 or not complete or not page[5] & 4:
-                raise _truncated(path, "its last page is missing")
 
 
 def resample(samples: Float[np.ndarray, " N"], from_rate: float, to_rate: float) -> Float[np.ndarray, " n"]:
