@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from copycat_jax.audio.mel import frame_signal
-from copycat_jax.audio.signal import resample
+from copycat_jax.audio.signal import resample, speech_mask, voice_band
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.mel_spec import MelSpec, window
 from copycat_jax.numba_cache import filling_numba_cache, import_librosa
@@ -57,7 +57,12 @@ def track_f0(
     if tracker == "none" or not np.any(samples):
         return np.zeros(frames, np.float32)
     track = _pyin if tracker == "pyin" else _dio
-    return track(np.asarray(samples, np.float32), rate, frames, hop_s, fmin_hz, fmax_hz).astype(np.float32)
+    heard = voice_band(np.asarray(samples, np.float32), rate)
+    f0_hz = track(heard, rate, frames, hop_s, fmin_hz, fmax_hz).astype(np.float32)
+    if heard is not samples:  # what is left of a hum has a pitch, too
+        centres = ((np.arange(frames) + 0.5) * hop_s * rate).astype(np.int64)
+        f0_hz[~speech_mask(heard, rate)[np.minimum(centres, len(heard) - 1)]] = 0.0
+    return f0_hz
 
 
 @functools.cache
@@ -125,7 +130,7 @@ def frame_energy(samples: Float[np.ndarray, " N"], spec: MelSpec) -> Float[np.nd
     Raises:
       UserError: the signal is shorter than the spec's padding.
     """
-    frames, weights = frame_signal(samples, spec), window(spec) ** 2
+    frames, weights = frame_signal(voice_band(samples, spec.sample_rate), spec), window(spec) ** 2
     power = np.einsum("tf,tf,f->t", frames, frames, weights / weights.sum())
     return np.log(np.maximum(np.sqrt(power), spec.floor)).astype(np.float32)
 
