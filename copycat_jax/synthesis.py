@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from copycat_jax import console
 from copycat_jax.align import aligner, textgrid
 from copycat_jax.align.pieces import Segment, cut_segments, join_segments
 from copycat_jax.analysis import Analysis, analyse
@@ -36,6 +37,7 @@ from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
 LONGEST_S = 10.0  # of a piece: what the models were trained on
 FADE_S = 0.005  # where a result meets the silence around it; shorter ones click
 RATIO_RANGE = (0.35, 3.0)  # of registers: beyond it an estimate is wrong, not a voice strange
+LARGEST_SHIFT = 18.0  # semitones; beyond, even voices of one register leave that range
 Recording = str | Path | np.ndarray | signal.Audio
 
 
@@ -89,6 +91,7 @@ class Synthesizer:
         self._embed = jax.jit(lambda params, mel, mask: speaker.embed(params, classifier, mel, mask))
         self._transfer = jax.jit(partial(_transfer, config=config, spec=bundle.spec))
         self._vocoders: dict[str, Vocoder] = {}
+        self.tracker = _tracker(bundle.speakers)
 
     def transfer(
         self,
@@ -160,17 +163,22 @@ class Synthesizer:
             raise UserError("no text", where, "Say what is spoken in it, or give an alignment.")
         given = textgrid.read_textgrid(alignment) if isinstance(alignment, str | Path) else alignment
         audio = self._read(source, sample_rate)
-        found = analyse(audio, self.spec, text=text, alignment=given, lexicon=lexicon, where=where)
+        measured = {"tracker": self.tracker, "where": where}
+        found = analyse(audio, self.spec, text=text, alignment=given, lexicon=lexicon, **measured)
         hop_s = self.spec.hop_s
         same_speaker = [found]
         for reference in references:
             name = str(reference) if isinstance(reference, str | Path) else "reference"
-            same_speaker.append(analyse(self._read(reference, sample_rate), self.spec, where=name))
+            audio = self._read(reference, sample_rate)
+            same_speaker.append(analyse(audio, self.spec, tracker=self.tracker, where=name))
         pieces = cut_segments(found.phonemes, found.durations, found.words, hop_s, LONGEST_S)
         mels = [found.mel[p.start : p.stop] for p in pieces] + [other.mel for other in same_speaker[1:]]
+        register_hz = register_hz or pitch.register_hz(np.concatenate([one.f0_hz for one in same_speaker]))
+        if doubt := pitch.register_doubt(register_hz):
+            console.warn(f"{where}: {doubt}; if the speaker's is known, give it (--source-register)")
         return Source(
             analysis=found,
-            register_hz=register_hz or pitch.register_hz(np.concatenate([one.f0_hz for one in same_speaker])),
+            register_hz=register_hz,
             vector=self.embed(mels),
             pieces=pieces,
         )
@@ -228,8 +236,7 @@ class Synthesizer:
         seed: int | None,
         trim: bool,
     ) -> list[Transfer]:
-        if not abs(shift_semitones) <= 48.0:  # also false for NaN
-            raise UserError(f"a register shift of {shift_semitones} semitones", remedy="Give at most four octaves.")
+        check_shift(shift_semitones)
         targets = [self.voices[name] for name in voices]
         ratios = np.array([_ratio(source.register_hz, t.register_hz, shift_semitones) for t in targets], np.float32)
         centroids = np.array([t.centroid for t in targets], np.float32)
@@ -314,11 +321,31 @@ def confidence(score: float) -> float:
     return 1.0 / (1.0 + math.exp(min(60.0, (aligner.SCORE_THRESHOLD - score) / 3.0)))
 
 
+def check_shift(semitones: float) -> None:
+    """Raises UserError for a register shift that no two voices allow."""
+    if not abs(semitones) <= LARGEST_SHIFT:  # also false for NaN
+        remedy = f"Give {-LARGEST_SHIFT:g} to {LARGEST_SHIFT:g}."
+        raise UserError(f"a register shift of {semitones:g} semitones", "--register-shift", remedy)
+
+
+def _tracker(voices: Mapping[str, Speaker]) -> str:
+    """What measured the registers of a bundle's voices, by which a source's is measured too."""
+    known = sorted({voice.tracker for voice in voices.values()} - {"none"})
+    if len(known) > 1:
+        raise UserError(f"its registers were measured by {' and '.join(known)}", "bundle", "Export it from one corpus.")
+    return known[0] if known else pitch.TRACKERS[0]
+
+
 def _ratio(source_hz: float, target_hz: float, shift_semitones: float) -> float:
     """Target register / source register, shifted; 1 where the source has no voiced frame to tell its register by."""
     if not (math.isfinite(source_hz) and source_hz > 0):
         return 2.0 ** (shift_semitones / 12)
-    return min(max(target_hz / source_hz * 2.0 ** (shift_semitones / 12), RATIO_RANGE[0]), RATIO_RANGE[1])
+    wanted = target_hz / source_hz * 2.0 ** (shift_semitones / 12)
+    ratio = min(max(wanted, RATIO_RANGE[0]), RATIO_RANGE[1])
+    if ratio != wanted:
+        far = f"{source_hz:.0f} Hz lies too far from {source_hz * wanted:.0f} Hz to be believed"
+        console.warn(f"the register is moved by a factor of {ratio:g} only, not by {wanted:.2f}: {far}")
+    return ratio
 
 
 def _phoneme_bucket(phonemes: int, frames: int) -> int:

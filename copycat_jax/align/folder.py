@@ -84,6 +84,9 @@ def align_one(job: AlignJob) -> AlignOutcome:
         write_textgrid(job.target, alignment)
     except UserError as error:
         return AlignOutcome(job.id, math.nan, math.nan, str(error), True, False)
+    except Exception as error:  # an odd file must not end the run
+        reason = str(UserError(f"{type(error).__name__}: {error}", str(job.path)))
+        return AlignOutcome(job.id, math.nan, math.nan, reason, True, False)
     return AlignOutcome(job.id, alignment.score, phone_rate(alignment), suspicion(alignment), False, False)
 
 

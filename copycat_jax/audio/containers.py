@@ -89,7 +89,7 @@ def sound_chunk(file: BufferedIOBase, where: str) -> Chunk | None:
             found = Chunk(start, length, mpeg, unsaid)
         elif name == magic and found:
             raise UserError("another recording follows the first in it", where, "Give each a file of its own.")
-        if length < 0:
+        if not 0 <= length <= left:
             break
         file.seek(start + length + (length % 2 if layout.first == 12 else 0))
     return found

@@ -73,14 +73,14 @@ def _open(content: io.BufferedIOBase, where: str) -> list[Sound]:
     content.seek(0)
     if chunk and chunk.unsaid and head[:3] == b"RIF":  # libsndfile believes it
         content = io.BytesIO(with_length(content.read(), chunk))
-    return [_read(content, where)]
+    return [_read(content.name if isinstance(content, io.BufferedReader) else content, where)]
 
 
-def _read(source: io.BufferedIOBase | int, where: str, slack: int = 0) -> Sound:
+def _read(source: io.BufferedIOBase | str | int, where: str, slack: int = 0) -> Sound:
     """Decodes one stream to its end.
 
     Args:
-      source: an open file, or the descriptor of a pipe.
+      source: the name of a file, one in memory, or the descriptor of a pipe.
       where: its name.
       slack: by how many samples less than promised it may have.
 

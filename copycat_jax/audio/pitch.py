@@ -14,6 +14,7 @@ from copycat_jax.numba_cache import filling_numba_cache, import_librosa
 
 TRACKERS = ("pyin", "dio", "none")
 VOICED_HZ = 46.0  # no one speaks lower; rendered curves hold such values where they mean "unvoiced"
+REGISTERS_HZ = (65.0, 400.0)  # of voices, from the lowest basses to small children
 
 # pYIN at about 16 kHz in frames of 64 ms: three periods of the lowest voice; fifteen times real time on one core.
 # A prior on higher thresholds than librosa's (2, 18) hears more of the low, creaky frames that a register needs.
@@ -156,6 +157,16 @@ def register_hz(f0: Float[np.ndarray, " T"]) -> float:
     if not len(heard):
         return float("nan")
     return float(2 ** (np.clip(heard, *np.quantile(heard, [0.1, 0.9])).mean() / 12))
+
+
+def register_doubt(hertz: float) -> str:
+    """What speaks against a register as a voice's, or an empty string."""
+    if not np.isfinite(hertz):
+        return "nothing in it is voiced, so that its register is not known"
+    low, high = REGISTERS_HZ
+    if low <= hertz <= high:
+        return ""
+    return f"a register of {hertz:.0f} Hz is hardly a voice's (they lie between {low:g} and {high:g} Hz)"
 
 
 def spread_semitones(f0: Float[np.ndarray, " T"]) -> float:
