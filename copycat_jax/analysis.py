@@ -137,6 +137,7 @@ def survey(
     text: str | None = None,
     alignment: Alignment | None = None,
     lexicon: Lexicon | None = None,
+    tracker: str = "pyin",
     where: str = "recording",
     progress: Callable[[float], object] = lambda seconds: None,
 ) -> Survey:
@@ -162,7 +163,7 @@ def survey(
     f0_hz = []
     for piece in cut_segments(phonemes, durations, words, spec.hop_s, TRACKED_S):
         at = sum(map(len, f0_hz))  # the pause between two pieces belongs to the later one
-        f0_hz.append(track_f0_part(samples, spec.sample_rate, at, piece.stop, spec.hop_s))
+        f0_hz.append(track_f0_part(samples, spec.sample_rate, at, piece.stop, spec.hop_s, tracker))
         progress(len(f0_hz[-1]) * spec.hop_s)
     return Survey(
         samples=samples,

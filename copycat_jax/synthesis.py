@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from copycat_jax import console
 from copycat_jax.align import textgrid
 from copycat_jax.align.pieces import Segment, bridged_blocks, crossfade_blocks, cut_segments
 from copycat_jax.analysis import Analysis, Survey, analyse, survey
@@ -34,7 +35,7 @@ from copycat_jax.files import refusals_of
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.models import copycat, speaker
 from copycat_jax.nn.spectrum import sharpen_mel
-from copycat_jax.source import Progress, Source, silently
+from copycat_jax.source import Progress, Source, check_shift, register_ratio, silently, tracker_of
 from copycat_jax.text.phonemes import to_ids
 from copycat_jax.types import Alignment
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
@@ -43,7 +44,6 @@ WHOLE_S = 120.0  # of a recording that is held in memory
 OVERLAP = 4  # frames over which two pieces are crossfaded
 LONGEST_S = 10.0  # of a piece: what the models were trained on
 FADE_S = 0.005  # where a result meets the silence around it; shorter ones click
-RATIO_RANGE = (0.35, 3.0)  # of registers: beyond it an estimate is wrong, not a voice strange
 Recording = str | Path | np.ndarray | signal.Audio
 
 
@@ -84,6 +84,7 @@ class Synthesizer:
         self._embed = jax.jit(lambda params, mel, mask: speaker.embed(params, classifier, mel, mask))
         self._transfer = jax.jit(partial(_transfer, config=config, spec=bundle.spec))
         self._vocoders: dict[str, Vocoder] = {}
+        self.tracker = tracker_of(bundle.speakers)
 
     def transfer(
         self,
@@ -166,9 +167,12 @@ class Synthesizer:
             same_speaker.append(self._analyse(reference, sample_rate, name, silently))
         pieces = [self._pieces(one) for one in same_speaker]
         mels = (one.mel_part(p.start, p.stop) for one, parts in zip(same_speaker, pieces, strict=True) for p in parts)
+        register_hz = register_hz or pitch.register_hz(np.concatenate([one.f0_hz for one in same_speaker]))
+        if doubt := pitch.register_doubt(register_hz):
+            console.warn(f"{where}: {doubt}; if the speaker's is known, give it (--source-register)")
         return Source(
             analysis=found,
-            register_hz=register_hz or pitch.register_hz(np.concatenate([one.f0_hz for one in same_speaker])),
+            register_hz=register_hz,
             vector=self.embed(mels),
             pieces=pieces[0],
             lufs=loudness_lufs(found.samples, self.spec.sample_rate),
@@ -278,10 +282,9 @@ class Synthesizer:
 
     def _ratios(self, source: Source, voices: Sequence[str], shift_semitones: float) -> np.ndarray:
         """Target register / source register for every voice, float32 [V]."""
-        if not abs(shift_semitones) <= 48.0:  # also false for NaN
-            raise UserError(f"a register shift of {shift_semitones} semitones", remedy="Give at most four octaves.")
+        check_shift(shift_semitones)
         registers = [self.voices[name].register_hz for name in voices]
-        return np.array([_ratio(source.register_hz, hertz, shift_semitones) for hertz in registers], np.float32)
+        return np.array([register_ratio(source.register_hz, hertz, shift_semitones) for hertz in registers], np.float32)
 
     def _spoken(
         self, source: Source, voices: Sequence[str], ratios: np.ndarray, vocode: Vocoder, seed: int | None
@@ -331,7 +334,9 @@ class Synthesizer:
         padded, heard = (np.pad(m, room, constant_values=math.log(self.spec.floor)) for m in (mel, source_mel[None]))
         f0_hz = None
         if vocode.read_f0 is not None:
-            f0_hz = at_level_of(np.asarray(vocode.read_f0(padded)), np.asarray(vocode.read_f0(heard)) * ratios[:, None])
+            f0_hz = pitch.at_level_of(
+                np.asarray(vocode.read_f0(padded)), np.asarray(vocode.read_f0(heard)) * ratios[:, None]
+            )
         return np.array(vocode(padded, f0_hz))[:, : frames * self.spec.hop_samples]
 
     def _analyse(
@@ -339,8 +344,8 @@ class Synthesizer:
     ) -> Analysis | Survey:
         audio = self._read(recording, sample_rate)
         if isinstance(audio, signal.Audio) and len(audio.samples) <= WHOLE_S * audio.sample_rate:
-            return analyse(audio, self.spec, where=where, **spoken)
-        return survey(LongAudio(*audio), self.spec, where=where, progress=progress, **spoken)
+            return analyse(audio, self.spec, tracker=self.tracker, where=where, **spoken)
+        return survey(LongAudio(*audio), self.spec, tracker=self.tracker, where=where, progress=progress, **spoken)
 
     def _pieces(self, found: Analysis | Survey) -> tuple[Segment, ...]:
         return cut_segments(found.phonemes, found.durations, found.words, self.spec.hop_s, LONGEST_S)
@@ -365,17 +370,6 @@ class Synthesizer:
         return padded, np.arange(len(padded)) < len(mel)
 
 
-def at_level_of(level_hz: np.ndarray, melody_hz: np.ndarray) -> np.ndarray:
-    """The melody [V, T], each row moved by the median of its distance from another curve; by three semitones at most."""
-    moved = melody_hz.copy()
-    for row, level, melody in zip(moved, level_hz, melody_hz, strict=True):
-        both = (level > 0) & (melody > 0)
-        distance = float(np.median(np.log2(level[both] / melody[both]))) if both.any() else 0.0
-        if abs(distance) <= 0.25:
-            row *= 2.0**distance
-    return moved
-
-
 def load(path: str | Path | None = None) -> Synthesizer:
     """A Synthesizer of the bundle at `path`, or of the one that ships; raises UserError if unusable."""
     return Synthesizer(read_bundle(shipped() if path is None else path, "copycat"))
@@ -385,13 +379,6 @@ def _transfer(params, mel, ratio, aligned, source, target, rng, *, config, spec:
     """`models.copycat.transfer_mel`, sharpened for the vocoder."""
     result = copycat.transfer_mel(params, config, mel, ratio, aligned, source, target, spec, rng)
     return sharpen_mel(result, SHARPNESS)
-
-
-def _ratio(source_hz: float, target_hz: float, shift_semitones: float) -> float:
-    """Target register / source register, shifted; 1 where the source has no voiced frame to tell its register by."""
-    if not (math.isfinite(source_hz) and source_hz > 0):
-        return 2.0 ** (shift_semitones / 12)
-    return min(max(target_hz / source_hz * 2.0 ** (shift_semitones / 12), RATIO_RANGE[0]), RATIO_RANGE[1])
 
 
 def _phoneme_bucket(phonemes: int, frames: int) -> int:

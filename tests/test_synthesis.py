@@ -11,8 +11,7 @@ from copycat_jax.audio import signal
 from copycat_jax.audio.loudness import loudness_lufs
 from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
-from copycat_jax.source import confidence
-from copycat_jax.synthesis import RATIO_RANGE
+from copycat_jax.source import RATIO_RANGE, confidence
 from copycat_jax.types import Alignment, Interval
 from copycat_jax.vocoder.registry import VOCODERS
 

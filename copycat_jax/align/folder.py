@@ -69,6 +69,9 @@ def align_one(job: AlignJob) -> AlignOutcome:
         alignment = _kept(job.target) if kept else _made(job, job.text)
     except UserError as error:
         return AlignOutcome(job.id, math.nan, math.nan, str(error), True, False)
+    except Exception as error:  # an odd file must not end the run
+        reason = str(UserError(f"{type(error).__name__}: {error}", str(job.path)))
+        return AlignOutcome(job.id, math.nan, math.nan, reason, True, False)
     if not kept:
         write_textgrid(job.target, alignment)
     return AlignOutcome(job.id, alignment.score, phone_rate(alignment), suspicion(alignment), False, kept)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from copycat_jax.audio.mel import frame_signal
-from copycat_jax.audio.signal import resample
+from copycat_jax.audio.signal import resample, speech_mask, voice_band
 from copycat_jax.audio.spool import Samples
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.mel_spec import MelSpec, window
@@ -16,6 +16,7 @@ from copycat_jax.numba_cache import filling_numba_cache, import_librosa
 TRACKERS = ("pyin", "dio", "none")
 MARGIN_S = 0.5  # what a tracker of a part hears beside it
 VOICED_HZ = 46.0  # no one speaks lower; rendered curves hold such values where they mean "unvoiced"
+REGISTERS_HZ = (65.0, 400.0)  # of voices, from the lowest basses to small children
 
 # pYIN at about 16 kHz in frames of 64 ms: three periods of the lowest voice; fifteen times real time on one core.
 # A prior on higher thresholds than librosa's (2, 18) hears more of the low, creaky frames that a register needs.
@@ -59,7 +60,12 @@ def track_f0(
     if tracker == "none" or not np.any(samples):
         return np.zeros(frames, np.float32)
     track = _pyin if tracker == "pyin" else _dio
-    return track(np.asarray(samples, np.float32), rate, frames, hop_s, fmin_hz, fmax_hz).astype(np.float32)
+    heard = voice_band(np.asarray(samples, np.float32), rate)
+    f0_hz = track(heard, rate, frames, hop_s, fmin_hz, fmax_hz).astype(np.float32)
+    if heard is not samples:  # what is left of a hum has a pitch, too
+        centres = ((np.arange(frames) + 0.5) * hop_s * rate).astype(np.int64)
+        f0_hz[~speech_mask(heard, rate)[np.minimum(centres, len(heard) - 1)]] = 0.0
+    return f0_hz
 
 
 def track_f0_part(
@@ -140,7 +146,7 @@ def frame_energy(samples: Float[np.ndarray, " N"], spec: MelSpec) -> Float[np.nd
     Raises:
       UserError: the signal is shorter than the spec's padding.
     """
-    frames, weights = frame_signal(samples, spec), window(spec) ** 2
+    frames, weights = frame_signal(voice_band(samples, spec.sample_rate), spec), window(spec) ** 2
     power = np.einsum("tf,tf,f->t", frames, frames, weights / weights.sum())
     return np.log(np.maximum(np.sqrt(power), spec.floor)).astype(np.float32)
 
@@ -168,8 +174,29 @@ def register_hz(f0: Float[np.ndarray, " T"]) -> float:
     return float(2 ** (np.clip(heard, *np.quantile(heard, [0.1, 0.9])).mean() / 12))
 
 
+def register_doubt(hertz: float) -> str:
+    """What speaks against a register as a voice's, or an empty string."""
+    if not np.isfinite(hertz):
+        return "nothing in it is voiced, so that its register is not known"
+    low, high = REGISTERS_HZ
+    if low <= hertz <= high:
+        return ""
+    return f"a register of {hertz:.0f} Hz is hardly a voice's (they lie between {low:g} and {high:g} Hz)"
+
+
 def spread_semitones(f0: Float[np.ndarray, " T"]) -> float:
     """Standard deviation of voiced F0 in semitones, octave errors left out; NaN if nothing is voiced."""
     curve, kept = melody(f0)
     heard = curve[kept]
     return float(heard.std()) if len(heard) else float("nan")
+
+
+def at_level_of(level_hz: np.ndarray, melody_hz: np.ndarray) -> np.ndarray:
+    """The melody [V, T], each row moved by its median distance from another curve; by three semitones at most."""
+    moved = melody_hz.copy()
+    for row, level, melody in zip(moved, level_hz, melody_hz, strict=True):
+        both = (level > 0) & (melody > 0)
+        distance = float(np.median(np.log2(level[both] / melody[both]))) if both.any() else 0.0
+        if abs(distance) <= 0.25:
+            row *= 2.0**distance
+    return moved

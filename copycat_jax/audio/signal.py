@@ -1,22 +1,23 @@
-"""Recordings in and out: read, check, resample, trim, split, write; the one place that opens sound files."""
+"""Recordings in and out: read, check, resample, trim, split, write."""
 
 import contextlib
 import io
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Int16
+from jaxtyping import Bool, Float, Int, Int16
 
-from copycat_jax.audio.spool import BLOCK_SAMPLES
+from copycat_jax.audio.decode import READABLE, decode
+from copycat_jax.audio.spool import blocks_of
 from copycat_jax.errors import UserError
 from copycat_jax.files import refusals_of, replacing_file
 
-READABLE = "wav, flac, ogg (Vorbis or Opus) or mp3"
 COMMENT = "synthetic speech"
+STANDARD_INPUT = "-"  # as a path
+RATES_HZ = (2000, 1_000_000)  # below lies no speech, and beyond no converter
 
 # The energy rule of `trim_bounds`. Speech stands within 40 dB of the clip's loud part, or, in a noisy room, 6 dB above
 # the quietest moments between words (but what is within 26 dB is always speech), for at least 40 ms (a click is
@@ -27,6 +28,12 @@ NOISY_RANGE_DB = 26.0
 ABOVE_NOISE_DB = 6.0
 SHORTEST_SPEECH_S = 0.04
 SILENCE_DBFS = -60.0
+# What is taken away below the voice where it is heard in the pauses: half the filter is shorter than the edge that
+# trimming leaves, so that silence added outside is not heard by it.
+VOICE_HZ = 70.0
+_FILTER_S = 0.18
+_FILTER_BETA = 4.55  # of a Kaiser window: 50 dB down at 62 Hz, whole from 78 Hz on
+_EMPTY_DBFS = -110.0
 _FULL_SCALE = 32768.0
 _RIFF_BYTES = 4_000_000_000  # beyond it a plain wav file cannot say how long it is
 
@@ -39,47 +46,47 @@ class Audio(NamedTuple):
 
 
 def read_audio(path: str | os.PathLike) -> Audio:
-    """Reads a wav, flac, ogg (Vorbis, Opus) or mp3 file of any rate; several channels are averaged.
+    """Reads a wav, flac, ogg (Vorbis, Opus) or mp3 file of any rate, and what ffmpeg knows where it is installed.
+
+    Several channels are averaged, and recordings that follow each other in one file are joined. "-" is standard input;
+    pipes are read to their end.
 
     Raises:
-      UserError: the file is missing, is not audio, is cut short, or holds no samples, NaN or infinities.
+      UserError: the file is missing, is not audio, is damaged or cut short, or holds no samples, NaN or infinities.
     """
     with reading_audio(path) as (rate, blocks):
-        mono = np.concatenate([np.zeros(0, np.float32), *blocks])
-    check_samples(mono, str(path))
-    return Audio(mono, rate)
+        samples = np.concatenate([np.zeros(0, np.float32), *blocks])
+    check_samples(samples, "standard input" if os.fspath(path) == STANDARD_INPUT else str(path))
+    return Audio(samples, rate)
 
 
 @contextlib.contextmanager
 def reading_audio(path: str | os.PathLike) -> Iterator[tuple[int, Iterator[Float[np.ndarray, " n"]]]]:
-    """The rate of a file and its samples, block by block, channels averaged; raises as `read_audio` for bad files."""
-    import soundfile
+    """The rate of a file and its samples, block by block, channels averaged; raises as `read_audio` for bad files.
 
-    path = Path(path)
-    if not os.path.exists(path):  # unlike Path.exists, minds no text longer than a file name
-        raise UserError("no such file", str(path), "Give the path of a recording.")
-    if path.is_dir():
-        raise UserError("is a folder, not a recording", str(path), f"Give a {READABLE} file.")
+    The file is decoded at once, since what it holds is known to be whole only then: its samples, four bytes each, are
+    in memory as long as the blocks are read, so that this memory grows with the length of the recording.
+    """
+    name = os.fspath(path)
+    where = "standard input" if name == STANDARD_INPUT else str(path)
+    if name != STANDARD_INPUT and not os.path.exists(name):  # unlike Path.exists, minds no text longer than a name
+        raise UserError("no such file", where, "Give the path of a recording.")
+    if os.path.isdir(name):
+        raise UserError("is a folder, not a recording", where, f"Give a {READABLE} file.")
     try:
-        if path.stat().st_size == 0:
-            raise UserError("the file is empty (0 bytes)", str(path), f"Give a {READABLE} file.")
-        _refuse_cut(path)
-        with soundfile.SoundFile(path) as file:
-            yield int(file.samplerate), _mono_blocks(file, path)
+        first, *others = decode(None if name == STANDARD_INPUT else Path(name), where)
+    except UserError:
+        raise
     except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror or error})", str(path), "Check its permissions.") from error
-    except soundfile.LibsndfileError as error:
-        what = f"not a readable recording ({error.error_string})"
-        raise UserError(what, str(path), f"Give a {READABLE} file.") from error
-
-
-def _mono_blocks(file, path: Path) -> Iterator[Float[np.ndarray, " n"]]:
-    promised, found = file.frames, 0
-    while len(samples := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
-        found += len(samples)
-        yield np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32))
-    if found < promised:
-        raise _truncated(path, f"{promised} samples promised, {found} found")
+        remedy = "Check its permissions." if isinstance(error, PermissionError) else ""
+        raise UserError(f"cannot be read ({error.strerror or error})", where, remedy) from error
+    except Exception as error:  # whatever a decoder makes of a damaged file
+        what = f"the recording is damaged ({getattr(error, 'error_string', None) or error or type(error).__name__})"
+        raise UserError(what, where, f"Copy or download the file again, or give a {READABLE} file.") from error
+    if not RATES_HZ[0] <= first.rate <= RATES_HZ[1]:
+        raise UserError(f"a sample rate of {first.rate} Hz", where, "Give a recording of 8000 Hz or more.")
+    samples = [first.samples, *(resample(other.samples, other.rate, first.rate) for other in others)]
+    yield first.rate, blocks_of(np.concatenate(samples) if others else first.samples)
 
 
 def check_samples(samples: np.ndarray, where: str) -> None:
@@ -91,34 +98,6 @@ def check_samples(samples: np.ndarray, where: str) -> None:
     if not np.isfinite(samples).all():
         bad = int(np.flatnonzero(~np.isfinite(samples))[0])
         raise UserError(f"sample {bad} is {samples[bad]}", where, "Give finite samples; re-export the recording.")
-
-
-def _truncated(path: Path, found: str) -> UserError:
-    return UserError(f"the recording is cut short ({found})", str(path), "Copy or download the file again.")
-
-
-def _refuse_cut(path: Path) -> None:
-    """Raises UserError where a container says that it is incomplete; libsndfile itself plays what is left of it."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] in (b"RIFF", b"RIFX") and head[8:] == b"WAVE":
-            byte_order = "<" if head[:4] == b"RIFF" else ">"
-            while len(header := file.read(8)) == 8:
-                name, length = struct.unpack(f"{byte_order}4sI", header)
-                left = size - file.tell()
-                # Writers to a pipe cannot know the length and leave zero or nearly 2^32.
-                if name == b"data" and left < length < 0xFFFFFFFF - 4096:
-                    raise _truncated(path, f"{length} bytes of sound promised, {left} found")
-                file.seek(length + length % 2, os.SEEK_CUR)
-        elif head[:4] == b"OggS":
-            file.seek(max(0, size - (1 << 17)))  # a page is at most 65 307 bytes
-            tail = file.read()
-            last = tail.rfind(b"OggS")
-            page = tail[last:]
-            complete = len(page) >= 27 and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
-            if last < 0 or not complete or not page[5] & 4:
-                raise _truncated(path, "its last page is missing")
 
 
 def resample(samples: Float[np.ndarray, " N"], from_rate: float, to_rate: float) -> Float[np.ndarray, " n"]:
@@ -154,6 +133,36 @@ def _loud_db(loudness: Float[np.ndarray, " N"]) -> float:
     return (lowest + len(energy) - 1 - int(np.searchsorted(above, above[-1] / 2))) / 4
 
 
+def _high_pass(samples: Float[np.ndarray, " N"], rate: int) -> Float[np.ndarray, " N"]:
+    """A recording without what is below `VOICE_HZ`, float64; nothing is delayed, and the ends are mirrored."""
+    half = round(_FILTER_S / 2 * rate)
+    low = np.sinc(2 * VOICE_HZ / rate * np.arange(-half, half + 1)) * np.kaiser(2 * half + 1, _FILTER_BETA)
+    taps = -low / low.sum()
+    taps[half] += 1.0
+    padded = np.pad(np.asarray(samples, np.float64), half, mode="reflect")
+    size = 1 << max(18, (8 * half).bit_length())  # of a block: bounds the memory that an hour of speech takes
+    response, step, filtered = np.fft.rfft(taps, size), size - 2 * half, np.empty(len(samples))
+    for start in range(0, len(samples), step):
+        block = np.fft.irfft(np.fft.rfft(padded[start : start + size], size) * response, size)[2 * half :]
+        filtered[start : start + step] = block[: len(filtered) - start]
+    return filtered
+
+
+def voice_band(samples: Float[np.ndarray, " N"], rate: int) -> Float[np.ndarray, " N"]:
+    """A recording as it is to be measured: without hum, rumble and offset, float32; itself where it has none.
+
+    It has some where what is below `VOICE_HZ` stays within 40 dB of the clip's loud part in its quietest moments too,
+    as no voice does. A clean recording is left alone: a filter colours the faint noise of its pauses, in which
+    trackers then hear a pitch. For measuring only; the sound itself stays as it is.
+    """
+    filtered = _high_pass(samples, rate)
+    there = _loudness_db(samples, rate) > _EMPTY_DBFS  # silence that was added says nothing
+    if not there.any():
+        return samples
+    below = np.quantile(_loudness_db(samples - filtered, rate)[there], 0.05)
+    return filtered.astype(np.float32) if below > _loud_db(_loudness_db(filtered, rate)) - RANGE_DB else samples
+
+
 def _runs(mask: np.ndarray, shortest: float) -> Int[np.ndarray, "R 2"]:
     """[start, stop) of every run of at least `shortest` true values."""
     runs = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))).reshape(-1, 2)
@@ -163,7 +172,7 @@ def _runs(mask: np.ndarray, shortest: float) -> Int[np.ndarray, "R 2"]:
 def _speech_runs(samples: Float[np.ndarray, " N"], rate: int) -> Int[np.ndarray, "R 2"]:
     """[start, stop) of every stretch of speech by the energy rule; UserError if there is none."""
     check_samples(samples, "samples")
-    loudness = _loudness_db(samples, rate)
+    loudness = _loudness_db(voice_band(samples, rate), rate)
     loud = _loud_db(loudness)
     shortest = SHORTEST_SPEECH_S * rate
     if loud >= SILENCE_DBFS and len(runs := _runs(loudness > loud - RANGE_DB, shortest)):
@@ -176,6 +185,15 @@ def _speech_runs(samples: Float[np.ndarray, " N"], rate: int) -> Int[np.ndarray,
             half = round(WINDOW_S * rate / 2)
             return runs + np.array([half, -half])
     raise UserError("the recording holds nothing but silence", remedy="Give a recording of speech.")
+
+
+def speech_mask(samples: Float[np.ndarray, " N"], rate: int) -> Bool[np.ndarray, " N"]:
+    """True where a recording holds speech by the same rule as `trim_bounds`."""
+    mask = np.zeros(len(samples), bool)
+    with contextlib.suppress(UserError):  # nothing but silence
+        for start, stop in _speech_runs(samples, rate):
+            mask[start:stop] = True
+    return mask
 
 
 def trim_bounds(samples: Float[np.ndarray, " N"], rate: int, edge_s: float = 0.1) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from copycat_jax.audio.pitch import TRACKERS
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_replaceable_folder, json_text, replacing_folder
 from copycat_jax.mel_spec import MelSpec
@@ -36,7 +37,8 @@ _AGAIN = "Copy or export the bundle again."
 class Speaker(NamedTuple):
     """What a bundle knows of one voice: where it lies in the speaker space, and where it speaks.
 
-    `register_hz` is the geometric mean of voiced F0 over the recordings, `spread_semitones` its standard deviation.
+    `register_hz` is the geometric mean of voiced F0 over the recordings, `spread_semitones` its standard deviation;
+    `tracker`, of `audio.pitch`, measured them, "none" where they were given.
     """
 
     centroid: tuple[float, ...]
@@ -44,6 +46,7 @@ class Speaker(NamedTuple):
     spread_semitones: float
     utterances: int
     seconds: float
+    tracker: str = TRACKERS[0]  # bundles that do not say were made with it
 
 
 class Bundle(NamedTuple):
@@ -202,6 +205,7 @@ def _plain(speaker: Speaker) -> dict[str, Any]:
         "spread_semitones": float(speaker.spread_semitones),
         "utterances": int(speaker.utterances),
         "seconds": float(speaker.seconds),
+        "tracker": speaker.tracker,
     }
 
 
@@ -257,6 +261,7 @@ def _speakers(fields: dict[str, Any], where: str) -> dict[str, Speaker]:
             centroid = tuple(float(v) for v in values["centroid"])
             speaker = Speaker(**(values | {"centroid": centroid}))
             sound = all(map(math.isfinite, (*centroid, speaker.register_hz))) and speaker.register_hz > 0
+            sound = sound and speaker.tracker in TRACKERS
         except (TypeError, ValueError, KeyError):
             sound, speaker = False, None
         if not sound or speaker is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from copycat_jax.audio.pitch import TRACKERS
 from copycat_jax.bundle.bundle import Speaker, flatten
 from copycat_jax.corpus import corpus as corpora
 from copycat_jax.corpus.corpus import Corpus
@@ -44,6 +45,7 @@ def make_speaker(corpus: Corpus, name: str, registers: Mapping[str, float]) -> S
         spread_semitones=statistics.spread_semitones or 0.0,
         utterances=statistics.utterances,
         seconds=statistics.seconds,
+        tracker="none" if name in registers else corpus.info.options.get("f0", TRACKERS[0]),
     )
 
 

@@ -25,7 +25,7 @@ DOUBTFUL = 0.6  # below it the alignment is worth a second look
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `copycat transfer`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("source", nargs="?", help="the recording: wav, flac, ogg, opus or mp3")
+    parser.add_argument("source", nargs="?", help="the recording: wav, flac, ogg, opus, mp3, m4a (by ffmpeg); or -")
     parser.add_argument("--text", help="what it says; {HH AH0 L OW1} gives phonemes")
     parser.add_argument("--text-file", metavar="FILE", help="what it says, in a file")
     parser.add_argument("--voice", metavar="NAME", help="whose voice it shall be (see `copycat voices`)")
@@ -122,6 +122,8 @@ def _run_manifest(arguments: argparse.Namespace) -> int:
             synthesizer.write(prepared, line.voice, line.out, **_how(arguments))  # type: ignore[arg-type]
         except UserError as error:
             failures.append(UserError(str(error), line.where))
+        except Exception as error:  # an odd line must not end the others
+            failures.append(UserError(f"{type(error).__name__}: {error}", line.where))
     console.say(f"{len(lines) - len(failures)} of {len(lines)} written")
     if failures:
         raise UserError("; ".join(map(str, failures)) if len(failures) == 1 else _listed(failures))
@@ -137,8 +139,10 @@ def _listed(failures: list[UserError]) -> str:
 
 
 def _load(arguments: argparse.Namespace) -> "Synthesizer":
+    from copycat_jax.source import check_shift
     from copycat_jax.synthesis import load
 
+    check_shift(arguments.register_shift)
     synthesizer = load(arguments.bundle)
     synthesizer.vocoder(arguments.vocoder)
     return synthesizer
@@ -220,6 +224,9 @@ def _text(arguments: argparse.Namespace) -> str | None:
 
 
 def _existing(path: str | Path) -> Path:
-    if not os.path.exists(path):  # unlike Path.exists, minds no text longer than a file name
+    from copycat_jax.audio.signal import STANDARD_INPUT
+
+    # Unlike Path.exists, os.path.exists minds no text longer than a file name.
+    if str(path) != STANDARD_INPUT and not os.path.exists(path):
         raise UserError("no such file", str(path), "Give the path of a recording.")
     return Path(path)

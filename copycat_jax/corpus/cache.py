@@ -29,7 +29,7 @@ from copycat_jax.mel_spec import HIFIGAN, MelSpec
 from copycat_jax.text.phonemes import to_ids
 from copycat_jax.workers import spread
 
-FEATURE_VERSION = 3  # count up whenever the same input would give other values; further fields are noticed without it
+FEATURE_VERSION = 4  # count up whenever the same input would give other values; further fields are noticed without it
 CLIPPED_SHARE = 1e-3  # of the samples in flat or full-scale runs of three or more
 
 
@@ -180,6 +180,10 @@ def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> 
         if key:
             cache.store_reason(key, str(error))
         return CacheOutcome("bad", key, str(error))
+    except OSError:  # of the machine: the other recordings would not fare better
+        raise
+    except Exception as error:  # an odd file must not end the build; not kept, since the next version may know it
+        return CacheOutcome("bad", key, str(UserError(f"{type(error).__name__}: {error}", str(raw.path))))
     cache.store(key, features)
     return CacheOutcome("computed", key)
 

@@ -1,0 +1,215 @@
+"""What sound files say of their own length and parts, and where what they say is wrong.
+
+A length in a header counts only where the format makes it exact; there, less is refused. Elsewhere (the estimate of an
+MP3, a placeholder in a file that went through a pipe) it says nothing. Chained Ogg and concatenated MP3 are told apart
+into their recordings, since decoders end with the first.
+"""
+
+import os
+import re
+import struct
+from collections.abc import Iterator
+from io import BufferedIOBase
+from typing import NamedTuple
+
+from copycat_jax.errors import UserError
+
+
+class _Layout(NamedTuple):
+    header: str  # of a chunk: its name and its length, as struct has it
+    first: int  # where the first chunk begins
+    sound: bytes  # the name of the chunk that holds the sound
+
+
+_LAYOUTS = {
+    b"RIFF": _Layout("<4sI", 12, b"data"),
+    b"RIFX": _Layout(">4sI", 12, b"data"),
+    b"RF64": _Layout("<4sI", 12, b"data"),
+    b"FORM": _Layout(">4sI", 12, b"SSND"),
+    b"caff": _Layout(">4sq", 8, b"data"),
+}
+# What writers to a pipe, who cannot know the length, put there, give or take the headers (and 0, and -1).
+_PLACEHOLDERS = (2_000_000_000, 1 << 31, 1 << 32)
+_NEIGHBOURHOOD = 1 << 16
+
+_MPEG_TAGS = (0x50, 0x55)  # of MP2 and MP3 as wav files name their codec
+# kbit/s of MPEG frames by (version 1 or not, layer) and the index in their header; 0 and 15 are none.
+_KBPS = {
+    (True, 1): range(0, 449, 32),
+    (True, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES_HZ = (44100, 48000, 32000)  # of version 1; halved and quartered for the others
+_IN_A_ROW = 3  # frames that must follow each other where none came before
+# Of the frame that says how many follow: side information all zero, a name, which fields it has, the number.
+_XING = re.compile(
+    rb"(?:..)?(?:\0{9}|\0{17}|\0{32})(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})", re.DOTALL
+)
+
+
+class Chunk(NamedTuple):
+    """The sound in a file of chunks, in bytes."""
+
+    start: int
+    length: int
+    mpeg: bool  # an MP3 in a wav
+    unsaid: bool  # the header says that there is none
+
+
+def truncated(where: str, found: str) -> UserError:
+    """The error of a recording that holds less than it says."""
+    return UserError(f"the recording is cut short ({found})", where, "Copy or download the file again.")
+
+
+def sound_chunk(file: BufferedIOBase, where: str) -> Chunk | None:
+    """The chunk of a wav, RF64, AIFF or CAF file that holds its sound; None for other files, or where it has none.
+
+    Its length is what the file has of it where the header holds a placeholder.
+
+    Raises:
+      UserError: the file ends before the sound does, or another recording follows the first.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    magic = file.read(4)
+    if magic not in _LAYOUTS:
+        return None
+    layout, found, mpeg, real_length = _LAYOUTS[magic], None, False, 0
+    file.seek(layout.first)
+    while (chunk := _chunk(file, layout)) is not None:
+        name, length = chunk
+        start, left = file.tell(), size - file.tell()
+        if name == b"fmt ":
+            mpeg = int.from_bytes(file.read(2), "big" if magic == b"RIFX" else "little") in _MPEG_TAGS
+        elif name == b"ds64":  # the sizes that RF64 has no room for elsewhere: the file's, the sound's
+            real_length = int.from_bytes(file.read(16)[8:], "little")
+        elif name == layout.sound:
+            if length == 0xFFFFFFFF and real_length:
+                length = real_length
+            unsaid = length == 0 and left > 0 and not _is_next(_chunk(file, layout), left)
+            if unsaid:
+                length = left
+            elif length < 0 or any(abs(length - known) <= _NEIGHBOURHOOD for known in _PLACEHOLDERS):
+                length = min(length, left) if length >= 0 else left
+            if left < length:
+                raise truncated(where, f"{length} bytes of sound promised, {left} found")
+            found = Chunk(start, length, mpeg, unsaid)
+        elif name == magic and found:
+            raise UserError("another recording follows the first in it", where, "Give each a file of its own.")
+        if not 0 <= length <= left:
+            break
+        file.seek(start + length + (length % 2 if layout.first == 12 else 0))
+    return found
+
+
+def _chunk(file: BufferedIOBase, layout: _Layout) -> tuple[bytes, int] | None:
+    header = file.read(struct.calcsize(layout.header))
+    return struct.unpack(layout.header, header) if len(header) == struct.calcsize(layout.header) else None
+
+
+def _is_next(chunk: tuple[bytes, int] | None, left: int) -> bool:
+    """Whether a chunk begins here, not sound."""
+    return chunk is not None and chunk[0].strip().isalnum() and 0 <= chunk[1] <= left
+
+
+def with_length(content: bytes, chunk: Chunk) -> bytes:
+    """A wav whose header says how long its sound is."""
+    byte_order = "<I" if content[:4] == b"RIFF" else ">I"
+    length = struct.pack(byte_order, min(chunk.length, 0xFFFFFFFF))
+    return content[: chunk.start - 4] + length + content[chunk.start :]
+
+
+def ogg_links(content: bytes, where: str) -> list[bytes]:
+    """The recordings that an Ogg file chains, in order; one in most files.
+
+    Raises:
+      UserError: the last page is not whole.
+    """
+    starts, place, heads = [0], 0, True
+    while (place := content.find(b"OggS", place)) >= 0:
+        count = content[place + 26 : place + 27]
+        table = content[place + 27 : place + 27 + count[0]] if count else b""
+        stop = place + 27 + len(table) + sum(table)
+        if not count or len(table) < count[0] or stop > len(content):
+            raise truncated(where, "its last page is not whole")
+        begins = bool(content[place + 5] & 2)  # a stream; several at once begin one after the other
+        if begins and not heads:
+            starts.append(place)
+        place, heads = stop, begins
+    return [content[start:stop] for start, stop in zip(starts, [*starts[1:], len(content)], strict=True)]
+
+
+def mpeg_parts(content: bytes, where: str) -> list[bytes]:
+    """The recordings that follow each other in an MP3, each of whole frames, without what is between them (tags).
+
+    Raises:
+      UserError: it ends within a frame, or before a recording that says how many it has does.
+    """
+    parts: list[list[bytes]] = []
+    promised = found = 0
+    for frame in _frames(content, where):
+        xing = _XING.match(frame, 4)
+        if xing or not parts or found > promised + 1 > 1:
+            _check_frames(promised, found, where)
+            parts.append([])
+            promised, found = int.from_bytes(xing[1], "big") if xing else 0, -bool(xing)
+        parts[-1].append(frame)
+        found += 1
+    _check_frames(promised, found, where)
+    return [b"".join(part) for part in parts]
+
+
+def _check_frames(promised: int, found: int, where: str) -> None:
+    if found < promised - 1:  # not all writers count alike
+        raise truncated(where, f"{promised} frames promised, {found} found")
+
+
+def _frames(content: bytes, where: str) -> Iterator[bytes]:
+    """The MPEG frames of a file, tags and noise left out."""
+    place, before = 0, False
+    while place < len(content):
+        if content[place : place + 3] == b"ID3" and len(content) >= place + 10:
+            a, b, c, d = content[place + 6 : place + 10]  # seven bits each
+            place, before = place + 10 + (a << 21) + (b << 14) + (c << 7) + d, False
+            continue
+        length = _frame_length(content, place)
+        if length and (before or _in_a_row(content, place)):
+            if place + length > len(content):
+                raise truncated(where, "its last frame is not whole")
+            yield content[place : place + length]
+            place, before = place + length, True
+        else:
+            after = content.find(b"\xff", place + 1)
+            tag = content.find(b"ID3", place + 1, after if after >= 0 else len(content))
+            place, before = tag if tag >= 0 else after if after >= 0 else len(content), False
+
+
+def _in_a_row(content: bytes, place: int) -> bool:
+    """Whether frames follow each other from here on, or up to the end."""
+    for _ in range(_IN_A_ROW):
+        if place == len(content):
+            return True
+        length = _frame_length(content, place)
+        if not length:
+            return False
+        place += length
+    return True
+
+
+def _frame_length(content: bytes, place: int) -> int:
+    """The bytes of the MPEG frame whose header is here, or 0."""
+    if len(content) < place + 4 or content[place] != 0xFF or content[place + 1] < 0xE0:
+        return 0
+    _, first, second, _ = content[place : place + 4]
+    version, layer = (first >> 3) & 3, 4 - ((first >> 1) & 3)  # versions 2.5, none, 2, 1
+    bits, rate = second >> 4, (second >> 2) & 3
+    if version == 1 or layer == 4 or bits in (0, 15) or rate == 3:
+        return 0
+    rate_hz = _RATES_HZ[rate] >> {3: 0, 2: 1, 0: 2}[version]
+    kbps, padding = _KBPS[version == 3, layer][bits], (second >> 1) & 1
+    if layer == 1:
+        return 4 * (12_000 * kbps // rate_hz + padding)
+    return (72_000 if layer == 3 and version != 3 else 144_000) * kbps // rate_hz + padding
