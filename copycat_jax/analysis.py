@@ -14,6 +14,7 @@ from jaxtyping import Float32, Int32
 
 from copycat_jax.align import aligner
 from copycat_jax.align.durations import crop, frame_durations, merge_silences, phone_breaks
+from copycat_jax.align.suspicion import check_match, moved
 from copycat_jax.audio.mel import extract_mel
 from copycat_jax.audio.pitch import frame_energy, track_f0
 from copycat_jax.audio.signal import Audio, resample, trim_bounds
@@ -54,6 +55,7 @@ def analyse(
     lexicon: Lexicon | None = None,
     tracker: str = "pyin",
     where: str = "recording",
+    force: bool = False,
 ) -> Analysis:
     """Trims, aligns and measures a recording.
 
@@ -66,6 +68,7 @@ def analyse(
       lexicon: looked into before all else.
       tracker: of F0, a name of `audio.pitch.TRACKERS`.
       where: the recording's name, for errors that name no other place.
+      force: go on although the text does not seem to be what is said.
 
     Raises:
       UserError: nothing but silence, a text that is not what was said, or an alignment of something else.
@@ -82,7 +85,8 @@ def analyse(
             alignment = _moved(found, start_s, seconds)
         else:
             alignment = Alignment((Interval(0.0, seconds, SIL),), (), float("nan"))
-        aligner.check_match(alignment, where)
+        if not force:
+            check_match(alignment, where)
         samples = resample(audio.samples[start:stop], rate, spec.sample_rate)
         mel = extract_mel(samples, spec).astype(np.float32)
         phones, words = (crop(tier, start_s, stop_s) for tier in (alignment.phones, alignment.words))
@@ -118,7 +122,7 @@ def _moved(alignment: Alignment, by_s: float, seconds: float) -> Alignment:
     )
     edges = Interval(0.0, by_s, SIL), Interval(phones[-1].end_s, seconds, SIL)
     whole = merge_silences([edge for edge in (edges[0], *phones, edges[1]) if edge.end_s > edge.start_s])
-    return Alignment(tuple(whole), tuple(words), alignment.score)
+    return alignment._replace(phones=tuple(whole), words=tuple(words), doubts=moved(alignment.doubts, by_s))
 
 
 def _breaks(symbols: Sequence[str], phones: Sequence[Interval], kinds: Sequence[int]) -> np.ndarray:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from copycat_jax.align import aligner, textgrid
+from copycat_jax.align import suspicion, textgrid
 from copycat_jax.align.pieces import Segment, cut_segments, join_segments
 from copycat_jax.analysis import Analysis, analyse
 from copycat_jax.audio import pitch, signal
@@ -54,7 +54,7 @@ class Source(NamedTuple):
     @property
     def confidence(self) -> float:
         """How surely the text is what is said, 0..1; 1 where an alignment without a score was given."""
-        return confidence(self.analysis.alignment.score)
+        return suspicion.confidence(self.analysis.alignment)
 
 
 class Transfer(NamedTuple):
@@ -106,6 +106,7 @@ class Synthesizer:
         sample: bool = False,
         seed: int = 0,
         trim: bool = False,
+        force: bool = False,
     ) -> Transfer:
         """Speaks what `source` says, with its prosody, in `voice`.
 
@@ -124,6 +125,7 @@ class Synthesizer:
           seed: of that draw.
           trim: leave out the silence at the recording's edges; without it the result has the recording's length,
             N samples at rate r being round(N * sample_rate / r), halves rounded up.
+          force: go on although the text does not seem to be what is said.
 
         Raises:
           UserError: bad sound, text that does not match, an unknown voice, an unusable vocoder or alignment.
@@ -138,6 +140,7 @@ class Synthesizer:
             alignment=alignment,
             references=references,
             register_hz=source_register_hz,
+            force=force,
         )
         return self._convert(prepared, [voice], vocode, register_shift_semitones, seed if sample else None, trim)[0]
 
@@ -151,6 +154,7 @@ class Synthesizer:
         alignment: Alignment | str | Path | None = None,
         references: Sequence[Recording] = (),
         register_hz: float | None = None,
+        force: bool = False,
     ) -> Source:
         """Reads and analyses a recording once, for any number of voices; arguments as in `transfer`."""
         where = str(source) if isinstance(source, str | Path) else "source"
@@ -160,7 +164,7 @@ class Synthesizer:
             raise UserError("no text", where, "Say what is spoken in it, or give an alignment.")
         given = textgrid.read_textgrid(alignment) if isinstance(alignment, str | Path) else alignment
         audio = self._read(source, sample_rate)
-        found = analyse(audio, self.spec, text=text, alignment=given, lexicon=lexicon, where=where)
+        found = analyse(audio, self.spec, text=text, alignment=given, lexicon=lexicon, where=where, force=force)
         hop_s = self.spec.hop_s
         same_speaker = [found]
         for reference in references:
@@ -305,13 +309,6 @@ def _transfer(params, mel, ratio, aligned, source, target, rng, *, config, spec:
     """`models.copycat.transfer_mel`, sharpened for the vocoder."""
     result = copycat.transfer_mel(params, config, mel, ratio, aligned, source, target, spec, rng)
     return sharpen_mel(result, SHARPNESS)
-
-
-def confidence(score: float) -> float:
-    """How surely a text is what is said, 0..1: 0.5 where the aligner's threshold lies, 1 for a given alignment."""
-    if math.isnan(score):
-        return 1.0
-    return 1.0 / (1.0 + math.exp(min(60.0, (aligner.SCORE_THRESHOLD - score) / 3.0)))
 
 
 def _ratio(source_hz: float, target_hz: float, shift_semitones: float) -> float:

@@ -178,13 +178,6 @@ def test_an_unknown_voice_names_the_nearest(synthesizer):
         synthesizer.transfer("nowhere.wav", TEXT, "af_hart")
 
 
-def test_confidence_follows_the_score():
-    threshold = synthesis.aligner.SCORE_THRESHOLD
-    assert synthesis.confidence(math.nan) == 1.0
-    assert synthesis.confidence(threshold) == pytest.approx(0.5)
-    assert synthesis.confidence(-1e9) < 1e-6 < 0.9 < synthesis.confidence(threshold + 12)
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_pieces_cover_every_phone_once(seed):
     rng = np.random.default_rng(seed)
