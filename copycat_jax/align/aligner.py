@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from copycat_jax.align.suspicion import FRAME_S, ScoredPhone, find_doubts
+from copycat_jax.align.suspicion import FRAME_S, SURPLUS, Findings, ScoredPhone, doubtful, find_doubts, total_cost
 from copycat_jax.audio.signal import check_samples, resample
 from copycat_jax.errors import UserError
 from copycat_jax.text.lexicon import Lexicon, Word, words_of
@@ -95,8 +95,11 @@ def align(samples: Float[np.ndarray, " N"], sample_rate: int, words: Sequence[Wo
             pieces = _decode(heard, words, search)
         except _Unaligned:
             continue
-        padding = round(search.padding_s * SAMPLE_RATE)
-        return _alignment(pieces, words, np.pad(heard, padding), search.padding_s, end_s)
+        scored = _scored(pieces)
+        padded = np.pad(heard, round(search.padding_s * SAMPLE_RATE))
+        surplus = _surplus(heard, words, search, scored)
+        found = find_doubts(scored, [word.text for word in words], _loudness(padded), surplus)
+        return _alignment(pieces, words, found, search.padding_s, end_s)
     raise UserError("the words cannot be found in the recording", remedy="Is this the text that was spoken?")
 
 
@@ -163,8 +166,27 @@ def _index(name: str) -> tuple[int, int]:
     return int(word), int(variant or 1) - 1
 
 
+def _scored(pieces: Sequence[_Piece]) -> list[ScoredPhone]:
+    return [ScoredPhone(piece.word, at, long, -low / long) for piece in pieces for _, at, long, low in piece.phones]
+
+
+def _surplus(
+    heard: Float[np.ndarray, " n"], words: Sequence[Word], search: _Search, scored: Sequence[ScoredPhone]
+) -> list[int]:
+    """Indices of doubtful words without which the recording is heard so much better that nobody can have said them."""
+    found = []
+    for i in doubtful(scored, [word.text for word in words]) if len(words) > 1 else ():
+        try:
+            without = _scored(_decode(heard, [*words[:i], *words[i + 1 :]], search))
+        except _Unaligned:
+            continue
+        if total_cost(scored) - total_cost(without) >= SURPLUS:
+            found.append(i)
+    return found
+
+
 def _alignment(
-    pieces: Sequence[_Piece], words: Sequence[Word], padded: Float[np.ndarray, " n"], padding_s: float, end_s: float
+    pieces: Sequence[_Piece], words: Sequence[Word], found: Findings, padding_s: float, end_s: float
 ) -> Alignment:
     """Frames of the padded recording to seconds of the unpadded one; stress reattached, silences merged."""
     shift_s = OFFSET_S - padding_s
@@ -192,8 +214,6 @@ def _alignment(
         elif edges[i + 1] > edges[i] or label != SIL:
             phones.append(Interval(edges[i], edges[i + 1], label))
     spoken = tuple(Interval(edges[first], edges[last], words[word].text) for word, first, last in spans)
-    scored = [ScoredPhone(piece.word, at, long, -low / long) for piece in pieces for _, at, long, low in piece.phones]
-    found = find_doubts(scored, [word.text for word in words], _loudness(padded))
     doubts = [
         Interval(*(min(max(at * FRAME_S + shift_s, 0.0), end_s) for at in (start, stop)), said)
         for start, stop, said in found.doubts

@@ -8,7 +8,8 @@ things speak against a text:
   drawn out. A stretch whose frames cost UNWRITTEN more than is excused is a doubt. Before the first word few states
   are in play and scores say little: there, loudness tells speech from silence.
 * A written word is not heard. It is squeezed into the shortest phones there are, each at a high cost. A word whose
-  phones cost UNHEARD more than is excused is a doubt; its confidence is 0.5 there.
+  phones cost UNHEARD more than is excused is a doubt; its confidence is 0.5 there. From DOUBTFUL on the aligner listens
+  again without the word: where that saves SURPLUS, nobody says it.
 
 Where all of a recording is heard poorly (noise, an accent), more is excused.
 """
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from copycat_jax.errors import UserError
 from copycat_jax.text.phonemes import SIL
@@ -27,6 +28,7 @@ from copycat_jax.types import Alignment, Interval
 FRAME_S = 0.01
 SCORE_THRESHOLD = -38.0
 FASTEST, SLOWEST = 25.0, 4.0  # phones per second of speech; people speak at 8 to 16
+RATED = 10  # phones; fewer have no rate: one drawn out vowel would be all of it
 LONGEST_PHONE_S = 1.0
 LISTED = 3  # doubts that a reason names
 
@@ -43,6 +45,8 @@ UNWRITTEN = 1250.0
 # Words without speech: costs per phone, however long it is.
 PHONE_EXCUSED, PHONE_COSTLIEST = 35.0, 130.0
 UNHEARD, SLOPE = 115.0, 25.0
+DOUBTFUL, CHECKED = 20.0, 2  # how many doubtful words of a recording are looked at again
+SURPLUS = 600.0
 CONTRACTED = frozenset(("had", "has", "have"))  # spoken 'd, 's, 've, they cost half
 
 
@@ -66,29 +70,40 @@ class Mismatch(UserError):
     """The text does not seem to be what is said."""
 
 
-def find_doubts(phones: Sequence[ScoredPhone], words: Sequence[str], loudness: Float[np.ndarray, " F"]) -> Findings:
+def total_cost(phones: Sequence[ScoredPhone]) -> float:
+    """What the whole path through a recording costs."""
+    return sum(min(phone.cost, PHONE_COSTLIEST) * phone.frames for phone in phones)
+
+
+def doubtful(phones: Sequence[ScoredPhone], words: Sequence[str]) -> list[int]:
+    """Indices of the words that may be not there, the unlikeliest first; not of those of which that is sure."""
+    excess = _excess(phones, words)
+    likely = [i for i in np.argsort(-excess).tolist() if DOUBTFUL <= excess[i] < UNHEARD]
+    return [i for i in likely if words[i] not in CONTRACTED][:CHECKED]
+
+
+def find_doubts(
+    phones: Sequence[ScoredPhone],
+    words: Sequence[str],
+    loudness: Float[np.ndarray, " F"],
+    surplus: Sequence[int] = (),
+) -> Findings:
     """Looks for speech without words and for words without speech.
 
     Args:
       phones: all of a recording, in order of time.
       words: how its words are written.
       loudness: level of each frame of the recording in dB.
+      surplus: indices of words without which the recording is heard better by SURPLUS.
 
     Returns:
       Doubts in order of time, and a confidence within 0..1 for each word.
     """
-    of_words = [phone for phone in phones if phone.word >= 0]
-    excused = LENIENCE * max(0.0, float(np.median([phone.cost for phone in of_words])) - ORDINARY)
-    excess = np.zeros(len(words))
-    bounds = np.zeros((len(words), 2), np.int64)
-    for phone in reversed(of_words):
-        over = min(phone.cost, PHONE_COSTLIEST) - PHONE_EXCUSED - excused
-        excess[phone.word] += over if phone.frames < LONG else min(over, 0.0)
-        bounds[phone.word] = phone.start, max(bounds[phone.word, 1], phone.start + phone.frames)
-    excess[[word in CONTRACTED for word in words]] *= 0.5
+    excess, bounds = _excess(phones, words), _bounds(phones, len(words))
+    excess[list(surplus)] = np.maximum(excess[list(surplus)], UNHEARD)
     confidences = 1.0 / (1.0 + np.exp(np.clip((excess - UNHEARD) / SLOPE, -30.0, 30.0)))
     doubts = []
-    for start, stop in excursions(_gains(phones, loudness, EXCUSED + excused), UNWRITTEN):
+    for start, stop in excursions(_gains(phones, loudness), UNWRITTEN):
         shared = np.maximum(np.minimum(bounds[:, 1], stop) - np.maximum(bounds[:, 0], start), 0)
         confidences *= 1.0 - shared / (bounds[:, 1] - bounds[:, 0])
         near = np.flatnonzero(shared).tolist() or [max(int(np.sum(bounds[:, 0] < start)) - 1, 0)]
@@ -97,6 +112,30 @@ def find_doubts(phones: Sequence[ScoredPhone], words: Sequence[str], loudness: F
         said = f"'{_quoted(words, first, last)}' is not heard"
         doubts.append((int(bounds[first, 0]), int(bounds[last, 1]), said))
     return Findings(_disjoint(sorted(doubts)), tuple(round(float(c), 3) for c in confidences))
+
+
+def _excused(phones: Sequence[ScoredPhone]) -> float:
+    """What any phone of a recording may cost more because all of it is heard poorly."""
+    return LENIENCE * max(0.0, float(np.median([phone.cost for phone in phones if phone.word >= 0])) - ORDINARY)
+
+
+def _excess(phones: Sequence[ScoredPhone], words: Sequence[str]) -> Float[np.ndarray, " W"]:
+    """How much more than is excused the phones of each word cost."""
+    excess, excused = np.zeros(len(words)), PHONE_EXCUSED + _excused(phones)
+    for phone in phones:
+        if phone.word >= 0:
+            over = min(phone.cost, PHONE_COSTLIEST) - excused
+            excess[phone.word] += over if phone.frames < LONG else min(over, 0.0)
+    return excess * [0.5 if word in CONTRACTED else 1.0 for word in words]
+
+
+def _bounds(phones: Sequence[ScoredPhone], words: int) -> Int[np.ndarray, "W 2"]:
+    """[start, stop) of each word, in frames."""
+    bounds = np.zeros((words, 2), np.int64)
+    for phone in reversed(phones):
+        if phone.word >= 0:
+            bounds[phone.word] = phone.start, max(bounds[phone.word, 1], phone.start + phone.frames)
+    return bounds
 
 
 def _disjoint(doubts: Sequence[tuple[int, int, str]]) -> tuple[tuple[int, int, str], ...]:
@@ -110,8 +149,9 @@ def _disjoint(doubts: Sequence[tuple[int, int, str]]) -> tuple[tuple[int, int, s
     return tuple(merged)
 
 
-def _gains(phones: Sequence[ScoredPhone], loudness: Float[np.ndarray, " F"], excused: float) -> Float[np.ndarray, " F"]:
-    """How much more than `excused` each frame costs; never more in phones too short to hide other speech."""
+def _gains(phones: Sequence[ScoredPhone], loudness: Float[np.ndarray, " F"]) -> Float[np.ndarray, " F"]:
+    """How much more than is excused each frame costs; never more in phones too short to hide other speech."""
+    excused = EXCUSED + _excused(phones)
     costs, spoken = np.zeros(len(loudness)), np.zeros(len(loudness), bool)
     for phone in phones:
         frames = slice(phone.start, phone.start + phone.frames)
@@ -174,10 +214,11 @@ def suspicion(alignment: Alignment) -> str:
     reasons += [f"{doubt.label} ({doubt.start_s:.2f} to {doubt.end_s:.2f} s)" for doubt in doubts[:LISTED]]
     if len(doubts) > LISTED:
         reasons.append(f"{len(doubts) - LISTED} more such places")
+    spoken = [phone for phone in alignment.phones if phone.label != SIL]
     rate = phone_rate(alignment)
-    if not SLOWEST <= rate <= FASTEST:
+    if len(spoken) >= RATED and not SLOWEST <= rate <= FASTEST:
         reasons.append(f"{rate:.1f} phones per second are too {'slow' if rate < SLOWEST else 'fast'}")
-    longest = max((phone for phone in alignment.phones if phone.label != SIL), key=lambda p: p.end_s - p.start_s)
+    longest = max(spoken, key=lambda phone: phone.end_s - phone.start_s)
     if longest.end_s - longest.start_s > LONGEST_PHONE_S:
         reasons.append(f"{longest.label} at {longest.start_s:.2f} s lasts {longest.end_s - longest.start_s:.2f} s")
     return "; ".join(reasons)

@@ -19,10 +19,12 @@ from copycat_jax.align.suspicion import (
     ScoredPhone,
     check_match,
     confidence,
+    doubtful,
     excursions,
     find_doubts,
     phone_rate,
     suspicion,
+    total_cost,
 )
 from copycat_jax.audio.signal import read_audio
 from copycat_jax.demo import CLIP, clip_text
@@ -53,8 +55,9 @@ DOUBT = Interval(0.5, 0.7, "'ah' is not heard")
     ("given", "reason"),
     [
         (alignment(0.1, 0.1, 0.1), ""),
-        (alignment(0.03, 0.03), "too fast"),
-        (alignment(0.3, 0.3), "too slow"),
+        (alignment(*[0.03] * 10), "too fast"),
+        (alignment(*[0.3] * 10), "too slow"),
+        (alignment(0.3, 0.3), ""),  # "Ah!"
         (alignment(*[0.1] * 40, 1.1), "AA1 at 4.50 s lasts 1.10 s"),
         (alignment(0.1, 0.1, score=SCORE_THRESHOLD - 1.0), "text"),
         (alignment(0.1, 0.1, doubts=(DOUBT,)), r"'ah' is not heard \(0.50 to 0.70 s\)"),
@@ -128,6 +131,14 @@ def test_what_is_said_and_what_is_written(parts, said):
     assert len(confidences) == len(WORDS) and all(0.0 <= c <= 1.0 for c in confidences)
     unheard = [word for word, sure in zip(WORDS, confidences, strict=True) if sure < 0.5]
     assert set(unheard) <= set(" ".join(said).replace("'", " ").split())
+
+
+def test_a_doubtful_word_without_which_all_is_heard_better_is_not_heard():
+    phones, loudness = sequence(*put(4, *[(1, 3, 60.0)] * 3))
+    assert doubtful(phones, WORDS) == [1] and not find_doubts(phones, WORDS, loudness).doubts
+    found = find_doubts(phones, WORDS, loudness, surplus=[1])
+    assert found.doubts[0][2] == "'two' is not heard" and found.confidences[1] == 0.5
+    assert total_cost(phones) == pytest.approx(sum(cost * frames for _, frames, cost in put(4, *[(1, 3, 60.0)] * 3)))
 
 
 def test_loud_silence_before_the_first_word_counts_and_quiet_does_not():
