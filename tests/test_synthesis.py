@@ -13,13 +13,13 @@ from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
 from copycat_jax.synthesis import RATIO_RANGE
 from copycat_jax.types import Alignment, Interval
-from copycat_jax.vocoder.registry import VOCODERS
+from copycat_jax.vocoder.registry import VOCODERS, Vocoder
 
 TEXT = (CLIP / "source.txt").read_text(encoding="utf-8")
 HOP_S = 256 / 22050
 
 
-def envelope(mel):
+def envelope(mel, f0_hz=None):
     return np.repeat(np.exp(mel).mean(axis=2), 256, axis=1)
 
 
@@ -27,9 +27,11 @@ def envelope(mel):
 def synthesizer(tmp_path_factory):
     loaded = synthesis.load(write_tiny(tmp_path_factory.mktemp("tiny") / "bundle"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(VOCODERS, "dummy", lambda spec: envelope)
+        patch.setitem(VOCODERS, "dummy", lambda spec: Vocoder(envelope))
         patch.setitem(
-            VOCODERS, "hiss", lambda spec: lambda mel: envelope(mel) * (-1.0) ** np.arange(mel.shape[1] * 256)
+            VOCODERS,
+            "hiss",
+            lambda spec: Vocoder(lambda mel, f0_hz: envelope(mel) * (-1.0) ** np.arange(mel.shape[1] * 256)),
         )
         loaded.vocoder("dummy")
         loaded.vocoder("hiss")

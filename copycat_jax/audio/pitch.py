@@ -173,14 +173,3 @@ def spread_semitones(f0: Float[np.ndarray, " T"]) -> float:
     curve, kept = melody(f0)
     heard = curve[kept]
     return float(heard.std()) if len(heard) else float("nan")
-
-
-def at_level_of(level_hz: Float[np.ndarray, "V T"], melody_hz: Float[np.ndarray, "V T"]) -> Float[np.ndarray, "V T"]:
-    """Melodies, each moved by the median of its distance from another curve; not where that exceeds three semitones."""
-    moved = melody_hz.copy()
-    for row, level, curve in zip(moved, level_hz, melody_hz, strict=True):
-        both = (level > 0) & (curve > 0)
-        distance = float(np.median(np.log2(level[both] / curve[both]))) if both.any() else 0.0
-        if abs(distance) <= 0.25:
-            row *= 2.0**distance
-    return moved
