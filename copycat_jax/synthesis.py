@@ -46,8 +46,6 @@ LONGEST_S = 10.0  # of a piece: what the models were trained on
 FADE_S = 0.005  # where a result meets the silence around it; shorter ones click
 RATIO_RANGE = (0.35, 3.0)  # of registers: beyond it an estimate is wrong, not a voice strange
 Recording = str | Path | np.ndarray | signal.Audio
-
-
 # Of the model's mel before it is vocoded; on 48 development clips: voicing error 0.138 without, 0.115 with.
 SHARPNESS = 0.5
 
@@ -102,6 +100,7 @@ class Synthesizer:
         sample: bool = False,
         seed: int = 0,
         trim: bool = False,
+        force: bool = False,
     ) -> Transfer:
         """Speaks what `source` says, with its prosody, in `voice`.
 
@@ -120,6 +119,7 @@ class Synthesizer:
           seed: of that draw.
           trim: leave out the silence at the recording's edges; without it the result has the recording's length,
             N samples at rate r being round(N * sample_rate / r), halves rounded up.
+          force: go on although the text does not seem to be what is said.
 
         Raises:
           UserError: bad sound, text that does not match, an unknown voice, an unusable vocoder or alignment.
@@ -134,6 +134,7 @@ class Synthesizer:
             alignment=alignment,
             references=references,
             register_hz=source_register_hz,
+            force=force,
         )
         return self._convert(prepared, [voice], vocode, register_shift_semitones, seed if sample else None, trim)[0]
 
@@ -147,6 +148,7 @@ class Synthesizer:
         alignment: Alignment | str | Path | None = None,
         references: Sequence[Recording] = (),
         register_hz: float | None = None,
+        force: bool = False,
         progress: Progress = silently,
     ) -> Source:
         """Reads and analyses a recording once, for any number of voices; arguments as in `transfer`.
@@ -160,7 +162,8 @@ class Synthesizer:
         if alignment is None and text is None:
             raise UserError("no text", where, "Say what is spoken in it, or give an alignment.")
         given = textgrid.read_textgrid(alignment) if isinstance(alignment, str | Path) else alignment
-        found = self._analyse(source, sample_rate, where, progress, text=text, alignment=given, lexicon=lexicon)
+        spoken = {"text": text, "alignment": given, "lexicon": lexicon, "force": force}
+        found = self._analyse(source, sample_rate, where, progress, **spoken)
         same_speaker = [found]
         for reference in references:
             name = str(reference) if isinstance(reference, str | Path) else "reference"
@@ -268,7 +271,7 @@ class Synthesizer:
         ratios = self._ratios(source, voices, shift_semitones)
         mels, sounds = zip(*self._spoken(source, voices, ratios, vocode, seed), strict=True)
         mel, rate, found = np.concatenate(mels, axis=1), self.spec.sample_rate, source.analysis
-        samples = [_levelled(sound, source.lufs, rate) for sound in np.concatenate(sounds, axis=1)]
+        samples = [limit(gain_to(source.lufs, sound, rate) * sound) for sound in np.concatenate(sounds, axis=1)]
         start = 0 if trim else round(found.start_s * rate)
         if not trim:
             samples = [signal.surround(sound, start, found.length, round(FADE_S * rate)) for sound in samples]
@@ -393,8 +396,3 @@ def _phoneme_bucket(phonemes: int, frames: int) -> int:
 
 def _rows(value: np.ndarray, count: int) -> np.ndarray:
     return np.broadcast_to(value, (count, *value.shape))
-
-
-def _levelled(samples: np.ndarray, lufs: float, rate: int) -> np.ndarray:
-    """A sound as loud as another one of `lufs`, within full scale."""
-    return limit(gain_to(lufs, samples, rate) * samples)

@@ -6,12 +6,11 @@ import pytest
 from tiny_bundle import VOICES, write_tiny
 
 from copycat_jax import synthesis
-from copycat_jax.align import aligner, pieces
+from copycat_jax.align import pieces
 from copycat_jax.audio import signal
 from copycat_jax.audio.loudness import loudness_lufs
 from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
-from copycat_jax.source import confidence
 from copycat_jax.synthesis import RATIO_RANGE
 from copycat_jax.types import Alignment, Interval
 from copycat_jax.vocoder.registry import VOCODERS, Vocoder
@@ -238,13 +237,6 @@ def test_bad_sound_is_named(synthesizer, clip):
 def test_an_unknown_voice_names_the_nearest(synthesizer):
     with pytest.raises(UserError, match=r"Did you mean 'af_heart'\?.*am_michael, bf_emma"):
         synthesizer.transfer("nowhere.wav", TEXT, "af_hart")
-
-
-def test_confidence_follows_the_score():
-    threshold = aligner.SCORE_THRESHOLD
-    assert confidence(math.nan) == 1.0
-    assert confidence(threshold) == pytest.approx(0.5)
-    assert confidence(-1e9) < 1e-6 < 0.9 < confidence(threshold + 12)
 
 
 @pytest.mark.parametrize("seed", range(20))
