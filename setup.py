@@ -38,9 +38,11 @@ TEXT = ["gruut==2.4.0", "gruut-lang-en==2.0.1", "pocketsphinx>=5.1,<6", "num2wor
 EXTRAS = {
     "f0": ["pyworld>=0.3.5"],
     "beam": ["apache-beam>=2.77"],
-    "eval": ["swift-f0==0.3.0", "onnxruntime>=1.20", "faster-whisper==1.2.1"],
+    "asr": ["faster-whisper==1.2.1"],
+    "eval": ["swift-f0==0.3.0", "onnxruntime>=1.20"],
     "parity": ["torch==2.13.0"],
 }
+EXTRAS["eval"] += EXTRAS["asr"]
 EXTRAS["dev"] = EXTRAS["beam"] + [
     "pytest>=8",
     "pytest-xdist>=3.6",

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from copycat_jax.align import aligner
 from copycat_jax.align.durations import crop, frame_durations, merge_silences, phone_breaks
 from copycat_jax.align.passages import align_text
 from copycat_jax.align.pieces import cut_segments
+from copycat_jax.align.suspicion import check_match, moved
 from copycat_jax.audio.long import LongAudio, resample_long, trim_long
 from copycat_jax.audio.mel import extract_mel, extract_mel_part
 from copycat_jax.audio.pitch import frame_energy, track_f0, track_f0_part
@@ -81,6 +81,7 @@ def analyse(
     lexicon: Lexicon | None = None,
     tracker: str = "pyin",
     where: str = "recording",
+    force: bool = False,
 ) -> Analysis:
     """Trims, aligns and measures a recording.
 
@@ -93,6 +94,7 @@ def analyse(
       lexicon: looked into before all else.
       tracker: of F0, a name of `audio.pitch.TRACKERS`.
       where: the recording's name, for errors that name no other place.
+      force: go on although the text does not seem to be what is said.
 
     Raises:
       UserError: nothing but silence, a text that is not what was said, or an alignment of something else.
@@ -105,11 +107,12 @@ def analyse(
         if alignment is not None:
             _check_length(alignment, seconds)
         elif text is not None:
-            found = align_text(audio.samples[start:stop], rate, text, lexicon)
+            found = align_text(audio.samples[start:stop], rate, text, lexicon, force=force)
             alignment = _moved(found, start_s, seconds)
         else:
             alignment = _silent(seconds)
-        aligner.check_match(alignment, where)
+        if not force:
+            check_match(alignment, where)
         samples = resample(audio.samples[start:stop], rate, spec.sample_rate)
         mel = extract_mel(samples, spec).astype(np.float32)
         phones, words = (crop(tier, start_s, stop_s) for tier in (alignment.phones, alignment.words))
@@ -139,6 +142,7 @@ def survey(
     lexicon: Lexicon | None = None,
     tracker: str = "pyin",
     where: str = "recording",
+    force: bool = False,
     progress: Callable[[float], object] = lambda seconds: None,
 ) -> Survey:
     """Trims, aligns and measures a recording of any length; arguments and errors as in `analyse`.
@@ -152,11 +156,12 @@ def survey(
         if alignment is not None:
             _check_length(alignment, seconds)
         elif text is not None:
-            found = align_text(Stretch(audio.samples, start, stop), rate, text, lexicon, progress)
+            found = align_text(Stretch(audio.samples, start, stop), rate, text, lexicon, progress, force)
             alignment = _moved(found, start_s, seconds)
         else:
             alignment = _silent(seconds)
-        aligner.check_match(alignment, where)
+        if not force:
+            check_match(alignment, where)
         samples = resample_long(audio.samples, start, stop, rate, spec.sample_rate)
         phones, words = (crop(tier, start_s, stop_s) for tier in (alignment.phones, alignment.words))
         phonemes, durations = frame_durations(phones, spec.frames(len(samples)), spec.hop_s)
@@ -202,7 +207,7 @@ def _moved(alignment: Alignment, by_s: float, seconds: float) -> Alignment:
     )
     edges = Interval(0.0, by_s, SIL), Interval(phones[-1].end_s, seconds, SIL)
     whole = merge_silences([edge for edge in (edges[0], *phones, edges[1]) if edge.end_s > edge.start_s])
-    return Alignment(tuple(whole), tuple(words), alignment.score)
+    return alignment._replace(phones=tuple(whole), words=tuple(words), doubts=moved(alignment.doubts, by_s))
 
 
 def _breaks(symbols: Sequence[str], phones: Sequence[Interval], kinds: Sequence[int]) -> np.ndarray:
@@ -217,4 +222,4 @@ def _named(where: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise error if error.where else UserError(error.what, where, error.remedy) from None
+        raise error if error.where else type(error)(error.what, where, error.remedy) from None

@@ -68,4 +68,4 @@ def _caching_is_optional() -> None:
         with contextlib.suppress(OSError):
             save(self, *arguments)
 
-    caching.Cache.save_overload = attempt
+    caching.Cache.save_overload = attempt  # type: ignore[reportAttributeAccessIssue]

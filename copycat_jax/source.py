@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from copycat_jax import console
-from copycat_jax.align import aligner
+from copycat_jax.align import suspicion
 from copycat_jax.align.pieces import Segment
 from copycat_jax.analysis import Analysis, Survey
 from copycat_jax.audio import pitch
@@ -36,14 +36,7 @@ class Source(NamedTuple):
     @property
     def confidence(self) -> float:
         """How surely the text is what is said, 0..1; 1 where an alignment without a score was given."""
-        return confidence(self.analysis.alignment.score)
-
-
-def confidence(score: float) -> float:
-    """How surely a text is what is said, 0..1: 0.5 where the aligner's threshold lies, 1 for a given alignment."""
-    if math.isnan(score):
-        return 1.0
-    return 1.0 / (1.0 + math.exp(min(60.0, (aligner.SCORE_THRESHOLD - score) / 3.0)))
+        return suspicion.confidence(self.analysis.alignment)
 
 
 def check_shift(semitones: float) -> None:

@@ -13,7 +13,7 @@ from copycat_jax.train.loop import Trainer
 
 FOLDER = Path(__file__).parents[1] / "configs"
 # Pages with `inputs` of their own train on other batches; their tests stand beside what makes them.
-PAGES = [p for p in sorted(FOLDER.glob("*.py")) if load_config(f"{p}:tiny")["inputs"].startswith("copycat_jax.data")]
+PAGES = [p for p in sorted(FOLDER.glob("*.py")) if load_config(f"{p}:tiny")["inputs"].endswith(":corpus_inputs")]
 SHAPES = {"mel_bins": 80, "speakers": 5, "embedding": 128, "frame_rate_hz": 86.1}
 
 

@@ -6,20 +6,20 @@ import pytest
 from tiny_bundle import VOICES, write_tiny
 
 from copycat_jax import synthesis
-from copycat_jax.align import aligner, pieces
+from copycat_jax.align import pieces
 from copycat_jax.audio import signal
 from copycat_jax.audio.loudness import loudness_lufs
 from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
-from copycat_jax.source import RATIO_RANGE, confidence
+from copycat_jax.source import RATIO_RANGE
 from copycat_jax.types import Alignment, Interval
-from copycat_jax.vocoder.registry import VOCODERS
+from copycat_jax.vocoder.registry import VOCODERS, Vocoder
 
 TEXT = (CLIP / "source.txt").read_text(encoding="utf-8")
 HOP_S = 256 / 22050
 
 
-def envelope(mel):
+def envelope(mel, f0_hz=None):
     return np.repeat(np.exp(mel).mean(axis=2), 256, axis=1)
 
 
@@ -27,9 +27,11 @@ def envelope(mel):
 def synthesizer(tmp_path_factory):
     loaded = synthesis.load(write_tiny(tmp_path_factory.mktemp("tiny") / "bundle"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(VOCODERS, "dummy", lambda spec: envelope)
+        patch.setitem(VOCODERS, "dummy", lambda spec: Vocoder(envelope))
         patch.setitem(
-            VOCODERS, "hiss", lambda spec: lambda mel: envelope(mel) * (-1.0) ** np.arange(mel.shape[1] * 256)
+            VOCODERS,
+            "hiss",
+            lambda spec: Vocoder(lambda mel, f0_hz: envelope(mel) * (-1.0) ** np.arange(mel.shape[1] * 256)),
         )
         loaded.vocoder("dummy")
         loaded.vocoder("hiss")
@@ -235,13 +237,6 @@ def test_bad_sound_is_named(synthesizer, clip):
 def test_an_unknown_voice_names_the_nearest(synthesizer):
     with pytest.raises(UserError, match=r"Did you mean 'af_heart'\?.*am_michael, bf_emma"):
         synthesizer.transfer("nowhere.wav", TEXT, "af_hart")
-
-
-def test_confidence_follows_the_score():
-    threshold = aligner.SCORE_THRESHOLD
-    assert confidence(math.nan) == 1.0
-    assert confidence(threshold) == pytest.approx(0.5)
-    assert confidence(-1e9) < 1e-6 < 0.9 < confidence(threshold + 12)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -5,19 +5,10 @@ words, hearing which of each word's variants was spoken and where silences lie; 
 path. Beams are wide, else some voices fail. Each call has a decoder of its own (20 ms), so that a result depends on
 nothing that was aligned before.
 
-Does the text match? The score is the second pass's mean over the 10 ms frames of words, silences left out, of the
-acoustic model's log likelihood relative to the best state in play. Below SCORE_THRESHOLD the text is refused, and where
-no path reaches the end it was refused already. The threshold lies between true texts and those of another recording of
-like length, on clean rendered speech and one home studio (calibrated: `gold_dev`, Kathleen), and holds elsewhere:
+The score is the second pass's mean over the 10 ms frames of words, silences left out, of the acoustic model's log
+likelihood relative to the best state in play. What it and the scores of single phones say against a text is found by
+`align.suspicion`.
 
-    recordings                            true score: least, median; refused   of another text: highest; refused
-    gold_dev, 8 sentences, 10 voices      -17.3  -11.3     0 of 64             -52.9   64 of 64
-    Kathleen, 120 for the other texts     -21.0  -11.0     0 of 1620           -33.0   120 of 120
-    LibriSpeech test-other, 10 speakers   -34.6  -19.3     1 of 100            -30.8   100 of 100
-    VCTK, 4 speakers                      -25.7  -18.6     0 of 40             -51.7   40 of 40
-    LJSpeech                              -18.4  -15.0     0 of 32             -35.4   32 of 32
-
-Noise lowers the score: white noise at 20 dB by 3.4, at 10 dB by 13 (1 of 16 true texts refused), telephone band by 6.
 Times: against flite's own (4 voices, 200 clips) phone starts err by 8 ms in the median after a constant offset of
 0.8 ms, 1.3 % by more than 50 ms; against Kokoro's tokens on a 25 ms grid (14 voices, 448 clips) by 15 ms, 6.3 %, after
 an offset of -57 ms (its tokens run late against the sound by that much).
@@ -29,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from copycat_jax.align.suspicion import FRAME_S, SURPLUS, Findings, ScoredPhone, doubtful, find_doubts, total_cost
 from copycat_jax.audio.signal import check_samples, resample
 from copycat_jax.errors import UserError
 from copycat_jax.text.lexicon import Lexicon, Word, words_of
@@ -36,12 +28,10 @@ from copycat_jax.text.phonemes import SIL, base
 from copycat_jax.types import Alignment, Interval
 
 SAMPLE_RATE = 16000
-FRAME_S = 0.01
 # A boundary before frame t lies between the centres of the 25.6 ms windows t - 1 and t.
 OFFSET_S = 0.0078
 # A phone is three states of a frame or more.
 FRAMES_PER_PHONE = 3
-SCORE_THRESHOLD = -30.0
 
 
 class _Search(NamedTuple):
@@ -83,8 +73,8 @@ def align(samples: Float[np.ndarray, " N"], sample_rate: int, words: Sequence[Wo
       words: the words spoken, with the pronunciations to choose from.
 
     Returns:
-      An Alignment whose phones tile [0, N / sample_rate], with the stress of the variant that was heard. The score
-      does not decide anything here; `check_match` does.
+      An Alignment whose phones tile [0, N / sample_rate], with the stress of the variant that was heard. Score and
+      doubts decide nothing here; `suspicion.check_match` does.
 
     Raises:
       UserError: no words, bad samples, a recording too short for the words, or no path through them.
@@ -105,7 +95,11 @@ def align(samples: Float[np.ndarray, " N"], sample_rate: int, words: Sequence[Wo
             pieces = _decode(heard, words, search)
         except _Unaligned:
             continue
-        return _alignment(pieces, words, search.padding_s, end_s)
+        scored = _scored(pieces)
+        padded = np.pad(heard, round(search.padding_s * SAMPLE_RATE))
+        surplus = _surplus(heard, words, search, scored)
+        found = find_doubts(scored, [word.text for word in words], _loudness(padded), surplus)
+        return _alignment(pieces, words, found, search.padding_s, end_s)
     raise UserError("the words cannot be found in the recording", remedy="Is this the text that was spoken?")
 
 
@@ -135,16 +129,6 @@ def reach(
         for name, start, end in found
         if name != "(NULL)"
     ]
-
-
-def check_match(alignment: Alignment, where: str) -> None:
-    """Raises UserError naming `where` if the score says that the text is not what was spoken; NaN passes."""
-    if alignment.score < SCORE_THRESHOLD:
-        raise UserError(
-            f"the text does not match the recording (score {alignment.score:.1f}, below {SCORE_THRESHOLD})",
-            where,
-            "Give the words that are spoken, as they are spoken.",
-        )
 
 
 def _decode(heard: Float[np.ndarray, " n"], words: Sequence[Word], search: _Search) -> list[_Piece]:
@@ -219,8 +203,29 @@ def _index(name: str) -> tuple[int, int]:
     return int(word), int(variant or 1) - 1
 
 
-def _alignment(pieces: Sequence[_Piece], words: Sequence[Word], padding_s: float, end_s: float) -> Alignment:
-    """Frames to seconds of the unpadded recording, stress reattached, silences merged."""
+def _scored(pieces: Sequence[_Piece]) -> list[ScoredPhone]:
+    return [ScoredPhone(piece.word, at, long, -low / long) for piece in pieces for _, at, long, low in piece.phones]
+
+
+def _surplus(
+    heard: Float[np.ndarray, " n"], words: Sequence[Word], search: _Search, scored: Sequence[ScoredPhone]
+) -> list[int]:
+    """Indices of doubtful words without which the recording is heard so much better that nobody can have said them."""
+    found = []
+    for i in doubtful(scored, [word.text for word in words]) if len(words) > 1 else ():
+        try:
+            without = _scored(_decode(heard, [*words[:i], *words[i + 1 :]], search))
+        except _Unaligned:
+            continue
+        if total_cost(scored) - total_cost(without) >= SURPLUS:
+            found.append(i)
+    return found
+
+
+def _alignment(
+    pieces: Sequence[_Piece], words: Sequence[Word], found: Findings, padding_s: float, end_s: float
+) -> Alignment:
+    """Frames of the padded recording to seconds of the unpadded one; stress reattached, silences merged."""
     shift_s = OFFSET_S - padding_s
     starts: list[tuple[float, str]] = [(0.0, SIL)]
     spans: list[tuple[int, int, int]] = []  # word, index of its first phone in `starts`, index after its last
@@ -246,4 +251,15 @@ def _alignment(pieces: Sequence[_Piece], words: Sequence[Word], padding_s: float
         elif edges[i + 1] > edges[i] or label != SIL:
             phones.append(Interval(edges[i], edges[i + 1], label))
     spoken = tuple(Interval(edges[first], edges[last], words[word].text) for word, first, last in spans)
-    return Alignment(tuple(phones), spoken, score / frames)
+    doubts: list[Interval] = []
+    for first, last, said in found.doubts:
+        start_s, stop_s = (min(max(at * FRAME_S + shift_s, 0.0), end_s) for at in (first, last))
+        doubts.append(Interval(start_s, stop_s, said))
+    return Alignment(tuple(phones), spoken, score / frames, found.confidences, tuple(doubts))
+
+
+def _loudness(heard: Float[np.ndarray, " n"]) -> Float[np.ndarray, " F"]:
+    """Level in dB of each frame of samples at SAMPLE_RATE."""
+    length = round(FRAME_S * SAMPLE_RATE)
+    frames = heard[: len(heard) // length * length].reshape(-1, length)
+    return 10.0 * np.log10(np.mean(frames.astype(np.float64) ** 2, axis=1) + 1e-12)

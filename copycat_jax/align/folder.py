@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from copycat_jax import console
-from copycat_jax.align.aligner import align_text, check_match
+from copycat_jax.align.aligner import align_text
+from copycat_jax.align.suspicion import phone_rate, suspicion
 from copycat_jax.align.textgrid import read_textgrid, write_textgrid
 from copycat_jax.audio.signal import read_audio
 from copycat_jax.errors import UserError
@@ -16,9 +17,6 @@ from copycat_jax.files import write_text
 from copycat_jax.text.lexicon import read_lexicon
 from copycat_jax.types import Alignment
 from copycat_jax.workers import spread
-
-FASTEST, SLOWEST = 25.0, 4.0  # phones per second of speech; people speak at 8 to 16
-LONGEST_PHONE_S = 1.0
 
 
 class AlignJob(NamedTuple):
@@ -87,28 +85,6 @@ def _kept(target: Path) -> Alignment:
 def _made(job: AlignJob, text: str) -> Alignment:
     samples, rate = read_audio(job.path)
     return align_text(samples, rate, text, read_lexicon(job.lexicon) if job.lexicon else None)
-
-
-def phone_rate(alignment: Alignment) -> float:
-    """Phones per second of speech, silences left out."""
-    spoken = [phone for phone in alignment.phones if phone.label != "SIL"]
-    return len(spoken) / sum(phone.end_s - phone.start_s for phone in spoken)
-
-
-def suspicion(alignment: Alignment) -> str:
-    """What looks wrong with an alignment, or an empty string."""
-    reasons = []
-    try:
-        check_match(alignment, "")
-    except UserError as error:
-        reasons.append(error.what)
-    rate = phone_rate(alignment)
-    if not SLOWEST <= rate <= FASTEST:
-        reasons.append(f"{rate:.1f} phones per second are too {'slow' if rate < SLOWEST else 'fast'}")
-    longest = max((phone for phone in alignment.phones if phone.label != "SIL"), key=lambda p: p.end_s - p.start_s)
-    if longest.end_s - longest.start_s > LONGEST_PHONE_S:
-        reasons.append(f"{longest.label} at {longest.start_s:.2f} s lasts {longest.end_s - longest.start_s:.2f} s")
-    return "; ".join(reasons)
 
 
 def write_report(path: str | Path, outcomes: Sequence[AlignOutcome]) -> None:

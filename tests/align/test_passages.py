@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from copycat_jax.align import aligner, passages
+from copycat_jax.align import aligner, passages, suspicion
 from copycat_jax.audio import signal
 from copycat_jax.demo import CLIP, clip_text
 from copycat_jax.errors import UserError
@@ -36,6 +36,7 @@ def test_words_lie_where_they_lie_in_each_part(spoken):
     for (_, end), (start, _) in zip(edges[:-1], edges[1:], strict=True):  # noqa: RUF007
         assert start == pytest.approx(end, abs=1e-6)
     assert found.score == pytest.approx(alone.score, abs=4.0)
+    assert len(found.confidences) == len(found.words) and not suspicion.suspicion(found)
 
 
 def test_a_short_recording_is_aligned_as_ever(spoken):
@@ -54,7 +55,24 @@ def test_a_short_recording_is_aligned_as_ever(spoken):
 def test_a_text_that_is_not_said_is_refused_with_the_place(spoken, text):
     samples, rate, _ = spoken
     with pytest.raises(UserError, match=r"(between \d+:\d\d and \d+:\d\d|does not match)"):
-        aligner.check_match(passages.align_text(samples, rate, text), "here")
+        suspicion.check_match(passages.align_text(samples, rate, text), "here")
+
+
+def test_a_doubt_lies_on_the_clock_of_the_whole(spoken):
+    samples, rate, _ = spoken
+    text = " ".join([clip_text()] * TIMES) + " Umbrella."
+    found = passages.align_text(samples, rate, text)
+    assert "umbrella" in found.doubts[-1].label and found.confidences[-1] <= 0.5
+    assert found.doubts[-1].end_s > found.words[-2].start_s
+
+
+def test_force_lets_a_passage_of_any_score_through(spoken, monkeypatch):
+    samples, rate, _ = spoken
+    monkeypatch.setattr(passages, "PASSAGE_THRESHOLD", 0.0)
+    text = " ".join([clip_text()] * TIMES)
+    with pytest.raises(suspicion.Mismatch, match=r"between \d+:\d\d and \d+:\d\d"):
+        passages.align_text(samples, rate, text)
+    assert passages.align_text(samples, rate, text, force=True).score < 0.0
 
 
 def test_how_far_a_stretch_reaches(spoken):

@@ -10,6 +10,8 @@ ALIGNMENT = Alignment(
     (Interval(0.0, 0.25, "SIL"), Interval(0.25, 0.4, "HH"), Interval(0.4, 0.5, "AY1"), Interval(0.5, 1.0, "SIL")),
     (Interval(0.25, 0.5, 'say "hi"'),),
     -12.5,
+    (0.875,),
+    (Interval(0.3, 0.45, "'say \"hi\"' is not heard"), Interval(0.45, 0.9, "more is said than is written")),
 )
 
 MFA_LONG = """File type = "ooTextFile"

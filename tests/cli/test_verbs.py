@@ -12,10 +12,11 @@ import soundfile
 from tiny_bundle import VOICES, tiny_contents, write_tiny
 
 from copycat_jax import synthesis
+from copycat_jax.audio import transcription
 from copycat_jax.bundle.bundle import read_bundle, write_bundle
 from copycat_jax.cli import VERBS, main
 from copycat_jax.demo import CLIP, clip_text
-from copycat_jax.vocoder.registry import VOCODERS
+from copycat_jax.vocoder.registry import VOCODERS, Vocoder
 
 TEXT = clip_text()
 SOURCE = str(CLIP / "source.opus")
@@ -32,7 +33,9 @@ def loaded(bundle):
     loaded = synthesis.load(bundle)
     with pytest.MonkeyPatch.context() as patch:  # nothing to compile
         patch.setitem(
-            VOCODERS, "griffin_lim", lambda spec: lambda mel: np.repeat(np.exp(mel).mean(axis=2), 256, axis=1)
+            VOCODERS,
+            "harmonic",
+            lambda spec: Vocoder(lambda mel, f0_hz: np.repeat(np.exp(mel).mean(axis=2), 256, axis=1)),
         )
         loaded.vocoder("griffin_lim")
     return loaded
@@ -168,6 +171,38 @@ def test_bad_recordings(capsys, work, tmp_path, bundle, compiled):
 )
 def test_bad_texts(capsys, work, bundle, compiled, text, says):
     assert says in refused(capsys, *transfer(bundle, text=text))
+
+
+def test_a_text_that_is_not_all_that_is_said_names_the_words_and_force_goes_on(capsys, work, bundle, compiled):
+    words = TEXT.split()
+    for text, says in (([*words, "umbrella"], "'umbrella' is not heard"), (words[:-3], "more is said than is written")):
+        line = refused(capsys, *transfer(bundle, text=" ".join(text)))
+        assert says in line and "--force" in line and SOURCE in line
+    (work / "list.txt").write_text(f"{SOURCE}|{TEXT} Umbrella.|af_heart|listed.wav")
+    assert main([*transfer(bundle, text=f"{TEXT} Umbrella."), "--force"]) == 0
+    assert main(["transfer", "--manifest", "list.txt", "--bundle", bundle, "--force"]) == 0
+    assert capsys.readouterr().err.count("warning") == 2
+    assert sorted(os.listdir(work)) == ["list.txt", "listed.wav", "out.wav"]
+
+
+def test_words_that_are_heard_serve_as_the_text(capsys, work, bundle, compiled, monkeypatch):
+    asked = []
+    monkeypatch.setattr(transcription, "package", lambda: None)
+    monkeypatch.setattr(transcription, "transcribe", lambda samples, rate, model=None: asked.append(model) or TEXT)
+    arguments = [*transfer(bundle, text="auto"), "--text-file", "heard.txt"]
+    assert main([*arguments, "--asr-model", "small.en"]) == 0
+    assert TEXT.strip() in capsys.readouterr().out and (work / "heard.txt").read_text().strip() == TEXT.strip()
+    assert "is there already" in refused(capsys, *arguments)
+    (work / "list.txt").write_text(f"{SOURCE}|auto|af_heart|one.wav\n{SOURCE}|auto|am_michael|two.wav")
+    assert main(["transfer", "--manifest", "list.txt", "--bundle", bundle]) == 0
+    assert asked == ["small.en", None]  # a recording is listened to once
+    monkeypatch.setattr(transcription, "transcribe", lambda samples, rate, model=None: " ")
+    assert "no words are heard" in refused(capsys, *transfer(bundle, text="auto"))
+
+
+def test_without_the_extra_a_line_says_how_to_get_it(capsys, work, bundle, compiled, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    assert "pip install 'copycat-jax[asr]'" in refused(capsys, *transfer(bundle, text="auto"))
 
 
 def test_bad_voices(capsys, work, bundle, compiled, monkeypatch, tmp_path):

@@ -11,7 +11,7 @@ from copycat_jax.mel_spec import HIFIGAN, PAPER_24K
 
 @pytest.fixture(scope="module")
 def utterance():
-    return synthetic_utterances(1, seconds=(0.3, 0.4))[0]
+    return synthetic_utterances(1, seconds=(0.3, 0.4), audio=True)[0]
 
 
 def changed(utterance, name, at, value):

@@ -1,13 +1,20 @@
 """Windows are true pieces of their recordings, a function of (seed, step), and the same on any number of hosts."""
 
+from pathlib import Path
+
+import jax
 import numpy as np
 import pytest
 
 from copycat_jax.audio.mel import extract_mel
-from copycat_jax.data.audio import AudioConfig, audio_inputs, make_windows, window_draw, window_inputs
+from copycat_jax.cli.configuration import load_config, load_function
+from copycat_jax.data.audio import AudioConfig, AudioWindows, audio_inputs, make_windows, window_draw, window_inputs
 from copycat_jax.data.inputs import synthetic_corpus
 from copycat_jax.errors import UserError
+from copycat_jax.records import allocate
+from copycat_jax.train.trainer import Trainer
 
+PAGE = Path(__file__).parents[2] / "configs" / "vocoder.py"
 DATA = AudioConfig(batch_size=6, window_frames=40)
 
 
@@ -59,3 +66,31 @@ def test_what_cannot_be_trained_on_is_refused(corpus, tmp_path):
         draw(corpus, AudioConfig(window_frames=2000))
     with pytest.raises(UserError, match="not a built corpus"):
         audio_inputs(str(tmp_path), {"data": DATA.to_dict(), "train": {"seed": 0, "eval_every": 0}}, 0, 1)
+
+
+@pytest.mark.parametrize("variant", ["tiny", "shipped", "large", "shipped_adversarial"])
+def test_every_variant_of_the_page_makes_a_trainer(corpus, variant):
+    config = load_config(f"{PAGE}:{variant}")
+    shapes = {"mel_spec": corpus.spec.to_dict()}
+    frames, rows = config["data"]["window_frames"], config["data"]["batch_size"]
+    batch = allocate(AudioWindows, {"B": rows, "T": frames, "N": frames * 256, "M": 80}, jax.ShapeDtypeStruct)
+    task = load_function(config["task"])(dict(config["model"]), shapes)
+    trainer = Trainer(task, {**config, "shapes": shapes}, batch)  # traces init and one whole step
+    assert {f"loss/{group}" for group in task.groups} <= set(trainer.metrics()["terms"])
+    size = sum(leaf.size for leaf in jax.tree.leaves(trainer.abstract.params["model"]))
+    assert variant != "shipped" or 6e6 < size < 6.6e6
+
+
+@pytest.mark.slow
+def test_the_vocoder_trains_from_the_command_line_and_its_bundle_speaks(tmp_path, capsys):
+    from copycat_jax.cli import main
+    from copycat_jax.vocoder.registry import open_vocoder
+
+    run, bundle = str(tmp_path / "run"), str(tmp_path / "bundle")
+    flags = ["--synthetic", "--max-steps", "3", "--set", "mesh.data=8"]
+    assert main(["train", "--config", f"{PAGE}:tiny", "--run-dir", run, *flags]) == 0
+    again = [*flags, "--set", f"train.init_from={run}"]
+    assert main(["train", "--config", f"{PAGE}:tiny_adversarial", "--run-dir", f"{run}2", *again]) == 0
+    assert main(["export", "--run", f"{run}2", "--out", bundle]) == 0, capsys.readouterr().err
+    samples = open_vocoder(bundle, synthetic_corpus(1.5).spec)(np.full((1, 64, 80), -4.0, np.float32))
+    assert samples.shape == (1, 64 * 256) and np.isfinite(np.asarray(samples)).all()

@@ -33,12 +33,6 @@ def test_a_missing_judge_says_what_to_install(module, monkeypatch):
         judges.door(module)
 
 
-def test_a_whisper_folder_without_a_model_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv(judges.WHISPER_VARIABLE, str(tmp_path))
-    with pytest.raises(UserError, match=r"no model\.bin"):
-        judges.whisper_folder()
-
-
 def test_answers_are_remembered_by_content(tmp_path, monkeypatch):
     asked = []
 
@@ -82,10 +76,3 @@ def test_voices_are_told_apart(corpora):
     }
     a, b, other = (judges.embed_voice(*clip) for clip in clips.values())
     assert a @ b > a @ other + 0.1 and np.linalg.norm(a) == pytest.approx(1, abs=1e-3)
-
-
-@pytest.mark.slow
-def test_words_are_heard(corpora):
-    _need("words")
-    heard = judges.transcribe(*soundfile.read(corpora / "vctk_mini/audio/p225_003.flac", dtype="float32"))
-    assert "fresh snow peas" in heard.lower()

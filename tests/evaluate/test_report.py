@@ -20,7 +20,7 @@ MELODY = 150 * 2 ** (3 * np.sin(4 * TIMES) / 12)
 def world(tmp_path, monkeypatch):
     """Four recordings whose judgements are known, two manifests, and a judge that must never be asked."""
     monkeypatch.setattr(judges, "missing", lambda judge: "")
-    monkeypatch.setattr(judges, "whisper_folder", lambda: tmp_path)
+    monkeypatch.setattr(judges.transcription, "default_folder", lambda: tmp_path)
     (tmp_path / "model.bin").write_bytes(b"x")
     memory = judges.Memory(tmp_path / "cache")
     known = {

@@ -1,5 +1,4 @@
 import re
-from functools import partial
 
 import numpy as np
 import pytest
@@ -7,7 +6,7 @@ import soundfile
 from tiny_voice import ENCODER, ENCODER_FINGERPRINT, PARSER, tiny_bundle, tiny_space, write_tiny_voice
 
 from copycat_jax.errors import UserError
-from copycat_jax.vocoder.registry import VOCODERS
+from copycat_jax.vocoder.registry import VOCODERS, Vocoder
 from prosody_vae.cli import main
 from prosody_vae.demo.page import Card, Group, render_page
 from prosody_vae.demo.takes import DEMO_SENTENCES, open_recorded, record_demo
@@ -86,7 +85,7 @@ def test_missing_or_damaged_records_are_named(recorded, tmp_path):
 
 def test_the_demo_makes_twelve_wavs_and_a_page_of_them(recorded, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("prosody_vae.demo.takes.RECORDED", recorded)
-    monkeypatch.setitem(VOCODERS, "griffin_lim", lambda spec: partial(_tone, spec=spec))
+    monkeypatch.setitem(VOCODERS, "harmonic", lambda spec: Vocoder(lambda mel, f0_hz: _tone(mel, spec=spec)))
     monkeypatch.setattr("copycat_jax.audio.pitch.track_f0", lambda samples, rate, frames, hop_s: np.full(frames, 150.0))
     out = tmp_path / "prosody_demo"
     assert main(["demo", "--out", str(out), *trained]) == 0

@@ -84,7 +84,7 @@ def test_texts_are_analysed_once_each_and_named(corpus):
         assert np.array_equal(space.sentence_vectors[i], encoder.encode([space.texts[i]])[0].astype(np.float16))
         assert np.array_equal(space.distances.row(i), syntactic_distance(space.trees[i]))
     again = build_space(stub_bundle(), corpus, trees=tiny_trees(), encode_fn=stub_encode, indices=np.array([9, 0]))
-    assert list(again.ids) == [corpus.ids[0], corpus.ids[9]] and again.info.parser == "recorded"
+    assert list(again.ids) == [corpus.ids[0], corpus.ids[9]] and again.info.parser == "recorded trees"
     assert np.array_equal(again.distances.row(1), space.distances.row(9))
 
 
