@@ -8,6 +8,7 @@ into their recordings, since decoders end with the first.
 import os
 import re
 import struct
+from collections.abc import Iterator
 from io import BufferedIOBase
 from typing import NamedTuple
 
@@ -32,12 +33,21 @@ _PLACEHOLDERS = (2_000_000_000, 1 << 31, 1 << 32)
 _NEIGHBOURHOOD = 1 << 16
 
 _MPEG_TAGS = (0x50, 0x55)  # of MP2 and MP3 as wav files name their codec
-# The frame that says how long an MP3 is: a header, side information all zero, a name, which fields follow, and these:
-# frames and bytes.
+# kbit/s of MPEG frames by (version 1 or not, layer) and the index in their header; 0 and 15 are none.
+_KBPS = {
+    (True, 1): range(0, 449, 32),
+    (True, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES_HZ = (44100, 48000, 32000)  # of version 1; halved and quartered for the others
+_IN_A_ROW = 3  # frames that must follow each other where none came before
+# Of the frame that says how many follow: side information all zero, a name, which fields it has, the number.
 _XING = re.compile(
-    rb"\xff[\xe0-\xff]..(?:..)?(?:\0{9}|\0{17}|\0{32})(?:Xing|Info)\0\0\0[\x03\x07\x0b\x0f].{4}(.{4})", re.DOTALL
+    rb"(?:..)?(?:\0{9}|\0{17}|\0{32})(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})", re.DOTALL
 )
-_TAGS = 4096  # bytes after an MP3's last frame that are more likely a tag than sound
 
 
 class Chunk(NamedTuple):
@@ -132,20 +142,74 @@ def ogg_links(content: bytes, where: str) -> list[bytes]:
     return [content[start:stop] for start, stop in zip(starts, [*starts[1:], len(content)], strict=True)]
 
 
-def is_mpeg(head: bytes) -> bool:
-    """Whether a file that begins with `head` may be an MP3: a tag, or a frame with a layer (AAC's have none)."""
-    return head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] >= 0xE0 and bool(head[1] & 6))
+def mpeg_parts(content: bytes, where: str) -> list[bytes]:
+    """The recordings that follow each other in an MP3, each of whole frames, without what is between them (tags).
+
+    Raises:
+      UserError: it ends within a frame, or before a recording that says how many it has does.
+    """
+    parts: list[list[bytes]] = []
+    promised = found = 0
+    for frame in _frames(content, where):
+        xing = _XING.match(frame, 4)
+        if xing or not parts or found > promised + 1 > 1:
+            _check_frames(promised, found, where)
+            parts.append([])
+            promised, found = int.from_bytes(xing[1], "big") if xing else 0, -bool(xing)
+        parts[-1].append(frame)
+        found += 1
+    _check_frames(promised, found, where)
+    return [b"".join(part) for part in parts]
 
 
-def mpeg_parts(content: bytes) -> list[bytes]:
-    """What an MP3 is made of: recordings whose first frame says how long they are, and all that is between them."""
-    found = list(_XING.finditer(content))
-    starts = [match.start() for match in found]
-    parts = [content[: starts[0]] if starts else content]
-    for match, next_start in zip(found, [*starts, len(content)][1:], strict=True):
-        start, length = match.start(), int.from_bytes(match[1], "big")
-        stop = min(start + length, next_start)
-        if next_start - stop <= _TAGS:
-            stop = next_start
-        parts += [content[start:stop], content[stop:next_start]]
-    return [part for part in parts if part]
+def _check_frames(promised: int, found: int, where: str) -> None:
+    if found < promised - 1:  # not all writers count alike
+        raise truncated(where, f"{promised} frames promised, {found} found")
+
+
+def _frames(content: bytes, where: str) -> Iterator[bytes]:
+    """The MPEG frames of a file, tags and noise left out."""
+    place, before = 0, False
+    while place < len(content):
+        if content[place : place + 3] == b"ID3" and len(content) >= place + 10:
+            a, b, c, d = content[place + 6 : place + 10]  # seven bits each
+            place, before = place + 10 + (a << 21) + (b << 14) + (c << 7) + d, False
+            continue
+        length = _frame_length(content, place)
+        if length and (before or _in_a_row(content, place)):
+            if place + length > len(content):
+                raise truncated(where, "its last frame is not whole")
+            yield content[place : place + length]
+            place, before = place + length, True
+        else:
+            after = content.find(b"\xff", place + 1)
+            tag = content.find(b"ID3", place + 1, after if after >= 0 else len(content))
+            place, before = tag if tag >= 0 else after if after >= 0 else len(content), False
+
+
+def _in_a_row(content: bytes, place: int) -> bool:
+    """Whether frames follow each other from here on, or up to the end."""
+    for _ in range(_IN_A_ROW):
+        if place == len(content):
+            return True
+        length = _frame_length(content, place)
+        if not length:
+            return False
+        place += length
+    return True
+
+
+def _frame_length(content: bytes, place: int) -> int:
+    """The bytes of the MPEG frame whose header is here, or 0."""
+    if len(content) < place + 4 or content[place] != 0xFF or content[place + 1] < 0xE0:
+        return 0
+    _, first, second, _ = content[place : place + 4]
+    version, layer = (first >> 3) & 3, 4 - ((first >> 1) & 3)  # versions 2.5, none, 2, 1
+    bits, rate = second >> 4, (second >> 2) & 3
+    if version == 1 or layer == 4 or bits in (0, 15) or rate == 3:
+        return 0
+    rate_hz = _RATES_HZ[rate] >> {3: 0, 2: 1, 0: 2}[version]
+    kbps, padding = _KBPS[version == 3, layer][bits], (second >> 1) & 1
+    if layer == 1:
+        return 4 * (12_000 * kbps // rate_hz + padding)
+    return (72_000 if layer == 3 and version != 3 else 144_000) * kbps // rate_hz + padding

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from copycat_jax.audio.containers import is_mpeg, mpeg_parts, ogg_links, sound_chunk, truncated, with_length
+from copycat_jax.audio.containers import mpeg_parts, ogg_links, sound_chunk, truncated, with_length
 from copycat_jax.errors import UserError
 
 READABLE = "wav, flac, ogg (Vorbis or Opus) or mp3"
@@ -64,8 +64,6 @@ def _open(content: io.BufferedIOBase, where: str) -> list[Sound]:
     content.seek(0)
     if head[:4] == b"OggS":
         return [_read(io.BytesIO(link), where) for link in ogg_links(content.read(), where)]
-    if is_mpeg(head):
-        return _read_mpeg(content.read(), where)
     chunk = sound_chunk(content, where)
     if chunk and chunk.mpeg:
         content.seek(chunk.start)
@@ -73,7 +71,11 @@ def _open(content: io.BufferedIOBase, where: str) -> list[Sound]:
     content.seek(0)
     if chunk and chunk.unsaid and head[:3] == b"RIF":  # libsndfile believes it
         content = io.BytesIO(with_length(content.read(), chunk))
-    return [_read(content.name if isinstance(content, io.BufferedReader) else content, where)]
+    try:
+        return [_read(content.name if isinstance(content, io.BufferedReader) else content, where)]
+    except _Unknown as error:
+        content.seek(0)
+        return _read_mpeg(content.read(), where, str(error))
 
 
 def _read(source: io.BufferedIOBase | str | int, where: str, slack: int = 0) -> Sound:
@@ -101,6 +103,8 @@ def _read(source: io.BufferedIOBase | str | int, where: str, slack: int = 0) -> 
     except soundfile.LibsndfileError as error:
         raise _Unknown(error.error_string.strip(". ")) from None
     with stream:
+        if stream.format == "MP3" and not isinstance(source, int):
+            raise _Unknown("an MP3")
         samples, promised, rate = np.concatenate(list(_blocks(stream))), stream.frames, int(stream.samplerate)
     if len(samples) + slack < promised < _UNKNOWN:
         raise truncated(where, f"{promised} samples promised, {len(samples)} found")
@@ -113,20 +117,17 @@ def _blocks(stream: Any) -> Iterator[Float[np.ndarray, " n"]]:
         yield block.mean(axis=1, dtype=np.float32)
 
 
-def _read_mpeg(content: bytes, where: str) -> list[Sound]:
-    """Decodes MP3s that follow each other; tags around them are no recordings. _Unknown where there is none at all.
+def _read_mpeg(content: bytes, where: str, reason: str = "no frames found") -> list[Sound]:
+    """Decodes the MP3s in a file, one after the other; _Unknown, for `reason`, where there is none.
 
     Through a pipe, since libsndfile trusts its estimate of the length of any MP3 that it could seek in.
     """
-    sounds, refused = [], _Unknown("no MP3 frames found")
-    for part in mpeg_parts(content):
-        try:
-            with _piped(part) as descriptor:
-                sounds.append(_read(descriptor, where, slack=_MPEG_FRAME))
-        except _Unknown as error:
-            refused = error
+    sounds = []
+    for part in mpeg_parts(content, where):
+        with _piped(part) as descriptor:
+            sounds.append(_read(descriptor, where, slack=2 * _MPEG_FRAME))
     if not sounds:
-        raise refused
+        raise _Unknown(reason)
     return sounds
 
 
