@@ -49,3 +49,12 @@ def test_a_textgrid_is_kept_and_a_damaged_one_made_anew(tmp_path):
     write_report(tmp_path / "report.tsv", [kept, made])
     rows = [line.split("\t") for line in (tmp_path / "report.tsv").read_text().splitlines()]
     assert [row[0] for row in rows] == ["id", "a", "a"] and [row[3] for row in rows[1:]] == ["0", "1"]
+
+
+def test_an_odd_recording_is_an_outcome_whatever_it_raises(tmp_path, monkeypatch):
+    def fail(path):
+        raise ArithmeticError("odd\nindeed")
+
+    monkeypatch.setattr("copycat_jax.align.folder.read_audio", fail)
+    made = align_one(AlignJob("a", tmp_path / "a.wav", "hello", tmp_path / "a.TextGrid"))
+    assert made.failed and "ArithmeticError: odd indeed" in made.reason and not (tmp_path / "a.TextGrid").exists()
