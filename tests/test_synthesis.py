@@ -284,3 +284,30 @@ def test_the_shipped_bundle_if_there_is_one_is_small_and_reads():
     assert read_bundle(SHIPPED_BUNDLE, "copycat").kind == "copycat"
     assert sum(file.stat().st_size for file in SHIPPED_BUNDLE.iterdir()) <= 24e6
     assert json.loads((SHIPPED_BUNDLE / "mel.json").read_text())["name"] == "hifigan"
+
+
+def test_what_is_doubtful_of_a_register_is_said(synthesizer, source, clip, capsys):
+    synthesizer.prepare(clip, TEXT, register_hz=45.0)
+    assert "45 Hz" in capsys.readouterr().err
+    synthesizer.convert(source._replace(register_hz=30.0), ["af_heart"], vocoder="dummy")
+    assert f"factor of {RATIO_RANGE[1]:g} only" in capsys.readouterr().err
+    synthesizer.convert(source, ["af_heart"], vocoder="dummy", register_shift_semitones=2.0)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("semitones", [48.0, -19.0, 18.5, math.nan, math.inf])
+def test_shifts_that_no_voices_allow_are_refused(synthesizer, source, semitones):
+    with pytest.raises(UserError, match="register shift"):
+        synthesizer.convert(source, ["af_heart"], vocoder="dummy", register_shift_semitones=semitones)
+
+
+def test_a_source_is_measured_as_the_voices_were(synthesizer):
+    def made_by(*trackers):
+        voice = synthesizer.voices["af_heart"]
+        named = {str(number): voice._replace(tracker=name) for number, name in enumerate(trackers)}
+        return synthesis.Synthesizer(synthesizer.bundle._replace(speakers=named)).tracker
+
+    assert synthesizer.tracker == made_by("none") == made_by("pyin", "none") == "pyin"
+    assert made_by("dio", "dio") == "dio"
+    with pytest.raises(UserError, match="dio and pyin"):
+        made_by("dio", "pyin")

@@ -22,6 +22,7 @@ READABLE = "wav, flac, ogg (Vorbis or Opus) or mp3"
 
 _BLOCK = 1 << 16  # samples decoded at a time
 _UNKNOWN = 1 << 62  # no length, as libsndfile says it
+_MOST_PER_BYTE = 10_000  # samples; silence in flac has half of them
 _MPEG_FRAME = 1152  # samples, by which an MP3's own count may be wrong
 
 
@@ -98,17 +99,27 @@ def _read(source: io.BufferedIOBase | str | int, where: str, slack: int = 0) -> 
         def seekable(self) -> bool:
             return False
 
+    size = _size(source)
     try:
-        stream = Stream(source, closefd=False)
+        stream = Stream(source, closefd=False)  # type: ignore[reportArgumentType]
     except soundfile.LibsndfileError as error:
         raise _Unknown(error.error_string.strip(". ")) from None
     with stream:
         if stream.format == "MP3" and not isinstance(source, int):
             raise _Unknown("an MP3")
+        if size * _MOST_PER_BYTE < stream.frames < _UNKNOWN:  # some decoders would give as many, all made up
+            raise truncated(where, f"{stream.frames} samples promised, {size} bytes found")
         samples, promised, rate = np.concatenate(list(_blocks(stream))), stream.frames, int(stream.samplerate)
     if len(samples) + slack < promised < _UNKNOWN:
         raise truncated(where, f"{promised} samples promised, {len(samples)} found")
     return Sound(samples, rate)
+
+
+def _size(source: io.BufferedIOBase | str | int) -> int:
+    """Bytes of a source of `_read`; of a pipe not known."""
+    if isinstance(source, io.BytesIO):
+        return len(source.getbuffer())
+    return os.stat(source).st_size if isinstance(source, str) else _UNKNOWN
 
 
 def _blocks(stream: Any) -> Iterator[Float[np.ndarray, " n"]]:

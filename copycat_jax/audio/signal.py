@@ -33,6 +33,7 @@ SILENCE_DBFS = -60.0
 VOICE_HZ = 70.0
 _FILTER_S = 0.18
 _FILTER_BETA = 4.55  # of a Kaiser window: 50 dB down at 62 Hz, whole from 78 Hz on
+_CONTINUED_S = 0.1  # whole periods of 50 and of 60 Hz: hum goes on where the recording ends
 _EMPTY_DBFS = -110.0
 _FULL_SCALE = 32768.0
 _RIFF_BYTES = 4_000_000_000  # beyond it a plain wav file cannot say how long it is
@@ -134,18 +135,27 @@ def _loud_db(loudness: Float[np.ndarray, " N"]) -> float:
 
 
 def _high_pass(samples: Float[np.ndarray, " N"], rate: int) -> Float[np.ndarray, " N"]:
-    """A recording without what is below `VOICE_HZ`, float64; nothing is delayed, and the ends are mirrored."""
+    """A recording without what is below `VOICE_HZ`, float64; nothing is delayed."""
     half = round(_FILTER_S / 2 * rate)
     low = np.sinc(2 * VOICE_HZ / rate * np.arange(-half, half + 1)) * np.kaiser(2 * half + 1, _FILTER_BETA)
     taps = -low / low.sum()
     taps[half] += 1.0
-    padded = np.pad(np.asarray(samples, np.float64), half, mode="reflect")
+    padded = _continued(np.asarray(samples, np.float64), half, round(_CONTINUED_S * rate))
     size = 1 << max(18, (8 * half).bit_length())  # of a block: bounds the memory that an hour of speech takes
     response, step, filtered = np.fft.rfft(taps, size), size - 2 * half, np.empty(len(samples))
     for start in range(0, len(samples), step):
         block = np.fft.irfft(np.fft.rfft(padded[start : start + size], size) * response, size)[2 * half :]
         filtered[start : start + step] = block[: len(filtered) - start]
     return filtered
+
+
+def _continued(samples: Float[np.ndarray, " N"], by: int, lag: int) -> Float[np.ndarray, " n"]:
+    """A signal and `by` more samples at either end, as `lag` samples away but without a step; short ones mirrored."""
+    if len(samples) <= lag:
+        return np.pad(samples, by, mode="reflect")
+    before = samples[lag - by : lag] + (samples[0] - samples[lag])
+    after = samples[len(samples) - lag :][:by] + (samples[-1] - samples[-1 - lag])
+    return np.concatenate([before, samples, after])
 
 
 def voice_band(samples: Float[np.ndarray, " N"], rate: int) -> Float[np.ndarray, " N"]:

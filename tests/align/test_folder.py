@@ -60,3 +60,12 @@ def test_a_bad_recording_is_one_outcome(tmp_path, job, reason):
     whole = {"id": "a", "text": "hello", "path": tmp_path / "absent.wav"} | job
     outcome = align_one(AlignJob(**whole, target=tmp_path / f"{whole['id']}.TextGrid"))
     assert outcome.failed and reason in outcome.reason and not list(tmp_path.iterdir())
+
+
+def test_an_odd_recording_is_an_outcome_whatever_it_raises(tmp_path, monkeypatch):
+    def fail(path):
+        raise ArithmeticError("odd\nindeed")
+
+    monkeypatch.setattr("copycat_jax.align.folder.read_audio", fail)
+    made = align_one(AlignJob("a", tmp_path / "a.wav", "hello", tmp_path / "a.TextGrid"))
+    assert made.failed and "ArithmeticError: odd indeed" in made.reason and not (tmp_path / "a.TextGrid").exists()

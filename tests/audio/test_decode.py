@@ -14,6 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from copycat_jax.audio import decode
 from copycat_jax.audio.signal import read_audio
 from copycat_jax.errors import UserError
 
@@ -144,6 +145,12 @@ def test_a_wav_that_is_empty_is_not_filled_with_what_follows(tmp_path):
 def test_what_is_not_whole_is_refused_with_the_reason(tmp_path, make, says):
     with pytest.raises(UserError, match=says):
         seconds_of(tmp_path / "a.bin", make())
+
+
+def test_more_samples_than_bytes_can_hold_are_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "_MOST_PER_BYTE", 0.1)  # what a damaged header claims of a file of this size
+    with pytest.raises(UserError, match=r"samples promised, .* bytes found"):
+        seconds_of(tmp_path / "a.wav", wav(pcm()))
 
 
 def test_parts_of_other_rates_are_brought_to_the_first_ones(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from copycat_jax.audio.pitch import (
     frame_energy,
+    register_doubt,
     register_hz,
     spread_semitones,
     track_f0,
@@ -107,3 +108,22 @@ def test_against_the_exact_curves_of_gold_dev(corpora, tracker):
     gross, median_cents = np.mean(semitones > 3.16), 100 * np.median(semitones)
     print(f"\n{tracker}: {len(semitones)} frames, gross {100 * gross:.2f} %, median {median_cents:.1f} cents")
     assert gross <= 0.03 and median_cents <= 40
+
+
+@pytest.mark.parametrize("low", ["hum of 50 Hz", "hum of 60 Hz", "offset"])
+def test_what_is_below_the_voice_does_not_move_the_register(low):
+    rate = 16000
+    t = np.arange(2 * rate) / rate
+    pauses = (np.sin(2 * np.pi * 1.5 * t) > -0.2).astype(np.float32)
+    clip = glide(2.0, rate) * pauses + 2e-4 * np.random.default_rng(0).normal(size=len(t)).astype(np.float32)
+    wave = 0.05 + 0 * t if low == "offset" else 0.028 * np.sin(2 * np.pi * (50 if "50" in low else 60) * t)
+    noisy = clip + wave.astype(np.float32)
+    frames = int(2.0 / HOP_S)
+    clean, heard = (register_hz(track_f0(x, rate, frames, HOP_S)) for x in (clip, noisy))
+    assert abs(12 * np.log2(heard / clean)) < 0.5
+
+
+@pytest.mark.parametrize(("hertz", "says"), [(120.0, ""), (55.0, "55 Hz"), (900.0, "900 Hz"), (float("nan"), "voiced")])
+def test_a_register_that_no_voice_has_is_doubted(hertz, says):
+    doubt = register_doubt(hertz)
+    assert (says in doubt) if says else doubt == ""

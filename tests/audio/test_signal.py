@@ -204,3 +204,59 @@ def test_a_name_that_the_locale_cannot_encode_is_written(tmp_path):
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **plain}, check=True)
     assert [os.fsencode(path.name) for path in tmp_path.iterdir()] == ["é.wav".encode()]
+
+
+# --- what is below the voice
+
+HUMS = {
+    "hum of 50 Hz": lambda t: 0.028 * np.sin(2 * np.pi * 50 * t),
+    "hum of 60 Hz": lambda t: 0.028 * np.sin(2 * np.pi * 60 * t + 1.0),
+    "offset": lambda t: 0.05 + 0 * t,
+    "drift": lambda t: 0.05 * np.sin(2 * np.pi * 3 * t),
+    "hum and offset": lambda t: 0.03 + 0.02 * np.sin(2 * np.pi * 50 * t),
+}
+
+
+@pytest.mark.parametrize("rate", [RATE, 44100])
+@pytest.mark.parametrize("hum", HUMS)
+def test_hum_and_offset_do_not_move_the_bounds(hum, rate):
+    clip = np.concatenate([silence(0.7, rate), speech(1.0, rate), silence(0.5, rate)])
+    clip += 1e-4 * np.random.default_rng(2).normal(size=len(clip)).astype(np.float32)
+    with_hum = clip + HUMS[hum](np.arange(len(clip)) / rate).astype(np.float32)
+    moved = np.subtract(signal.trim_bounds(with_hum, rate), signal.trim_bounds(clip, rate))
+    assert np.abs(moved).max() < 0.03 * rate
+    heard = signal.voice_band(with_hum, rate)
+    assert heard.dtype == np.float32 and heard.shape == clip.shape
+    assert np.sqrt(np.mean((heard - signal._high_pass(clip, rate)) ** 2)) < 2e-3
+
+
+@pytest.mark.parametrize("level", [1.0, 0.03])
+def test_a_clean_recording_is_measured_as_it_is(level):
+    clip = level * np.concatenate([silence(0.5), speech(1.0), silence(0.5)])
+    assert signal.voice_band(clip, RATE) is clip
+    nothing = silence(0.5)
+    assert signal.voice_band(nothing, RATE) is nothing
+
+
+@pytest.mark.parametrize("length", [1, 2, 100, 1441, 300_000])
+def test_the_filter_works_in_blocks_and_on_any_length(length):
+    noise = np.random.default_rng(3).normal(size=length)
+    filtered = signal._high_pass(noise, RATE)
+    half = round(signal._FILTER_S / 2 * RATE)
+    assert filtered.shape == noise.shape and np.isfinite(filtered).all()
+    np.testing.assert_allclose(signal._high_pass(np.full(length, 0.3), RATE), 0.0, atol=1e-12)
+    if length == 300_000:  # of two blocks: the seam is not seen
+        seam = (1 << 18) - 2 * half
+        part = slice(seam - 2000 - 2 * half, seam + 2000 + 2 * half)
+        inner = signal._high_pass(noise[part], RATE)[2 * half : -2 * half]
+        np.testing.assert_allclose(filtered[seam - 2000 : seam + 2000], inner, atol=1e-9)
+
+
+@settings(max_examples=10, deadline=None)
+@given(before=st.integers(0, 2 * RATE), after=st.integers(0, 2 * RATE), hum=st.sampled_from(sorted(HUMS)))
+def test_added_silence_moves_the_bounds_by_its_length_under_hum_too(before, after, hum):
+    noisy = speech(1.2) + HUMS[hum](np.arange(int(1.2 * RATE)) / RATE).astype(np.float32)
+    clip = np.concatenate([silence(0.3), noisy * np.hanning(len(noisy)).astype(np.float32) ** 0.25, silence(0.3)])
+    start, stop = signal.trim_bounds(clip, RATE)
+    padded = np.concatenate([np.zeros(before, np.float32), clip, np.zeros(after, np.float32)])
+    assert signal.trim_bounds(padded, RATE) == (start + before, stop + before)

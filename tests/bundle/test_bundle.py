@@ -134,10 +134,17 @@ def test_a_manifest_cannot_reach_outside_the_folder(bundle, tmp_path):
 
 def test_speakers_that_make_no_sense_are_refused(bundle):
     speakers = json.loads((bundle / "speakers.json").read_bytes())
-    speakers["af_heart"]["register_hz"] = 0
+    for field, nonsense in (("register_hz", 0), ("tracker", "ears")):
+        rewrite(bundle, "speakers.json", json.dumps(speakers | {"af_heart": speakers["af_heart"] | {field: nonsense}}))
+        with pytest.raises(UserError, match="af_heart"):
+            read_bundle(bundle)
+
+
+def test_registers_name_their_tracker_and_older_bundles_mean_pyin(bundle):
+    speakers = json.loads((bundle / "speakers.json").read_bytes())
+    assert speakers["af_heart"].pop("tracker") == "pyin"
     rewrite(bundle, "speakers.json", json.dumps(speakers))
-    with pytest.raises(UserError, match="af_heart"):
-        read_bundle(bundle)
+    assert read_bundle(bundle).speakers["af_heart"].tracker == "pyin"
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e6])

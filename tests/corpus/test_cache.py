@@ -172,6 +172,20 @@ def test_bad_input_is_named_and_remembered(raws, tmp_path, kind):
     assert process(raw, OPTIONS, LIMITS, cache) == first
 
 
+def test_what_no_one_foresaw_is_bad_but_not_remembered(raws, tmp_path, monkeypatch):
+    from copycat_jax import analysis
+
+    def fail(*args, **kwargs):
+        raise ZeroDivisionError("of two\nlines")
+
+    cache, whole = Cache(tmp_path / "cache"), analysis.analyse
+    monkeypatch.setattr(analysis, "analyse", fail)
+    found = process(raws[0], OPTIONS, LIMITS, cache)
+    assert found.status == "bad" and "ZeroDivisionError: of two lines" in found.reason
+    monkeypatch.setattr(analysis, "analyse", whole)
+    assert process(raws[0], OPTIONS, LIMITS, cache).status == "computed"
+
+
 def test_limits_are_not_held_against_a_recording(raws, tmp_path):
     cache = Cache(tmp_path / "cache")
     for limits in (Limits(0.1, 0.2), Limits(3.0, 4.0)):
