@@ -7,8 +7,14 @@ Command   copycat train --config configs/vocoder.py:shipped --corpus DATA --run-
 Step 2    copycat train --config configs/vocoder.py:shipped_adversarial --corpus DATA --run-dir RUN2
               --set train.init_from=RUN
           then copycat export --run RUN2 --out VOCODER, and copycat transfer --vocoder VOCODER ...
-Variants  tiny (tests, seconds on a CPU), shipped (6.5 M parameters; in the package), large; and of each the second
+Variants  tiny (tests, seconds on a CPU), shipped (6.3 M parameters; in the package), large; and of each the second
           training step, such as shipped_adversarial.
+Data      The shipped bundle: 4,395 recordings, 6.3 h, of 360 speakers, see its MODEL_CARD.md.
+Hardware  Two H100: step 1, 4,000 steps of 11 ms; step 2, 32 ms a step after 52 s of compiling (with
+          --xla_gpu_enable_triton_gemm=false). The bundle is the moving average at step 8,000 of 28,000 of step 2, a run
+          that was lost before it ended.
+Log       Step 1: spectral distance 1.10 at its end. Step 2, step 11,500: 1.14, feature matching 0.95, scores of real
+          and made sound 0.60 and 0.40.
 """
 
 import dataclasses

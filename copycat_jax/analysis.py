@@ -20,7 +20,7 @@ from copycat_jax.audio.long import LongAudio, resample_long, trim_long
 from copycat_jax.audio.mel import extract_mel, extract_mel_part
 from copycat_jax.audio.pitch import frame_energy, track_f0, track_f0_part
 from copycat_jax.audio.signal import Audio, resample, trim_bounds
-from copycat_jax.audio.spool import Spool, Stretch
+from copycat_jax.audio.spool import Samples, Spool, Stretch
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.text.lexicon import Lexicon
@@ -104,13 +104,9 @@ def analyse(
     with _named(where):
         start, stop = trim_bounds(audio.samples, rate)
         start_s, stop_s = start / rate, stop / rate
-        if alignment is not None:
-            _check_length(alignment, seconds)
-        elif text is not None:
-            found = align_text(audio.samples[start:stop], rate, text, lexicon, force=force)
-            alignment = _moved(found, start_s, seconds)
-        else:
-            alignment = _silent(seconds)
+        if alignment is None:
+            alignment = _aligned(audio.samples[start:stop], start_s, seconds, rate, text, lexicon, force)
+        _check_length(alignment, seconds)
         if not force:
             check_match(alignment, where)
         samples = resample(audio.samples[start:stop], rate, spec.sample_rate)
@@ -153,13 +149,11 @@ def survey(
     with _named(where):
         start, stop = trim_long(audio.samples, rate)
         start_s, stop_s = start / rate, stop / rate
-        if alignment is not None:
-            _check_length(alignment, seconds)
-        elif text is not None:
-            found = align_text(Stretch(audio.samples, start, stop), rate, text, lexicon, progress, force)
-            alignment = _moved(found, start_s, seconds)
-        else:
-            alignment = _silent(seconds)
+        if alignment is None:
+            alignment = _aligned(
+                Stretch(audio.samples, start, stop), start_s, seconds, rate, text, lexicon, force, progress
+            )
+        _check_length(alignment, seconds)
         if not force:
             check_match(alignment, where)
         samples = resample_long(audio.samples, start, stop, rate, spec.sample_rate)
@@ -188,8 +182,20 @@ def _length(audio: Audio | LongAudio, spec: MelSpec) -> int:
     return (2 * len(audio.samples) * spec.sample_rate + audio.sample_rate) // (2 * audio.sample_rate)
 
 
-def _silent(seconds: float) -> Alignment:
-    return Alignment((Interval(0.0, seconds, SIL),), (), float("nan"))
+def _aligned(
+    speech: Samples,
+    start_s: float,
+    seconds: float,
+    rate: int,
+    text: str | None,
+    lexicon: Lexicon | None,
+    force: bool,
+    progress: Callable[[float], object] = lambda seconds: None,
+) -> Alignment:
+    """Where the phones of `text` lie in a whole recording, of which `speech` is the part that is not silent."""
+    if text is None:
+        return Alignment((Interval(0.0, seconds, SIL),), (), float("nan"))
+    return _moved(align_text(speech, rate, text, lexicon, progress, force), start_s, seconds)
 
 
 def _check_length(alignment: Alignment, seconds: float) -> None:

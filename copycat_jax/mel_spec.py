@@ -52,6 +52,10 @@ class MelSpec:
         """Number of frames of a signal of `samples` samples."""
         return samples // self.hop_samples
 
+    def is_like(self, other: "MelSpec") -> bool:
+        """Whether it is the same convention, whatever it is called."""
+        return dataclasses.replace(self, name="") == dataclasses.replace(other, name="")
+
     def to_dict(self) -> dict[str, object]:
         """A JSON-ready dictionary; `from_dict` inverts it."""
         return dataclasses.asdict(self)
@@ -109,10 +113,15 @@ def mel_filters(spec: MelSpec, dtype: Any = np.float64) -> Float[np.ndarray, "F 
 
 
 @functools.lru_cache
+def hann(size: int) -> Float[np.ndarray, " n"]:
+    """The periodic Hann window, float64."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+
+
+@functools.lru_cache
 def window(spec: MelSpec, dtype: Any = np.float64) -> Float[np.ndarray, " fft"]:
     """The periodic Hann window of `window_samples`, centred in `fft_samples`."""
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.window_samples) / spec.window_samples)
     left = (spec.fft_samples - spec.window_samples) // 2
-    padded = np.pad(hann, (left, spec.fft_samples - spec.window_samples - left)).astype(dtype)
+    padded = np.pad(hann(spec.window_samples), (left, spec.fft_samples - spec.window_samples - left)).astype(dtype)
     padded.setflags(write=False)
     return padded

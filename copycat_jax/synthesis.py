@@ -275,12 +275,12 @@ class Synthesizer:
         ratios = self._ratios(source, voices, shift_semitones)
         mels, sounds = zip(*self._spoken(source, voices, ratios, vocode, seed), strict=True)
         mel, rate, found = np.concatenate(mels, axis=1), self.spec.sample_rate, source.analysis
-        samples = [limit(gain_to(source.lufs, sound, rate) * sound) for sound in np.concatenate(sounds, axis=1)]
+        samples = [gain_to(source.lufs, sound, rate) * sound for sound in np.concatenate(sounds, axis=1)]
         start = 0 if trim else round(found.start_s * rate)
         if not trim:
             samples = [signal.surround(sound, start, found.length, round(FADE_S * rate)) for sound in samples]
         return [
-            Transfer(source, name, float(ratios[i]), samples[i], rate, start / rate, mel[i])
+            Transfer(source, name, float(ratios[i]), limit(samples[i]), rate, start / rate, mel[i])
             for i, name in enumerate(voices)
         ]
 

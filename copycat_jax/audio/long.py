@@ -1,4 +1,7 @@
-"""Recordings of any length: read, trimmed and resampled by way of temporary files, so that memory does not grow."""
+"""Recordings of any length: kept, trimmed and resampled by way of temporary files.
+
+Memory grows only while a file is decoded, by its samples (`signal.reading_audio`).
+"""
 
 import contextlib
 import os

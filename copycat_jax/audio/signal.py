@@ -45,6 +45,11 @@ class Audio(NamedTuple):
     samples: Float[np.ndarray, " N"]
     sample_rate: int
 
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return len(self.samples) / self.sample_rate
+
 
 def read_audio(path: str | os.PathLike) -> Audio:
     """Reads a wav, flac, ogg (Vorbis, Opus) or mp3 file of any rate, and what ffmpeg knows where it is installed.

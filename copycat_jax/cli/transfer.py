@@ -19,7 +19,8 @@ from copycat_jax.manifest import HEADER, TransferLine, read_manifest
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
 if TYPE_CHECKING:
-    from copycat_jax.synthesis import Source, Synthesizer
+    from copycat_jax.audio.signal import Audio
+    from copycat_jax.synthesis import Source, Synthesizer, Transfer
 
 DOUBTFUL = 0.6  # below it the alignment is worth a second look
 AUTO = "auto"  # the text that stands for "listen yourself"
@@ -71,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         raise UserError("--page with --trim", remedy="Leave one of them out: a page shows the whole recording.")
     from copycat_jax.audio import transcription
     from copycat_jax.audio.long import recording_seconds
+    from copycat_jax.audio.signal import write_wav
 
     if text == AUTO:
         transcription.package()
@@ -81,23 +83,28 @@ def run(arguments: argparse.Namespace) -> int | None:
 
         synthesizer = _load(arguments)
         _check_voice(synthesizer, arguments.voice, arguments.bundle)
-        prepared_s = recording_seconds(source)
+        recording = _read_once(source)
+        prepared_s = recording_seconds(source) if recording is source else recording.seconds
         if (plot or page) and prepared_s > WHOLE_S:
             what = f"{prepared_s:.0f} s are too long for a picture or a page"
             raise UserError(what, str(source), f"Give at most {WHOLE_S:.0f} s, or leave --plot and --page out.")
         if text == AUTO:
             bar.set_postfix_str("listening")
-            text = _heard(source, arguments.asr_model)
+            text = _heard(recording, source, arguments.asr_model)
             if arguments.text_file is not None:
                 write_text(arguments.text_file, f"{text}\n")
         bar.set_postfix_str("aligning and measuring")
         steps = _steps(bar, prepared_s)
-        prepared = _prepare(synthesizer, source, text, arguments, steps)
+        prepared = _prepare(synthesizer, recording, text, arguments, steps)
         bar.set_postfix_str("speaking")
-        seconds = synthesizer.write(prepared, arguments.voice, out, **_how(arguments), progress=steps)
-        bar.set_postfix_str("drawing")
         if plot or page:
-            _draw(synthesizer, prepared, " ".join((text or "").split()), source, plot, page, arguments)
+            results = synthesizer.convert(prepared, [arguments.voice], **_how(arguments))
+            bar.set_postfix_str("drawing")
+            _draw(synthesizer, results, " ".join((text or "").split()), recording, plot, page, arguments.vocoder)
+            write_wav(out, results[0].samples, results[0].sample_rate)
+            seconds = len(results[0].samples) / results[0].sample_rate
+        else:
+            seconds = synthesizer.write(prepared, arguments.voice, out, **_how(arguments), progress=steps)
         bar.update(100 - bar.n)
     if not _forced(prepared, source) and prepared.confidence < DOUBTFUL:
         console.warn(f"{source}: the text matches the recording poorly (confidence {prepared.confidence:.2f})")
@@ -134,8 +141,9 @@ def _run_manifest(arguments: argparse.Namespace) -> int:
         try:
             if (line.source, line.text) != last:
                 last, source = None, _existing(line.source)
-                text = _heard(source, arguments.asr_model) if line.text == AUTO else line.text
-                last, prepared = (line.source, line.text), _prepare(synthesizer, source, text, arguments)
+                recording = _read_once(source)
+                text = _heard(recording, source, arguments.asr_model) if line.text == AUTO else line.text
+                last, prepared = (line.source, line.text), _prepare(synthesizer, recording, text, arguments)
                 _forced(prepared, source)
             synthesizer.write(prepared, line.voice, line.out, **_how(arguments))  # type: ignore[arg-type]
         except UserError as error:
@@ -168,7 +176,7 @@ def _load(arguments: argparse.Namespace) -> "Synthesizer":
 
 def _prepare(
     synthesizer: "Synthesizer",
-    source: Path,
+    source: "Path | Audio",
     text: str | None,
     arguments: argparse.Namespace,
     progress: Callable[[float], object] = lambda seconds: None,
@@ -202,12 +210,24 @@ def _forced(prepared: "Source", source: Path) -> bool:
     return bool(reason)
 
 
-def _heard(source: Path, model: str | None) -> str:
-    """The words that are heard in a recording, shown; raises UserError where there are none."""
+def _read_once(source: Path) -> "Path | Audio":
+    """The file, or what comes out of a pipe or standard input, which can be read only once."""
     from copycat_jax.audio.signal import read_audio
+
+    return source if source.is_file() else read_audio(source)
+
+
+def _audio(recording: "Path | Audio") -> "Audio":
+    from copycat_jax.audio.signal import read_audio
+
+    return read_audio(recording) if isinstance(recording, Path) else recording
+
+
+def _heard(recording: "Path | Audio", source: Path, model: str | None) -> str:
+    """The words that are heard in a recording, shown; raises UserError where there are none."""
     from copycat_jax.audio.transcription import transcribe
 
-    text = transcribe(*read_audio(source), model=model).strip()
+    text = transcribe(*_audio(recording), model=model).strip()
     if not text:
         raise UserError("no words are heard in it", str(source), "Say what it says with --text.")
     console.say(f"{source}: heard: {text}")
@@ -232,25 +252,23 @@ def _steps(bar, seconds: float) -> Callable[[float], object]:
 
 def _draw(
     synthesizer: "Synthesizer",
-    prepared: "Source",
+    results: "list[Transfer]",
     text: str,
-    source: Path,
+    recording: "Path | Audio",
     plot: Path | None,
     page: Path | None,
-    arguments: argparse.Namespace,
+    vocoder: str,
 ) -> None:
     """Writes the picture and the page that were asked for."""
-    results = synthesizer.convert(prepared, [arguments.voice], **_how(arguments))
     if plot:
         from copycat_jax.plots import transfer_figure, write_png
 
         write_png(plot, transfer_figure(results, synthesizer.spec, text))
     if page:
-        from copycat_jax.audio.signal import read_audio
         from copycat_jax.transfer_page import account, render_transfer_page
 
-        about = account(synthesizer, arguments.vocoder)
-        write_text(page, render_transfer_page(read_audio(source), results, synthesizer.spec, text, about))
+        about = account(synthesizer, vocoder)
+        write_text(page, render_transfer_page(_audio(recording), results, synthesizer.spec, text, about))
 
 
 def _text(arguments: argparse.Namespace) -> str | None:

@@ -93,9 +93,15 @@ class Corpus:
         return self.source[int(index)]
 
     @property
-    def mel_gib(self) -> float:
-        """Size of all mel-spectrograms as they are stored, in GiB."""
-        return float(self.lengths.sum(dtype=np.int64)) * self.spec.mel_bins * 2 / 2**30
+    def gib(self) -> float:
+        """Size of all mel-spectrograms, and of the sound if it is there, as they are stored, in GiB."""
+        values = self.spec.mel_bins + self.spec.hop_samples * self.has_audio
+        return float(self.lengths.sum(dtype=np.int64)) * values * 2 / 2**30
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether it was built with its sound."""
+        return len(self) > 0 and len(self.utterance(0).samples) > 0
 
     def loaded(self) -> "Corpus":
         """The same corpus with its utterances decoded once and held in memory: reading is then no part of a step."""

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float32, Int, Int16, Int32
 
 from copycat_jax.batch import Array
 from copycat_jax.config import Config, setting
-from copycat_jax.corpus.corpus import Corpus, open_corpus
+from copycat_jax.corpus.corpus import Corpus
 from copycat_jax.corpus.utterance import Utterance
-from copycat_jax.data.inputs import Inputs, synthetic_corpus
+from copycat_jax.data.inputs import DataConfig, Inputs, open_training_corpus, synthetic_corpus
 from copycat_jax.data.plan import held_out, rows_of
 from copycat_jax.errors import UserError
 from copycat_jax.records import allocate
@@ -35,12 +35,14 @@ class AudioConfig(Config, section="data"):
       batch_size: windows of a batch, over all hosts.
       window_frames: frames of a window.
       held_out: share of the texts that is evaluated, not trained on.
+      in_memory_gib: a corpus up to this size is decoded once and kept in memory.
       balance_speakers: 0 draws every second of sound equally often, 1 every speaker.
     """
 
     batch_size: int = setting(64, at_least=1)
     window_frames: int = setting(80, at_least=8)
     held_out: float = 0.01
+    in_memory_gib: float = 16.0
     balance_speakers: float = 0.15
 
 
@@ -57,12 +59,9 @@ def audio_inputs(path: str | None, config: Mapping[str, Any], process: int, proc
     Raises:
       UserError: no such corpus, one built without audio or F0, or nothing long enough in it.
     """
-    corpus = open_corpus(path) if path else synthetic_corpus(3.0, audio=True)
-    if not corpus.info.options.get("audio", True) or not len(corpus.utterance(0).samples):
-        raise UserError("was built without audio", str(path), "Build it again with --audio.")
-    if corpus.info.options.get("f0") == "none":
-        raise UserError("was built without F0", str(path), "Build it again with --f0 pyin or --f0 dio.")
-    return window_inputs(corpus.loaded(), config, process, processes)
+    needs = DataConfig(in_memory_gib=config["data"]["in_memory_gib"], needs_f0=True, needs_audio=True)
+    corpus = open_training_corpus(path, needs) if path else synthetic_corpus(3.0, audio=True)
+    return window_inputs(corpus, config, process, processes)
 
 
 def window_inputs(

@@ -31,7 +31,7 @@ class DataConfig(Config, section="data"):
       balance_speakers: 0 leaves the data as it is, 1 makes speakers equally frequent.
       held_out: share of the texts that is evaluated, not trained on.
       in_memory_gib: a corpus up to this size is decoded once and kept in memory.
-      needs_speaker_vectors, needs_f0: a corpus without them is refused.
+      needs_speaker_vectors, needs_f0, needs_audio: a corpus without them is refused.
     """
 
     batch_size: int = 0
@@ -46,6 +46,7 @@ class DataConfig(Config, section="data"):
     in_memory_gib: float = 4.0
     needs_speaker_vectors: bool = False
     needs_f0: bool = False
+    needs_audio: bool = False
 
     @property
     def rows(self) -> dict[str, int]:
@@ -98,7 +99,9 @@ def open_training_corpus(path: str, data: DataConfig) -> Corpus:
         )
     if data.needs_f0 and all(s.register_hz is None for s in corpus.info.speakers.values()):
         raise UserError("was built without F0", str(path), "Build it again with --f0 pyin or --f0 dio.")
-    return corpus.loaded() if corpus.mel_gib <= data.in_memory_gib else corpus
+    if data.needs_audio and not corpus.has_audio:
+        raise UserError("was built without audio", str(path), "Build it again with --audio.")
+    return corpus.loaded() if corpus.gib <= data.in_memory_gib else corpus
 
 
 def synthetic_corpus(max_seconds: float, audio: bool = False) -> Corpus:

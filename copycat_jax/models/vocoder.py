@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float
 
 from copycat_jax import losses
 from copycat_jax.config import Config, setting
-from copycat_jax.mel_spec import HIFIGAN, MelSpec, mel_filters
+from copycat_jax.mel_spec import HIFIGAN, MelSpec, hann, mel_filters
 from copycat_jax.models.wave_discriminators import WaveDiscriminators
 from copycat_jax.nn import fourier
 from copycat_jax.nn.excitation import excitation
@@ -88,7 +88,7 @@ SIZES = {
 
 
 @functools.lru_cache
-def _inverse_filters(spec: MelSpec) -> Float[np.ndarray, "M F"]:
+def _pseudo_inverse(spec: MelSpec) -> Float[np.ndarray, "M F"]:
     return np.linalg.pinv(mel_filters(spec)).astype(np.float32)
 
 
@@ -176,7 +176,7 @@ class HarmonicVocoder(nn.Module):
         real, imaginary = fourier.spectrum(pulses[:, surplus : pulses.shape[1] - surplus], size, hop, 0)
         loud = jnp.sqrt(jnp.square(real) + jnp.square(imaginary)) + 1e-4
         real, imaginary = real / loud, imaginary / loud
-        envelope = jnp.matmul(jnp.exp(mel), _inverse_filters(self.spec), precision=fourier.EXACT)
+        envelope = jnp.matmul(jnp.exp(mel), _pseudo_inverse(self.spec), precision=fourier.EXACT)
         envelope = jnp.log(jnp.maximum(jnp.abs(envelope), self.spec.floor))
         beside = jnp.concatenate([envelope / 3.0, jnp.log(loud) / 3.0, real, imaginary], -1)
         level, turn = jnp.split(self.shape(mel, mask, beside), 2, axis=-1)
@@ -269,7 +269,7 @@ def held_band(samples: Float[Array, "B N"], size: int) -> Float[Array, "B F"]:
     """
     real, imaginary = fourier.spectrum(samples, size, size // 2, 0)
     power = (jnp.square(real) + jnp.square(imaginary)).mean(1)
-    rounding = jnp.float32(np.square(fourier.hann(size)).sum() / 12.0 / 32768.0**2)
+    rounding = jnp.float32(np.square(hann(size)).sum() / 12.0 / 32768.0**2)
     above = jnp.cumsum((power > 16.0 * rounding)[:, ::-1].astype(jnp.float32), axis=1)[:, ::-1]
     return (above > 0).astype(jnp.float32)
 

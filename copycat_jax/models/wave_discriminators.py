@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from copycat_jax.mel_spec import hann
 from copycat_jax.nn import fourier
 from copycat_jax.nn.initializers import kernel_limit
 
@@ -65,9 +66,7 @@ class SpectrumDiscriminator(nn.Module):
     @nn.compact
     def __call__(self, samples: Float[Array, "B N"]) -> Verdict:  # noqa: D102
         parts = fourier.spectrum(samples, self.window, self.window // 4, self.window // 2, precision="default")
-        real, imaginary = (
-            part / np.sqrt(np.square(fourier.hann(self.window)).sum(), dtype=np.float32) for part in parts
-        )
+        real, imaginary = (part / np.sqrt(np.square(hann(self.window)).sum(), dtype=np.float32) for part in parts)
         gain = jnp.power(jnp.square(real) + jnp.square(imaginary) + 1e-8, -0.5 * (1.0 - COMPRESSION))
         x, features = jnp.stack([real * gain, imaginary * gain], -1).astype(self.dtype), []
         for layer in range(5):

@@ -10,13 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from copycat_jax.mel_spec import hann
+
 EXACT = "highest"  # float32 throughout: logarithms of quiet bins beside loud ones do not forgive less
-
-
-@functools.lru_cache
-def hann(size: int) -> Float[np.ndarray, " n"]:
-    """The periodic Hann window, float64."""
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
 
 
 @functools.lru_cache
@@ -36,11 +32,15 @@ def synthesis_basis(size: int, hop: int) -> Float[np.ndarray, "W n"]:
     return (np.concatenate([share * np.cos(angle), -share * np.sin(angle)]) * hann(size) / power).astype(np.float32)
 
 
-def frames(padded: Float[Array, "B n"], size: int, hop: int) -> Float[Array, "B t size"]:
-    """All whole frames of `size` samples, every `hop`, of which `size` is a multiple: slices, no gather."""
-    count, parts = (padded.shape[1] - size) // hop + 1, size // hop
-    blocks = padded[:, : (count + parts - 1) * hop].reshape(len(padded), count + parts - 1, hop)
-    return jnp.concatenate([blocks[:, k : k + count] for k in range(parts)], axis=-1)
+def frames(padded: Float[Array, "B n"], size: int, hop: int, count: int | None = None) -> Float[Array, "B t size"]:
+    """Frames of `size` samples every `hop`: all whole ones, or `count`, silence behind the end. Slices, no gather."""
+    count = (padded.shape[1] - size) // hop + 1 if count is None else count
+    parts = -(-size // hop)
+    length = (count + parts - 1) * hop
+    if padded.shape[1] < length:
+        padded = jnp.pad(padded, ((0, 0), (0, length - padded.shape[1])))
+    blocks = padded[:, :length].reshape(len(padded), -1, hop)
+    return jnp.concatenate([blocks[:, k : k + count] for k in range(parts)], axis=-1)[..., :size]
 
 
 def spectrum(
@@ -53,10 +53,10 @@ def spectrum(
 
 
 def overlap_add(pieces: Float[Array, "B T n"], hop: int) -> Float[Array, "B m"]:
-    """Adds frames of n samples, a multiple of `hop`, up at their places: m = (T - 1) * hop + n samples."""
+    """Adds frames up at their places, every `hop` samples; whole hops: m = (T - 1 + ceil(n / hop)) * hop."""
     batch, count, size = pieces.shape
-    parts = size // hop
-    blocks = pieces.reshape(batch, count, parts, hop)
+    parts = -(-size // hop)
+    blocks = jnp.pad(pieces, ((0, 0), (0, 0), (0, parts * hop - size))).reshape(batch, count, parts, hop)
     placed = [jnp.pad(blocks[:, :, k], ((0, 0), (k, parts - 1 - k), (0, 0))) for k in range(parts)]
     return sum(placed).reshape(batch, -1)  # type: ignore[union-attr]
 

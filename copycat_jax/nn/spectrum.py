@@ -7,17 +7,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from copycat_jax.mel_spec import MelSpec, mel_edges_hz, mel_filters, window
-
-
-def _frames(padded: Float[Array, "B n"], spec: MelSpec, count: int) -> Float[Array, "B T fft"]:
-    """Overlapping frames of a padded signal by slices of whole hops: no gather."""
-    hop, fft = spec.hop_samples, spec.fft_samples
-    per_frame = -(-fft // hop)
-    length = (count + per_frame - 1) * hop
-    if padded.shape[1] < length:
-        padded = jnp.pad(padded, ((0, 0), (0, length - padded.shape[1])))
-    blocks = padded[:, :length].reshape(len(padded), -1, hop)
-    return jnp.concatenate([blocks[:, k : k + count] for k in range(per_frame)], axis=-1)[..., :fft]
+from copycat_jax.nn import fourier
 
 
 def stft(samples: Float[Array, "B N"], spec: MelSpec) -> Complex[Array, "B T F"]:
@@ -27,17 +17,8 @@ def stft(samples: Float[Array, "B N"], spec: MelSpec) -> Complex[Array, "B T F"]
     """
     pad = spec.pad_samples
     padded = jnp.pad(samples, ((0, 0), (pad, pad)), mode="reflect")
-    frames = _frames(padded, spec, spec.frames(samples.shape[1]))
+    frames = fourier.frames(padded, spec.fft_samples, spec.hop_samples, spec.frames(samples.shape[1]))
     return jnp.fft.rfft(frames * window(spec, np.float32)[None, None, :], axis=-1)
-
-
-def _overlap_add(frames: Float[Array, "B T fft"], spec: MelSpec) -> Float[Array, "B n"]:
-    """Adds frames up at their places; the inverse of `_frames` up to the sum of windows."""
-    hop, (batch, count, fft) = spec.hop_samples, frames.shape
-    per_frame = -(-fft // hop)
-    blocks = jnp.pad(frames, ((0, 0), (0, 0), (0, per_frame * hop - fft))).reshape(batch, count, per_frame, hop)
-    parts = [jnp.pad(blocks[:, :, k], ((0, 0), (k, per_frame - 1 - k), (0, 0))) for k in range(per_frame)]
-    return sum(parts).reshape(batch, -1)  # type: ignore[union-attr]
 
 
 @functools.lru_cache
@@ -55,7 +36,7 @@ def istft(spectrum: Complex[Array, "B T F"], spec: MelSpec) -> Float[Array, "B N
     """Least-squares inverse of `stft`: N = T * hop_samples samples (Griffin and Lim 1984, equation 6)."""
     count = spectrum.shape[1]
     frames = jnp.fft.irfft(spectrum, n=spec.fft_samples, axis=-1) * window(spec, np.float32)[None, None, :]
-    signal = _overlap_add(frames, spec) / _window_power(spec, count)[None, :]
+    signal = fourier.overlap_add(frames, spec.hop_samples) / _window_power(spec, count)[None, :]
     return signal[:, spec.pad_samples : spec.pad_samples + count * spec.hop_samples]
 
 

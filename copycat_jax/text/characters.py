@@ -44,21 +44,23 @@ def unspeakable(text: str) -> list[str]:
 def _composed(text: str) -> str:
     """Entities and line breaks resolved, invisible characters out, fractions and powers on the line."""
     text = re.sub(r"&#?\w+;", lambda m: html.unescape(m[0]), text)
-    text = _LINE_BREAK.sub(_rejoined, _SOFT_BREAK.sub("", text))
-    text = "".join(c for c in unicodedata.normalize("NFC", text) if not _is_invisible(c))
+    text = _LINE_BREAK.sub(lambda m: rejoined(m[1], m[2]), _SOFT_BREAK.sub("", text))
+    text = "".join(
+        c for c in unicodedata.normalize("NFC", visible(text)) if unicodedata.category(c) not in ("Mn", "Me")
+    )
     text = _SUPERSCRIPT.sub(lambda m: "^" + unicodedata.normalize("NFKC", m[0]), text)
     return _VULGAR.sub(lambda m: f" {unicodedata.normalize('NFKC', m[0])} ", text)
 
 
-def _rejoined(match: re.Match) -> str:
+def visible(text: str) -> str:
+    """`text` without characters that only say how others join or where lines may break (Unicode's category Cf)."""
+    return text if text.isascii() else "".join(c for c in text if c.isascii() or unicodedata.category(c) != "Cf")
+
+
+def rejoined(first: str, second: str) -> str:
     """A word divided at a line's end; a compound of two words keeps its hyphen."""
-    first, second = match[1], match[2]
     divided = is_known((first + second).lower()) or not (is_known(first.lower()) and is_known(second))
     return first + ("" if divided else "-") + second
-
-
-def _is_invisible(character: str) -> bool:
-    return not character.isascii() and unicodedata.category(character) in ("Cf", "Mn", "Me")
 
 
 def _is_lost(character: str) -> bool:

@@ -14,7 +14,7 @@ from copycat_jax.text import numbers as n
 # A number: thousands by commas or spaces, a decimal fraction. "12 345 6" and "020 7946" have no such thousands.
 _SPACED = r"(?<![\d.,/])(?<!\d )[1-9]\d{0,2}(?: \d{3})+(?!\d| \d|-\d)"
 NUMBER = rf"(?:(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|{_SPACED}|\d+)(?:\.\d+)?|(?<!\d)\.\d+)"
-SIGN = r"(?:(?<![\w.)%-])[+-]|\+/-|[±~≈])"
+SIGN = r"(?:\+/-|(?<![\w.)%-])[+-]|[±~≈])"
 _FRACTION = r"(?:\d+[ -])?\d{1,3}/(?:\d{1,3}|1000)(?![\d/])"
 AMOUNT = rf"(?:{SIGN}?(?:{_FRACTION}|{NUMBER}))"
 DASH = r"(?:[-–—]| [-–] )"

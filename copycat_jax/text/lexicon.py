@@ -81,7 +81,7 @@ def words_of(text: str, lexicon: Lexicon | None = None) -> list[Word]:
     tokens = spoken_words(text, keep=own)
     if not tokens:
         raise UserError(f"nothing in the text '{_shortened(text)}' can be spoken", remedy="Give words, not symbols.")
-    _tell_unspoken(text)
+    tell_unspoken(text)
     plain = [token for token in tokens if isinstance(token, str) and not _is_letter(token) and token not in own]
     known = iter(pronunciation.pronounce(plain)) if plain else iter(())
     words: list[Word] = []
@@ -98,12 +98,14 @@ def words_of(text: str, lexicon: Lexicon | None = None) -> list[Word]:
     return words
 
 
-def _tell_unspoken(text: str) -> None:
+def tell_unspoken(text: str, where: str = "") -> None:
+    """Tells on standard error what of `text` is not spoken, each run of characters once in a process."""
     new = [run for run in unspoken(text) if run not in _told]
     if new:
         _told.update(new)
         shown = ", ".join(f"'{_shortened(run, 12)}'" for run in new[:5])
-        console.warn(f"{shown}{f' and {len(new) - 5} more' if len(new) > 5 else ''} will not be spoken")
+        place = f"{where}: " if where else ""
+        console.warn(f"{place}{shown}{f' and {len(new) - 5} more' if len(new) > 5 else ''} will not be spoken")
 
 
 _told: set[str] = set()

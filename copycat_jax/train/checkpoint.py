@@ -35,7 +35,7 @@ FREE_FIELDS = {
     "task": None,
     "inputs": None,
     "mesh": None,
-    "data": {"in_memory_gib", "needs_speaker_vectors", "needs_f0"},
+    "data": {"in_memory_gib", "needs_speaker_vectors", "needs_f0", "needs_audio"},
     "train": {"log_every", "eval_every", "eval_batches", "save_every", "render_every", "keep", "threads", "init_from"},
 }
 

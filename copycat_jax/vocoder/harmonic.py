@@ -21,7 +21,7 @@ def open_harmonic(spec: MelSpec, path: str | Path | None = None) -> Vocoder:
       UserError: no such bundle, or one for another mel convention.
     """
     bundle = read_bundle(SHIPPED_VOCODER if path is None else path, "vocoder")
-    if bundle.spec.to_dict() | {"name": ""} != spec.to_dict() | {"name": ""}:
+    if not bundle.spec.is_like(spec):
         what = f"it speaks the mel convention '{bundle.spec.name}', not this bundle's '{spec.name}'"
         raise UserError(what, str(path or "the vocoder that ships"), "Use griffin_lim, or train one on such mels.")
     config = VocoderConfig.from_dict(bundle.config["vocoder"] | {"compute_dtype": "float32"})

@@ -129,7 +129,7 @@ def open_hifigan(spec: MelSpec, path: str | os.PathLike | None = None) -> Vocode
     Raises:
       UserError: the mel convention is not HiFi-GAN's, or there is no usable checkpoint.
     """
-    if spec.to_dict() | {"name": ""} != HIFIGAN.to_dict() | {"name": ""}:
+    if not spec.is_like(HIFIGAN):
         what = f"HiFi-GAN does not speak this bundle's mel convention '{spec.name}'"
         raise UserError(what, remedy="Use griffin_lim.")
     params, config = load_hifigan(path)

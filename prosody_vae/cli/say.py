@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs `prosody say`."""
     from copycat_jax.audio.encoding import check_sound_file, write_sound
-    from prosody_vae.linguistics.document import read_text, warn_of_dropped
+    from prosody_vae.linguistics.document import read_text
 
     inputs = tuple(name for name in (arguments.trees, arguments.lexicon, arguments.parser) if name)
     out = check_sound_file(arguments.out, inputs)
@@ -29,7 +29,6 @@ def run(arguments: argparse.Namespace) -> None:
     # What is spoken like a given recording is compared with nothing, so that no parser is needed.
     reader = reader_of(arguments, **({"by": "centroid", "lock": arguments.like} if arguments.like else {}))
     said = reader.say(text)
-    warn_of_dropped(text)
     write_sound(out, said.samples, said.sample_rate)
     for row in said.sentences:
         entry = next(iter(row.get("entries", ())), None)

@@ -84,14 +84,14 @@ def selector_of(arguments: argparse.Namespace) -> "Selector":
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `prosody select`."""
-    from prosody_vae.linguistics.document import warn_of_dropped
+    from copycat_jax.text.lexicon import tell_unspoken
 
     selector = selector_of(arguments)
     exclude = names_in(arguments.exclude)
     lock = None if arguments.lock is None else {0: arguments.lock}
     choice = selector.select([arguments.text], arguments.by, arguments.top, lock, exclude, arguments.ties)[0]
     facts, details = _facts(selector, choice, arguments.ties), selector.details(choice)
-    warn_of_dropped(arguments.text)
+    tell_unspoken(arguments.text)
     if arguments.json:
         console.say(json.dumps({**choice.to_dict(), **facts, **details}, indent=1, allow_nan=False))
         return

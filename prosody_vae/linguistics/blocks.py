@@ -5,12 +5,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from copycat_jax.text.pronunciation import is_known
+from copycat_jax.text.characters import rejoined
 
 CONTENTS, GUTENBERG = "contents", "Project Gutenberg's matter"
 SHOWN = 80  # characters of what is not read that are kept
-# Soft hyphens, joiners, spaces of no width, marks of byte order and of direction: parts of a word, not its end.
-INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\u202a-\u202e]")
 
 
 class Block(NamedTuple):
@@ -56,15 +54,13 @@ def merge_unread(parts: Iterable[Unread]) -> tuple[Unread, ...]:
 def join_lines(lines: Iterable[str]) -> str:
     """Lines to running text.
 
-    A word divided at a line's end is put together; it keeps the hyphen, which may be its own, unless the dictionaries
-    know it without.
+    A word divided at a line's end is put together as in any text (`characters.rejoined`).
     """
     joined = ""
     for line in (line.strip() for line in lines):
-        first, last = re.match(r"[a-z]+", line), re.search(r"([^\W\d_]+)-$", joined)
+        first, last = re.search(r"([^\W\d_]+)-$", joined), re.match(r"[a-z]+", line)
         if first and last:
-            whole = is_known((last[1] + first[0]).lower())
-            joined = (joined[:-1] if whole else joined) + line
+            joined = joined[: first.start()] + rejoined(first[1], last[0]) + line[last.end() :]
         else:
             joined = f"{joined} {line}" if joined and line else joined or line
     return joined

@@ -11,10 +11,11 @@ import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
-from copycat_jax import console
 from copycat_jax.errors import UserError
+from copycat_jax.text.characters import visible
+from copycat_jax.text.lexicon import tell_unspoken
 from prosody_vae.linguistics.apparatus import without_contents, without_gutenberg, without_marks
-from prosody_vae.linguistics.blocks import INVISIBLE, Block, Items, Unread, join_lines, merge_unread
+from prosody_vae.linguistics.blocks import Block, Items, Unread, join_lines, merge_unread
 from prosody_vae.linguistics.epub import blocks_of_epub, is_epub
 from prosody_vae.linguistics.hypertext import blocks_of_html, decode_markup, looks_like_html
 from prosody_vae.linguistics.markdown import blocks_of_markdown
@@ -85,7 +86,7 @@ def words_of_sentence(text: str) -> list[str]:
     and "$" standing alone among them, as a constituency tree loses them with its punctuation.
     """
     if not text.isascii():
-        text = "".join(map(_latin, unicodedata.normalize("NFC", INVISIBLE.sub("", text))))
+        text = "".join(map(_latin, unicodedata.normalize("NFC", visible(text))))
     return _WORD.findall(text)
 
 
@@ -96,21 +97,6 @@ def _latin(character: str) -> str:
     if character.isascii() or not (character.isalnum() or unicodedata.category(character)[0] == "S"):
         return character
     return character if unicodedata.name(character, "").startswith(_SPOKEN_NAMES) else " "
-
-
-def warn_of_dropped(text: str, where: str = "") -> None:
-    """Warns, in one line on standard error, of the letters of other scripts and the emoji that a text holds."""
-    normal = unicodedata.normalize("NFC", text)
-    runs = list(dict.fromkeys("".join(c if _is_foreign(c) else " " for c in normal).split()))
-    if runs:
-        shown = ", ".join(f"'{run[:12]}'" for run in runs[:5]) + (f" and {len(runs) - 5} more" if len(runs) > 5 else "")
-        place = f"{where}: " if where else ""
-        console.warn(f"{place}{shown} will not be spoken and is in no tree: only Latin letters and digits are words")
-
-
-def _is_foreign(character: str) -> bool:
-    category = unicodedata.category(character)
-    return _latin(character) == " " != character and (category[0] in "LN" or (category == "So" and character != "°"))
 
 
 def check_sentence(text: str) -> None:
@@ -247,7 +233,7 @@ def read_document(path: str | Path) -> Document:
     document = make_document(items, sure)
     if not any(chapter.paragraphs for chapter in document.chapters):
         raise UserError("nothing to read: no words in Latin letters", str(path), "Give a text with sentences.")
-    warn_of_dropped(" ".join(item.text for item in items if isinstance(item, Block)), str(path))
+    tell_unspoken(" ".join(item.text for item in items if isinstance(item, Block)), str(path))
     return document
 
 
@@ -320,7 +306,7 @@ def make_document(items: Items, sure: bool = True) -> Document:
 
 
 def _running(text: str) -> str:
-    return " ".join(join_lines(INVISIBLE.sub("", text).split("\n")).split())
+    return " ".join(join_lines(visible(text).split("\n")).split())
 
 
 def divided(sentence: str) -> list[str]:

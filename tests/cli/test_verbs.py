@@ -5,6 +5,8 @@ import re
 import struct
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from copycat_jax.audio import transcription
 from copycat_jax.bundle.bundle import read_bundle, write_bundle
 from copycat_jax.cli import VERBS, main
 from copycat_jax.demo import CLIP, clip_text
-from copycat_jax.vocoder.registry import VOCODERS, Vocoder
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, VOCODERS, Vocoder
 
 TEXT = clip_text()
 SOURCE = str(CLIP / "source.opus")
@@ -34,10 +36,10 @@ def loaded(bundle):
     with pytest.MonkeyPatch.context() as patch:  # nothing to compile
         patch.setitem(
             VOCODERS,
-            "harmonic",
+            DEFAULT_VOCODER,
             lambda spec: Vocoder(lambda mel, f0_hz: np.repeat(np.exp(mel).mean(axis=2), 256, axis=1)),
         )
-        loaded.vocoder("griffin_lim")
+        loaded.vocoder(DEFAULT_VOCODER)
     return loaded
 
 
@@ -117,6 +119,25 @@ def test_a_long_recording_is_written_piece_by_piece(capsys, work, bundle, compil
     assert soundfile.info("long.wav").frames == soundfile.info("out.wav").frames
     for option, name in (("--plot", "a.png"), ("--page", "a.html")):
         assert "too long" in refused(capsys, *transfer(bundle), option, name)
+
+
+def test_a_pipe_is_read_once_whatever_is_made_of_it(capsys, work, bundle, compiled, monkeypatch):
+    def through_a_pipe(*more):
+        os.mkfifo("pipe")
+        filling = threading.Thread(target=lambda: Path("pipe").write_bytes(Path(SOURCE).read_bytes()), daemon=True)
+        filling.start()
+        code = main(transfer(bundle, "pipe", *more))
+        filling.join(10)
+        os.unlink("pipe")
+        return code, filling.is_alive()
+
+    assert through_a_pipe(TEXT, "af_heart", "out.wav", "--page", "out.html") == (0, False)
+    heard = []
+    monkeypatch.setattr("copycat_jax.audio.transcription.package", lambda: None)
+    monkeypatch.setattr("copycat_jax.audio.transcription.transcribe", lambda *sound, model: heard.append(sound) or TEXT)
+    assert through_a_pipe("auto", "af_heart", "auto.wav") == (0, False)
+    assert len(heard) == 1 and Path("auto.wav").read_bytes() == Path("out.wav").read_bytes()
+    assert Path("out.html").read_text("utf-8").count("data:audio/flac") == 2
 
 
 def transfer(bundle, source=SOURCE, text=TEXT, voice="af_heart", out="out.wav", *more):

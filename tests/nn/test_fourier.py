@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from copycat_jax.mel_spec import hann
 from copycat_jax.nn import fourier
 
 
@@ -13,7 +14,7 @@ def test_a_spectrum_is_the_windowed_fft(size, hop):
     real, imaginary = fourier.spectrum(jnp.asarray(samples), size, hop, size // 2)
     padded = np.pad(samples, ((0, 0), (size // 2, size // 2)), mode="reflect").astype(np.float64)
     starts = range(0, padded.shape[1] - size + 1, hop)
-    wanted = np.stack([np.fft.rfft(padded[:, at : at + size] * fourier.hann(size)) for at in starts], 1)
+    wanted = np.stack([np.fft.rfft(padded[:, at : at + size] * hann(size)) for at in starts], 1)
     np.testing.assert_allclose(real, wanted.real, atol=2e-4)
     np.testing.assert_allclose(imaginary, wanted.imag, atol=2e-4)
 
