@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         synthesizer = _load(arguments)
         _check_voice(synthesizer, arguments.voice, arguments.bundle)
         recording = _read_once(source)
-        prepared_s = recording_seconds(source) if recording is source else recording.seconds
+        prepared_s = recording_seconds(recording) if isinstance(recording, Path) else recording.seconds
         if (plot or page) and prepared_s > WHOLE_S:
             what = f"{prepared_s:.0f} s are too long for a picture or a page"
             raise UserError(what, str(source), f"Give at most {WHOLE_S:.0f} s, or leave --plot and --page out.")
