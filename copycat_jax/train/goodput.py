@@ -20,7 +20,7 @@ from copycat_jax.files import refusals_of
 LOGS = "logs"
 # What the main thread was doing. "step" waits for the devices too; "input" may hide behind them, and is an upper bound
 # of what they waited for data. What Orbax writes in the background costs nothing and counts nowhere.
-PHASES = ("start", "compile", "input", "step", "evaluate", "render", "save")
+PHASES: tuple[str, ...] = ("start", "compile", "input", "step", "evaluate", "render", "save")
 _EVERY_S = 5.0  # a killed attempt has lost at most so much of its ledger, and the step it was in
 
 
