@@ -49,6 +49,8 @@ class VocoderConfig(Config, section="model"):
 
     Attributes:
       width, hidden, blocks, kernel: of the ConvNeXt blocks.
+      spectra: short-time spectra in a frame of the mel, each as many times shorter than the mel's own: what begins
+        within a frame is smeared over no more than one of their windows, and the excitation brings the harmonics.
       f0_width, f0_hidden, f0_blocks: of the network that reads F0 from a mel.
       edge_frames: at either end of a training window that no loss sees.
       spectral_weight: of the difference of the spectra.
@@ -67,6 +69,7 @@ class VocoderConfig(Config, section="model"):
     hidden: int = 960
     blocks: int = 8
     kernel: int = 7
+    spectra: int = setting(2, at_least=1)
     f0_width: int = 96
     f0_hidden: int = 256
     f0_blocks: int = 3
@@ -92,6 +95,11 @@ SIZES = {
     "shipped": VocoderConfig(),
     "large": VocoderConfig(width=512, hidden=1536),
 }
+
+
+def fft_of(config: VocoderConfig, spec: MelSpec) -> int:
+    """Samples of the spectra that the vocoder makes."""
+    return spec.fft_samples // config.spectra
 
 
 @functools.lru_cache
@@ -161,8 +169,9 @@ class HarmonicVocoder(nn.Module):
 
     def setup(self):  # noqa: D102
         c, dtype = self.config, jnp.dtype(self.config.compute_dtype)
-        bins = self.spec.fft_samples // 2 + 1
-        self.shape = FramewiseNetwork(c.width, c.hidden, c.blocks, c.kernel, 2 * bins, dtype)
+        self.size, self.hop = fft_of(c, self.spec), self.spec.hop_samples // c.spectra
+        outputs = c.spectra * 2 * (self.size // 2 + 1)
+        self.shape = FramewiseNetwork(c.width, c.hidden, c.blocks, c.kernel, outputs, dtype)
         self.pitch = FramewiseNetwork(c.f0_width, c.f0_hidden, c.f0_blocks, c.kernel, 2, dtype)
 
     def read_f0(self, mel: Float[Array, "B T M"]) -> tuple[Float[Array, "B T"], Float[Array, "B T"]]:
@@ -174,19 +183,22 @@ class HarmonicVocoder(nn.Module):
         self, mel: Float[Array, "B T M"], f0_hz: Float[Array, "B T"], key: Array, band: Array | None = None
     ) -> Float[Array, "B N"]:
         """Samples of log-mels, N = T * hop, excited at `f0_hz`; `band` [B, F] (0 or 1) keeps only some bins."""
-        size, hop = self.spec.fft_samples, self.spec.hop_samples
-        mask = sounding(mel, self.spec)
+        size, hop, parts = self.size, self.hop, self.config.spectra
+        mask, pad = sounding(mel, self.spec), (size - hop) // 2
         # Noise lies beyond either end, as it does where padding follows: what a row is padded with changes nothing.
-        beyond = -(-self.spec.pad_samples // hop)
-        pulses = excitation(jnp.pad(f0_hz, ((0, 0), (beyond, beyond))), key, hop, self.spec.sample_rate)
-        surplus = beyond * hop - self.spec.pad_samples
+        beyond = -(-pad // self.spec.hop_samples)
+        f0_hz = jnp.pad(f0_hz, ((0, 0), (beyond, beyond)))
+        pulses = excitation(f0_hz, key, self.spec.hop_samples, self.spec.sample_rate)
+        surplus = beyond * self.spec.hop_samples - pad
         real, imaginary = fourier.spectrum(pulses[:, surplus : pulses.shape[1] - surplus], size, hop, 0)
         loud = jnp.sqrt(jnp.square(real) + jnp.square(imaginary)) + 1e-4
         real, imaginary = real / loud, imaginary / loud
-        envelope = jnp.matmul(jnp.exp(mel), _pseudo_inverse(self.spec), precision=fourier.EXACT)
+        envelope = jnp.matmul(jnp.exp(mel), _pseudo_inverse(self.spec)[:, ::parts], precision=fourier.EXACT)
         envelope = jnp.log(jnp.maximum(jnp.abs(envelope), self.spec.floor))
-        beside = jnp.concatenate([envelope / 3.0, jnp.log(loud) / 3.0, real, imaginary], -1)
-        level, turn = jnp.split(self.shape(mel, mask, beside), 2, axis=-1)
+        seen = jnp.concatenate([jnp.log(loud) / 3.0, real, imaginary], -1).reshape(*mask.shape, -1)
+        made = self.shape(mel, mask, jnp.concatenate([envelope / 3.0, seen], -1))
+        level, turn = jnp.split(made.reshape(*real.shape[:2], -1), 2, axis=-1)
+        envelope, mask = (jnp.repeat(x, parts, axis=1) for x in (envelope, mask))
         magnitude = zero_padding(jnp.exp(jnp.minimum(level + envelope, _LOUDEST)), mask)
         if band is not None:
             magnitude = magnitude * band[:, None, :]
@@ -264,7 +276,7 @@ def make_task(model: dict, shapes: dict) -> Task:
         return params
 
     def made(params: Params, mel: Array, f0_hz: Array, real: Array, key: Array) -> Array:
-        band = held_band(real, spec.fft_samples)
+        band = held_band(real, fft_of(config, spec))
         samples: Any = network.apply({"params": params["model"]}, mel, f0_hz, key, band)
         return samples[:, cut : samples.shape[1] - cut]
 
