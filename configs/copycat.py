@@ -27,7 +27,7 @@ from copycat_jax.models.copycat import SIZES
 from copycat_jax.train import config
 from copycat_jax.train.config import Experiment, OptimizerConfig, TrainConfig
 
-STEPS = {"tiny": 40, "shipped": 12_000, "base": 40_000, "large": 80_000}
+STEPS = {"tiny": 40, "laptop": 3_000, "shipped": 12_000, "base": 40_000, "large": 80_000}
 VARIANTS = (*STEPS, *(f"{size}_adversarial" for size in STEPS))
 
 
@@ -37,11 +37,14 @@ def get_config(variant: str = "shipped") -> Experiment:
     data, train = inputs.DataConfig(), TrainConfig(steps=steps, render_every=4000)
     if size == "tiny":
         data, train = inputs.TINY_DATA, config.TINY_TRAINING
+    if size == "laptop":
+        data = inputs.DataConfig(batch_frames=3200, rows_multiple=4, buckets=3, held_out=0.05)
+        train = TrainConfig(steps=steps, log_every=50, eval_every=500, save_every=250, threads=2)
     first = Experiment(
         task="copycat_jax.models.copycat:make_task",
         model=dataclasses.replace(SIZES[size], kl_anneal_steps=(0, steps // 10)),
         data=dataclasses.replace(data, multiple_of=SIZES[size].tau, needs_speaker_vectors=True),
-        optimizer=OptimizerConfig(warmup_steps=min(500, steps // 10), final_lr_ratio=0.02),
+        optimizer=OptimizerConfig(lr=2e-3 if size == "laptop" else 1e-3, warmup_steps=min(500, steps // 10), final_lr_ratio=0.02),
         groups={"adversary": {"lr": 2e-4, "b1": 0.0, "warmup_steps": 0}},
         train=train,
     )

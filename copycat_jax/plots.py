@@ -72,14 +72,14 @@ def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, tit
 
 
 def training_renderer(
-    task: Task, config: Mapping[str, Any], batches: Callable[[int], Batch]
+    task: Task, config: Mapping[str, Any], batch: Callable[[], Batch]
 ) -> Callable[[int, Any], dict[str, Any]] | None:
     """(step, params) -> pictures and sounds of one utterance: target, from its own embedding, from the centroid.
 
     Args:
       task: the model's pure functions.
       config: the resolved configuration, with the section `mel_spec`.
-      batches: of which the first row of the first is drawn.
+      batch: makes the batch whose first row is drawn.
 
     Returns:
       What `train.loop.fit` renders with; None for a task that synthesizes nothing.
@@ -94,7 +94,7 @@ def training_renderer(
 
         from copycat_jax.vocoder.griffin_lim import griffin_lim
 
-        row = Batch(*(np.asarray(x)[:1] for x in batches(0)))
+        row = Batch(*(np.asarray(x)[:1] for x in batch()))
         frames = int(row.mask.sum())
         compiled = jax.jit(synthesize)
         mels = {

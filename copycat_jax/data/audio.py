@@ -1,18 +1,19 @@
 """Windows of recordings with their mel and F0, for a vocoder: drawn anew at every step, as pure as any batch."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int, Int16, Int32
+from jaxtyping import Bool, Float, Float32, Int, Int16, Int32
 
 from copycat_jax.batch import Array
 from copycat_jax.config import Config, setting
 from copycat_jax.corpus.corpus import Corpus
 from copycat_jax.corpus.utterance import Utterance
-from copycat_jax.data.inputs import DataConfig, Inputs, open_training_corpus, synthetic_corpus
-from copycat_jax.data.plan import held_out, rows_of
+from copycat_jax.data.inputs import DataConfig, Inputs, batch_of, open_training_corpus, synthetic_corpus
+from copycat_jax.data.plan import BatchIndices, Share, evaluation_batches, held_out, make_evaluation_plan, rows_on
 from copycat_jax.errors import UserError
 from copycat_jax.records import allocate
 
@@ -34,7 +35,8 @@ class AudioConfig(Config, section="data"):
     Attributes:
       batch_size: windows of a batch, over all hosts.
       window_frames: frames of a window.
-      held_out: share of the texts that is evaluated, not trained on.
+      held_out: share of the texts that is not trained on.
+      evaluated: of so many of the held-out utterances, of all lengths, one window each is evaluated; 0 = of all.
       in_memory_gib: a corpus up to this size is decoded once and kept in memory.
       balance_speakers: 0 draws every second of sound equally often, 1 every speaker.
     """
@@ -42,6 +44,7 @@ class AudioConfig(Config, section="data"):
     batch_size: int = setting(64, at_least=1)
     window_frames: int = setting(80, at_least=8)
     held_out: float = 0.01
+    evaluated: int = 512
     in_memory_gib: float = 16.0
     balance_speakers: float = 0.15
 
@@ -53,7 +56,7 @@ class WindowDraw(NamedTuple):
     chances: np.ndarray  # float64 [n], sum 1
 
 
-def audio_inputs(path: str | None, config: Mapping[str, Any], process: int, processes: int) -> Inputs:
+def audio_inputs(path: str | None, config: Mapping[str, Any], share: Share) -> Inputs:
     """Opens a corpus with audio for the trainer; a generated one where there is no path.
 
     Raises:
@@ -61,32 +64,30 @@ def audio_inputs(path: str | None, config: Mapping[str, Any], process: int, proc
     """
     needs = DataConfig(in_memory_gib=config["data"]["in_memory_gib"], needs_f0=True, needs_audio=True)
     corpus = open_training_corpus(path, needs) if path else synthetic_corpus(3.0, audio=True)
-    return window_inputs(corpus, config, process, processes)
+    return window_inputs(corpus, config, share)
 
 
 def window_inputs(
     corpus: Corpus,
     config: Mapping[str, Any],
-    process: int,
-    processes: int,
+    share: Share,
     mels: Sequence[np.ndarray] | None = None,
 ) -> Inputs:
     """Batches of windows of an open corpus, with other mels [T, M] than the recordings' own if `mels` gives them."""
     data = AudioConfig.from_dict(config["data"])
     out = held_out(corpus.text_hashes, data.held_out)
     long = corpus.lengths >= data.window_frames
-    draw = window_draw(corpus, np.flatnonzero(long & ~out), data)
-    spec = corpus.spec
-    batches = make_windows(corpus, draw, data, config["train"]["seed"], process, processes, mels)
-    evaluation = None
-    if (long & out).any() and config["train"]["eval_every"]:
-        rest = window_draw(corpus, np.flatnonzero(long & out), data)
-        evaluation = make_windows(corpus, rest, data, config["train"]["seed"] + 1, process, processes, mels)
+    draw, rest = (window_draw(corpus, np.flatnonzero(long & ~out), data), np.flatnonzero(long & out))
+    spec, rows = corpus.spec, rows_on(share.devices, batch_size=data.batch_size)
+    data = dataclasses.replace(data, batch_size=rows["batch_size"])
+    batches = make_windows(corpus, draw, data, config["train"]["seed"], share, mels)
+    evaluated = len(rest) and config["train"]["eval_every"]
+    held = held_out_windows(corpus, rest, data, rows, share, mels) if evaluated else ()
     shapes = {"mel_spec": spec.to_dict(), "speakers": len(corpus.speakers)}
-    resolved = {**config, "shapes": shapes, "mel_spec": spec.to_dict()}
+    resolved = {**config, "shapes": shapes, "mel_spec": spec.to_dict(), "rows": batch_of(rows)}
     hours = float(corpus.lengths[draw.members].sum()) * spec.hop_s / 3600
     summary = f"{len(draw.members)} utterances, {hours:.2f} h, {len(corpus.speakers)} speakers"
-    return Inputs(resolved, batches, evaluation, None, corpus.fingerprint, summary)
+    return Inputs(resolved, batches, held, None, corpus.fingerprint, summary)
 
 
 def window_draw(corpus: Corpus, members: Int[np.ndarray, " n"], data: AudioConfig) -> WindowDraw:
@@ -105,30 +106,59 @@ def make_windows(
     draw: WindowDraw,
     data: AudioConfig,
     seed: int,
-    process: int = 0,
-    processes: int = 1,
+    share: Share = Share(),  # noqa: B008 - immutable
     mels: Sequence[np.ndarray] | None = None,
 ) -> Callable[[int], AudioWindows]:
     """Makes the function step -> this process's rows of the step's windows, by (seed, step) alone."""
-    frames, hop = data.window_frames, corpus.spec.hop_samples
     bounds = np.cumsum(draw.chances)
-    sizes = {"T": frames, "N": frames * hop, "M": corpus.spec.mel_bins}
 
-    def batch_of(step: int) -> AudioWindows:
+    def windows_of(step: int) -> AudioWindows:
         rng = np.random.Generator(np.random.Philox(key=[seed & (2**64 - 1), step]))
         draws = rng.random((data.batch_size, 2))
         chosen = np.minimum(np.searchsorted(bounds, draws[:, 0] * bounds[-1], side="right"), len(bounds) - 1)
-        indices = rows_of(draw.members[chosen].astype(np.int32), process, processes)
-        shares = rows_of(draws[:, 1], process, processes)
-        windows = allocate(AudioWindows, {**sizes, "B": len(indices)}, index=indices)
-        windows.mask[:] = True
-        for row, (index, share) in enumerate(zip(indices, shares, strict=True)):
-            utterance: Utterance = corpus.utterance(index)
-            start = int(share * (len(utterance.mel) - frames + 1))
-            windows.samples[row] = utterance.samples[start * hop : (start + frames) * hop]
-            mel = utterance.mel if mels is None else mels[index]
-            windows.mel[row] = mel[start : start + frames]
-            windows.f0_hz[row] = utterance.f0_hz[start : start + frames]
-        return windows
+        indices = share.of(draw.members[chosen].astype(np.int32))
+        return cut_windows(corpus, indices, share.of(draws[:, 1]), data.window_frames, mels)
 
-    return batch_of
+    return windows_of
+
+
+def held_out_windows(
+    corpus: Corpus,
+    members: Int[np.ndarray, " n"],
+    data: AudioConfig,
+    rows: Mapping[str, int],
+    share: Share,
+    mels: Sequence[np.ndarray] | None = None,
+) -> list[Callable[[], AudioWindows]]:
+    """Functions that make this process's rows of the evaluation: one window, always the same, of each utterance."""
+    places = np.random.default_rng(0).random(len(corpus))
+    plan = make_evaluation_plan(corpus.lengths, corpus.phones, members, data.evaluated, buckets=1, **rows)
+
+    def make(planned: BatchIndices, counts: np.ndarray) -> AudioWindows:
+        indices = share.of(planned.indices)
+        windows = cut_windows(corpus, indices, places[indices], data.window_frames, mels)
+        return windows._replace(mask=windows.mask & share.of(counts)[:, None])
+
+    return [functools.partial(make, *pair) for pair in evaluation_batches(plan)]
+
+
+def cut_windows(
+    corpus: Corpus,
+    indices: Int32[np.ndarray, " B"],
+    places: Float[np.ndarray, " B"],
+    frames: int,
+    mels: Sequence[np.ndarray] | None = None,
+) -> AudioWindows:
+    """A window of each utterance, at a place from 0, its beginning, up to 1, its end."""
+    hop = corpus.spec.hop_samples
+    sizes = {"B": len(indices), "T": frames, "N": frames * hop, "M": corpus.spec.mel_bins}
+    windows = allocate(AudioWindows, sizes, index=indices)
+    windows.mask[:] = True
+    for row, (index, place) in enumerate(zip(indices, places, strict=True)):
+        utterance: Utterance = corpus.utterance(index)
+        start = int(place * (len(utterance.mel) - frames + 1))
+        windows.samples[row] = utterance.samples[start * hop : (start + frames) * hop]
+        mel = utterance.mel if mels is None else mels[index]
+        windows.mel[row] = mel[start : start + frames]
+        windows.f0_hz[row] = utterance.f0_hz[start : start + frames]
+    return windows

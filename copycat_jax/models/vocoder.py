@@ -274,9 +274,9 @@ def held_band(samples: Float[Array, "B N"], size: int) -> Float[Array, "B F"]:
     return (above > 0).astype(jnp.float32)
 
 
-def spectral_distance(made: Float[Array, "B N"], real: Float[Array, "B N"], rate: int) -> Array:
-    """Sum over the resolutions of the mean difference of log10 mel spectra."""
-    total = jnp.float32(0)
+def spectral_distance(made: Float[Array, "B N"], real: Float[Array, "B N"], rate: int) -> Float[Array, "B"]:
+    """Of each row, the sum over the resolutions of the mean difference of log10 mel spectra."""
+    total = jnp.zeros(len(made), jnp.float32)
     for bins, size in RESOLUTIONS:
         spec = MelSpec("", rate, size, size, size // 4, bins, 0.0, rate / 2)
         logs = []
@@ -285,20 +285,19 @@ def spectral_distance(made: Float[Array, "B N"], real: Float[Array, "B N"], rate
             magnitude = jnp.sqrt(jnp.square(parts[0]) + jnp.square(parts[1]) + 1e-14)
             mel = jnp.matmul(magnitude, mel_filters(spec, np.float32), precision=fourier.EXACT)
             logs.append(jnp.log10(jnp.maximum(mel, spec.floor)))
-        total += jnp.abs(logs[0] - logs[1]).mean()
+        total += jnp.abs(logs[0] - logs[1]).mean((1, 2))
     return total
 
 
-def f0_terms(logit: Array, octaves: Array, f0_hz: Float[Array, "B T"]) -> Terms:
-    """Cross-entropy of voicing over all frames; absolute error in octaves over voiced ones."""
-    voiced = f0_hz > 0
-    count = jnp.maximum(voiced.sum(dtype=jnp.float32), 1.0)
+def f0_terms(logit: Array, octaves: Array, f0_hz: Float[Array, "B T"], mask: Bool[Array, "B T"]) -> Terms:
+    """Cross-entropy of voicing over real frames; absolute error in octaves over voiced ones."""
+    voiced = mask & (f0_hz > 0)
     error = jnp.abs(octaves - jnp.log2(jnp.maximum(f0_hz, 1.0) / _MIDDLE_HZ))
-    frames = jnp.float32(voiced.size)
+    surprise = jax.nn.softplus(jnp.where(voiced, -logit, logit))
     return {
-        "voicing": Term(jax.nn.softplus(jnp.where(voiced, -logit, logit)).sum(), frames, 1.0),
-        "f0_octaves": Term(jnp.where(voiced, error, 0.0).sum(), count, 3.0),
-        "voicing_error": Term(((logit > 0) != voiced).sum(dtype=jnp.float32), frames),
+        "voicing": Term(*losses.over(surprise, mask), 1.0),
+        "f0_octaves": Term(*losses.over(error, voiced), 3.0),
+        "voicing_error": Term(*losses.over((logit > 0) != voiced, mask)),
     }
 
 
@@ -349,8 +348,9 @@ def make_task(model: dict, shapes: dict) -> Task:
         samples = heard(batch) * jnp.exp(gain)
         fake, real = made(params, mel, f0_hz, samples, rngs["noise"]), samples[:, cut : samples.shape[1] - cut]
         one = jnp.float32(1)
-        terms: Terms = {"spectra": Term(spectral_distance(fake, real, spec.sample_rate), one, config.spectral_weight)}
-        terms |= f0_terms(logit, octaves, batch.f0_hz)
+        distance = losses.over(spectral_distance(fake, real, spec.sample_rate), batch.mask.any(1))
+        terms: Terms = {"spectra": Term(*distance, config.spectral_weight)}
+        terms |= f0_terms(logit, octaves, batch.f0_hz, batch.mask)
         if not config.adversarial:
             return terms, None
         judge = {"params": jax.lax.stop_gradient(params["adversary"])}
@@ -371,9 +371,8 @@ def make_task(model: dict, shapes: dict) -> Task:
         heard_real: Any = judges.apply(judge, carry["real"])
         fake, real = heard_fake[0], heard_real[0]
         lost = sum(jnp.square(1.0 - r).mean() + jnp.square(f).mean() for r, f in zip(real, fake, strict=True))
-        one = jnp.float32(1)
         return {
-            "discriminator": Term(jnp.asarray(lost), one, 1.0),
+            "discriminator": Term(jnp.asarray(lost), jnp.float32(1), 1.0),
             "score_real": Term(jnp.asarray(sum(r.mean() for r in real)), jnp.float32(len(real))),
             "score_fake": Term(jnp.asarray(sum(f.mean() for f in fake)), jnp.float32(len(fake))),
         }, None
@@ -383,9 +382,9 @@ def make_task(model: dict, shapes: dict) -> Task:
         samples = heard(batch)
         fake = made(params, batch.mel, hertz(logit, octaves), samples, jax.random.key(0))
         distance = spectral_distance(fake, samples[:, cut : samples.shape[1] - cut], spec.sample_rate)
-        return {"spectra": Term(distance, jnp.float32(1), 1.0)} | {
-            name: t._replace(weight=0.0) for name, t in f0_terms(logit, octaves, batch.f0_hz).items()
-        }
+        terms = f0_terms(logit, octaves, batch.f0_hz, batch.mask)
+        logged = {name: term._replace(weight=0.0) for name, term in terms.items()}
+        return {"spectra": Term(*losses.over(distance, batch.mask.any(1)), 1.0), **logged}
 
     return Task(
         name="vocoder",
@@ -393,6 +392,7 @@ def make_task(model: dict, shapes: dict) -> Task:
         loss={"model": loss_model} | ({"adversary": loss_adversary} if config.adversarial else {}),
         evaluate=evaluate,
         rng_names=("gain", "soften", "own", "noise"),
+        min_frames=2 * config.edge_frames + 8,
     )
 
 

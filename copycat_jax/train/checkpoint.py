@@ -35,8 +35,8 @@ FREE_FIELDS = {
     "task": None,
     "inputs": None,
     "mesh": None,
-    "data": {"in_memory_gib", "needs_speaker_vectors", "needs_f0", "needs_audio"},
-    "train": {"log_every", "eval_every", "eval_batches", "save_every", "render_every", "keep", "threads", "init_from"},
+    "data": {"evaluated", "in_memory_gib", "needs_speaker_vectors", "needs_f0", "needs_audio"},
+    "train": {"log_every", "eval_every", "save_every", "render_every", "keep", "threads", "init_from"},
 }
 
 

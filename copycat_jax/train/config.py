@@ -47,7 +47,6 @@ class TrainConfig(Config, section="train"):
       ema_decay: of the moving average of the group "model", ramped up by (1 + n) / (10 + n); 0 = none.
       guard: discard updates that are not finite. Off only to measure what it costs.
       log_every, eval_every, save_every, render_every: in steps; 0 = never (a run always saves its end).
-      eval_batches: batches of one evaluation.
       keep: checkpoints kept beside the best.
       threads: reader threads of the input pipeline.
       init_from: run folder whose parameters (EMA) this run starts from, for the groups both have; "" = fresh.
@@ -62,7 +61,6 @@ class TrainConfig(Config, section="train"):
     # What is written, and by how many hands read.
     log_every: int = 100
     eval_every: int = 1000
-    eval_batches: int = setting(8, at_least=1)
     save_every: int = 1000
     render_every: int = 0
     keep: int = 3
@@ -70,7 +68,7 @@ class TrainConfig(Config, section="train"):
 
 
 # A run of seconds, for tests.
-TINY_TRAINING = TrainConfig(steps=40, log_every=10, eval_every=20, eval_batches=1, save_every=20, threads=2)
+TINY_TRAINING = TrainConfig(steps=40, log_every=10, eval_every=20, save_every=20, threads=2)
 
 
 @dataclasses.dataclass(frozen=True)
