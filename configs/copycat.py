@@ -33,18 +33,18 @@ VARIANTS = (*STEPS, *(f"{size}_adversarial" for size in STEPS))
 
 def get_config(variant: str = "shipped") -> Experiment:
     size, _, second = variant.partition("_")
-    steps = STEPS[size]
-    data, train = inputs.DataConfig(), TrainConfig(steps=steps, render_every=4000)
+    steps, model = STEPS[size], SIZES[size]
+    data, train, lr = inputs.DataConfig(), TrainConfig(steps=steps, render_every=4000), 1e-3
     if size == "tiny":
         data, train = inputs.TINY_DATA, config.TINY_TRAINING
     if size == "laptop":
         data = inputs.DataConfig(batch_frames=3200, rows_multiple=4, buckets=3, held_out=0.05)
-        train = TrainConfig(steps=steps, log_every=50, eval_every=500, save_every=250, threads=2)
+        train, lr = TrainConfig(steps=steps, log_every=50, eval_every=500, save_every=250, threads=2), 2e-3
     first = Experiment(
         task="copycat_jax.models.copycat:make_task",
-        model=dataclasses.replace(SIZES[size], kl_anneal_steps=(0, steps // 10)),
-        data=dataclasses.replace(data, multiple_of=SIZES[size].tau, needs_speaker_vectors=True),
-        optimizer=OptimizerConfig(lr=2e-3 if size == "laptop" else 1e-3, warmup_steps=min(500, steps // 10), final_lr_ratio=0.02),
+        model=dataclasses.replace(model, kl_anneal_steps=(0, steps // 10)),
+        data=dataclasses.replace(data, multiple_of=model.tau, needs_speaker_vectors=True),
+        optimizer=OptimizerConfig(lr=lr, warmup_steps=min(500, steps // 10), final_lr_ratio=0.02),
         groups={"adversary": {"lr": 2e-4, "b1": 0.0, "warmup_steps": 0}},
         train=train,
     )
@@ -54,11 +54,17 @@ def get_config(variant: str = "shipped") -> Experiment:
 def adversarial(first: Experiment) -> Experiment:
     """The second training step (section 2.4.2): a tenth as long, slower, clips of at most 6 s, full KL weight."""
     data, steps = first.data, first.train.steps // 10
+    rows = data.batch_size or data.batch_frames // 800
     return dataclasses.replace(
         first,
         model=dataclasses.replace(first.model, adversarial=True, kl_anneal_steps=(-1, 0)),
         data=dataclasses.replace(
-            data, batch_size=data.batch_size or 32, buckets=1, max_seconds=min(6.0, data.max_seconds), held_out=0.0
+            data,
+            batch_size=rows,
+            buckets=1,
+            min_frames=first.model.window,
+            max_seconds=min(6.0, data.max_seconds),
+            held_out=0.0,
         ),
         optimizer=dataclasses.replace(first.optimizer, lr=1e-4, warmup_steps=min(50, steps // 10)),
         train=dataclasses.replace(first.train, steps=steps, eval_every=0),

@@ -1,6 +1,7 @@
 """Trains a model from a page of configs/, resuming whatever the run folder holds."""
 
 import argparse
+import functools
 import time
 
 from copycat_jax.cli import configuration
@@ -49,26 +50,29 @@ def run(arguments: argparse.Namespace) -> int:
 
     from copycat_jax import console
     from copycat_jax.data.batches import open_prefetch
+    from copycat_jax.data.plan import Share
     from copycat_jax.plots import training_renderer
     from copycat_jax.train.loop import fit
 
     open_inputs = configuration.load_function(config["inputs"])
-    inputs = open_inputs(arguments.corpus, config, jax.process_index(), jax.process_count())
+    share = Share(jax.process_index(), jax.process_count(), jax.device_count())
+    inputs = open_inputs(arguments.corpus, config, share)
     config = inputs.config
     task = configuration.load_function(config["task"])(config["model"], config["shapes"])
     if jax.process_index() == 0:
         devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
         console.say(f"{task.name}: {inputs.summary}, {devices}")
+    shown = inputs.held_out[0] if inputs.held_out else functools.partial(inputs.batches, 0)
     fit(
         task,
         config,
         inputs.batches,
         run_dir=arguments.run_dir,
         fingerprint=inputs.fingerprint,
-        eval_batches=inputs.held_out,
+        held_out=inputs.held_out,
         shapes=inputs.shapes or (),
         prefetch=lambda make, first: open_prefetch(make, first, config["train"]["threads"]),
-        render=training_renderer(task, config, inputs.held_out or inputs.batches),
+        render=training_renderer(task, config, shown),
         max_steps=arguments.max_steps,
         force=arguments.force,
         tensorboard=not arguments.no_tensorboard,

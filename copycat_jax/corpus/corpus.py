@@ -164,10 +164,9 @@ def read_vectors(path: str | Path, info: CorpusInfo) -> tuple[Float32[np.ndarray
 
 def write_vectors(path: str | Path, vectors: Float32[np.ndarray, "n E"], corpus: str, bundle: str) -> None:
     """Writes speaker vectors in corpus order, whole or not at all, with both fingerprints in the metadata."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    path = Path(path)
     metadata = {"corpus": corpus, "bundle": bundle}
-    with replacing_file(path, SafetensorError) as temporary:
-        save_file({"vectors": np.ascontiguousarray(vectors, np.float32)}, str(temporary), metadata=metadata)
+    content = save({"vectors": np.ascontiguousarray(vectors, np.float32)}, metadata=metadata)
+    with replacing_file(path) as temporary:
+        temporary.write_bytes(content)  # `save_file` makes files that only their owner may read

@@ -220,9 +220,8 @@ def make_evaluation_plan(
     if 0 < count < len(order):
         order = order[((np.arange(count) + rng.random()) * len(order) / count).astype(int)]
     plan = make_batch_plan(lengths, phones, indices=order, rows_multiple=rows_multiple, **sizes)
-    buckets = (
-        dataclasses.replace(b, rows=min(b.rows, int(_round_up(len(b.members), rows_multiple)))) for b in plan.buckets
-    )
+    enough = (-(-len(bucket.members) // rows_multiple) * rows_multiple for bucket in plan.buckets)
+    buckets = (dataclasses.replace(b, rows=min(b.rows, n)) for b, n in zip(plan.buckets, enough, strict=True))
     return dataclasses.replace(plan, buckets=tuple(buckets))
 
 
@@ -294,7 +293,7 @@ def bucket_edges(padded: Int[np.ndarray, " n"], weights: Float[np.ndarray, " n"]
     return edges[::-1]
 
 
-def _round_up(values: np.ndarray | int, multiple: int) -> np.ndarray:
+def _round_up(values: np.ndarray, multiple: int) -> np.ndarray:
     return (np.maximum(values, 1) + multiple - 1) // multiple * multiple
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -140,13 +141,13 @@ def test_order_is_evaluate_save_batch_step(tmp_path, monkeypatch):
         events.append(f"batch {step}")
         return toy_batch(step)
 
-    def held_out(index):
-        events.append(f"evaluate {index}")
-        return toy_batch(100 + index)
+    def held_out():
+        events.append("evaluate")
+        return toy_batch(100)
 
-    config = toy_config(steps=4, save_every=2, eval_every=2, eval_batches=1)
-    fit(toy_task(), config, batches, run_dir=tmp_path, eval_batches=held_out, tensorboard=False)
-    assert events[1:] == ["batch 0", "batch 1", "evaluate 0", "save 2", "batch 2", "batch 3", "evaluate 0", "save 4"]
+    config = toy_config(steps=4, save_every=2, eval_every=2)
+    fit(toy_task(), config, batches, run_dir=tmp_path, held_out=[held_out], tensorboard=False)
+    assert events[1:] == ["batch 0", "batch 1", "evaluate", "save 2", "batch 2", "batch 3", "evaluate", "save 4"]
 
 
 def test_starts_from_another_runs_parameters(whole_run, tmp_path):
@@ -168,6 +169,14 @@ def test_a_collapse_is_said_once(tmp_path, capsys):
         r for r in read_metrics(tmp_path / "metrics.jsonl") if r["kind"] == "note" and "collapsing" in r["message"]
     ]
     assert len(warnings) == len(notes) == 1 and notes[0]["step"] == 4
+
+
+def test_without_a_terminal_nobody_waits_long_for_a_word(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("copycat_jax.console.SILENCE_S", 0.0)
+    fit(toy_task(), toy_config(steps=4, log_every=4), toy_batch, run_dir=tmp_path, tensorboard=False)
+    said = [line for line in capsys.readouterr().out.splitlines() if "left" in line]
+    assert [re.search(r"step \d/\d: ", line)[0] for line in said] == [f"step {n}/4: " for n in (1, 2, 3, 4)]
+    assert all("s a step" in line for line in said[:3]) and "loss" in said[3]
 
 
 def test_buckets_compiled_ahead_are_the_ones_used(tmp_path, capsys):
