@@ -38,6 +38,8 @@ class AudioConfig(Config, section="data"):
       held_out: share of the texts that is not trained on.
       evaluated: of so many of the held-out utterances, of all lengths, one window each is evaluated; 0 = of all.
       in_memory_gib: a corpus up to this size is decoded once and kept in memory.
+      bundles: folders of bundles, in a list with commas; see `bundle.reconstruction.finetuning_inputs`.
+      bundle_share: of the windows of an utterance that a bundle reconstructs, how many show its mel.
       balance_speakers: 0 draws every second of sound equally often, 1 every speaker.
     """
 
@@ -46,6 +48,8 @@ class AudioConfig(Config, section="data"):
     held_out: float = 0.01
     evaluated: int = 512
     in_memory_gib: float = 16.0
+    bundles: str = ""
+    bundle_share: float = 0.6
     balance_speakers: float = 0.15
 
 
@@ -62,18 +66,22 @@ def audio_inputs(path: str | None, config: Mapping[str, Any], share: Share) -> I
     Raises:
       UserError: no such corpus, one built without audio or F0, or nothing long enough in it.
     """
+    return window_inputs(open_audio_corpus(path, config), config, share)
+
+
+def open_audio_corpus(path: str | None, config: Mapping[str, Any]) -> Corpus:
+    """The corpus at `path`, a generated one where there is none; raises UserError without audio or F0."""
     needs = DataConfig(in_memory_gib=config["data"]["in_memory_gib"], needs_f0=True, needs_audio=True)
-    corpus = open_training_corpus(path, needs) if path else synthetic_corpus(3.0, audio=True)
-    return window_inputs(corpus, config, share)
+    return open_training_corpus(path, needs) if path else synthetic_corpus(3.0, audio=True)
 
 
 def window_inputs(
     corpus: Corpus,
     config: Mapping[str, Any],
     share: Share,
-    mels: Sequence[np.ndarray] | None = None,
+    mels: Mapping[int, Sequence[np.ndarray]] | None = None,
 ) -> Inputs:
-    """Batches of windows of an open corpus, with other mels [T, M] than the recordings' own if `mels` gives them."""
+    """Batches of windows of an open corpus; `mels`: index -> other mels [T, M], shown in `bundle_share` of them."""
     data = AudioConfig.from_dict(config["data"])
     out = held_out(corpus.text_hashes, data.held_out)
     long = corpus.lengths >= data.window_frames
@@ -107,17 +115,17 @@ def make_windows(
     data: AudioConfig,
     seed: int,
     share: Share = Share(),  # noqa: B008 - immutable
-    mels: Sequence[np.ndarray] | None = None,
+    mels: Mapping[int, Sequence[np.ndarray]] | None = None,
 ) -> Callable[[int], AudioWindows]:
     """Makes the function step -> this process's rows of the step's windows, by (seed, step) alone."""
     bounds = np.cumsum(draw.chances)
 
     def windows_of(step: int) -> AudioWindows:
         rng = np.random.Generator(np.random.Philox(key=[seed & (2**64 - 1), step]))
-        draws = rng.random((data.batch_size, 2))
+        draws = rng.random((data.batch_size, 3))
         chosen = np.minimum(np.searchsorted(bounds, draws[:, 0] * bounds[-1], side="right"), len(bounds) - 1)
         indices = share.of(draw.members[chosen].astype(np.int32))
-        return cut_windows(corpus, indices, share.of(draws[:, 1]), data.window_frames, mels)
+        return cut_windows(corpus, indices, share.of(draws[:, 1:]), data, mels)
 
     return windows_of
 
@@ -128,15 +136,15 @@ def held_out_windows(
     data: AudioConfig,
     rows: Mapping[str, int],
     share: Share,
-    mels: Sequence[np.ndarray] | None = None,
+    mels: Mapping[int, Sequence[np.ndarray]] | None = None,
 ) -> list[Callable[[], AudioWindows]]:
     """Functions that make this process's rows of the evaluation: one window, always the same, of each utterance."""
-    places = np.random.default_rng(0).random(len(corpus))
+    draws = np.random.default_rng(0).random((len(corpus), 2))
     plan = make_evaluation_plan(corpus.lengths, corpus.phones, members, data.evaluated, buckets=1, **rows)
 
     def make(planned: BatchIndices, counts: np.ndarray) -> AudioWindows:
         indices = share.of(planned.indices)
-        windows = cut_windows(corpus, indices, places[indices], data.window_frames, mels)
+        windows = cut_windows(corpus, indices, draws[indices], data, mels)
         return windows._replace(mask=windows.mask & share.of(counts)[:, None])
 
     return [functools.partial(make, *pair) for pair in evaluation_batches(plan)]
@@ -145,20 +153,22 @@ def held_out_windows(
 def cut_windows(
     corpus: Corpus,
     indices: Int32[np.ndarray, " B"],
-    places: Float[np.ndarray, " B"],
-    frames: int,
-    mels: Sequence[np.ndarray] | None = None,
+    draws: Float[np.ndarray, "B 2"],
+    data: AudioConfig,
+    mels: Mapping[int, Sequence[np.ndarray]] | None = None,
 ) -> AudioWindows:
-    """A window of each utterance, at a place from 0, its beginning, up to 1, its end."""
-    hop = corpus.spec.hop_samples
+    """A window of each utterance; from 0 to 1 `draws` tell where it lies, and whether and which other mel it shows."""
+    frames, hop, others = data.window_frames, corpus.spec.hop_samples, mels or {}
     sizes = {"B": len(indices), "T": frames, "N": frames * hop, "M": corpus.spec.mel_bins}
     windows = allocate(AudioWindows, sizes, index=indices)
     windows.mask[:] = True
-    for row, (index, place) in enumerate(zip(indices, places, strict=True)):
+    for row, (index, (place, own)) in enumerate(zip(indices, draws, strict=True)):
         utterance: Utterance = corpus.utterance(index)
         start = int(place * (len(utterance.mel) - frames + 1))
         windows.samples[row] = utterance.samples[start * hop : (start + frames) * hop]
-        mel = utterance.mel if mels is None else mels[index]
+        mel = utterance.mel
+        if own < data.bundle_share and (found := others.get(int(index))):
+            mel = found[int(own / data.bundle_share * len(found))]
         windows.mel[row] = mel[start : start + frames]
         windows.f0_hz[row] = utterance.f0_hz[start : start + frames]
     return windows
