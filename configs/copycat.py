@@ -7,14 +7,19 @@ Command   copycat train --config configs/copycat.py:shipped --corpus DATA --run-
 Step 2    copycat train --config configs/copycat.py:shipped_adversarial --corpus DATA2 --run-dir RUN2
               --set train.init_from=RUN
           starts from step 1's parameters; the same for every size.
-Variants  tiny (tests, seconds on a CPU), shipped (7.5 M parameters; the bundle in the package), base (the paper-like
-          sizes that `copycat bench train` compares), large; and of each the second training step, such as
-          shipped_adversarial.
+Variants  tiny (tests, seconds on a CPU), laptop (1.0 M parameters: two cores, minutes of speech), shipped (7.5 M; the
+          bundle in the package), base (the paper-like sizes that `copycat bench train` compares), large; and of each
+          the second training step, such as shipped_adversarial.
 Data      The shipped bundle: 3,688 utterances, 4.3 h: eight rendered Kokoro voices (220 clips each), 100 blended ones
           (5 clips each), Kathleen (CMU ARCTIC prompts without arctic_b04xx and b05xx). Built with --f0 none and
           --exclude 'arctic_b0[45]'; 2 % of the texts held out. Step 2: 660 clips of the nine voices, 3 to 6 s long.
 Hardware  shipped: one H200, 12,000 steps in 379 s (31.6 ms a step, 0.71 M real frames/s) after 79 s of compiling;
-          step 2: 1,200 steps of 26.9 ms after 20 s (with --xla_gpu_enable_triton_gemm=false).
+          step 2: 1,200 steps of 26.9 ms after 20 s (with --xla_gpu_enable_triton_gemm=false). On two cores shipped
+          would take 34 h.
+Devices   Any number: rows of a batch are a multiple of them. The batch stays the same on 1, 2, 4 or 8, and grows with
+          the devices where that is asked: --set data.per_device=true. The page states optimizer.lr for its own batch;
+          of k times that, set it to the square root of k as much (Adam: Malladi et al. 2022), and train.steps to a k-th
+          of what the corpus needs. Not measured.
 Log       Training loss (L1 summed over 80 bins, nats, + 0.1 KL) at steps 100, 1k, 3k, 6k, 9k, 12k:
           102.5, 37.4, 28.9, 25.7, 24.1, 23.8. Step 2: L1 24.6 to 24.7 (23.3 without the adversary), scores of real and
           made windows 0.73 and -0.71 at its end.

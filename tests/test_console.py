@@ -41,7 +41,7 @@ def test_without_a_terminal_progress_is_told_at_times(capsys, monkeypatch):
     monkeypatch.setattr(console, "SILENCE_S", 0.0)
     monkeypatch.setattr(console.time, "monotonic", iter([0, 10, 20, 300]).__next__)
     assert list(console.progress(range(3), "reading", unit="page")) == [0, 1, 2]
-    lines = ["reading: 1 pages done of 3, 40 s left", "reading: 2 pages done of 3, 150 s left"]
+    lines = ["reading: 1 pages done of 3, 40 s left", "reading: 2 pages done of 3, 2.5 min left"]
     assert capsys.readouterr().err.splitlines() == lines
 
 

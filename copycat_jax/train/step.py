@@ -136,10 +136,11 @@ def evaluation_of(batches: Sequence[tuple[Terms, Any]]) -> dict[str, float]:
 
     "loss" is the weighted total of them, "rows" how many rows there were.
     """
-    whole = {
-        name: Term(*(np.sum([terms[name][part] for terms, _ in batches], dtype=np.float64) for part in (0, 1)), weight)
-        for name, (_, _, weight) in batches[0][0].items()
-    }
+
+    def over_all(name: str, part: int) -> Any:
+        return np.sum([terms[name][part] for terms, _ in batches], dtype=np.float64)
+
+    whole = {name: Term(over_all(name, 0), over_all(name, 1), term.weight) for name, term in batches[0][0].items()}
     values = divide({name: (term.sum, term.count) for name, term in whole.items()})
     return {**values, "loss": float(total(whole)), "rows": int(sum(rows for _, rows in batches))}
 

@@ -78,7 +78,7 @@ class Trainer:
             raise UserError(what, "data", "Use a multiple of the devices.")
         if frames < self.task.min_frames:
             what = f"batches of {frames} frames, '{self.task.name}' needs {self.task.min_frames}"
-            raise UserError(what, "data", "Leave out what is shorter.")
+            raise UserError(what, "data", "Raise data.min_frames; of a vocoder data.window_frames.")
         if frames % self.task.frames_multiple:
             what = f"batches of {frames} frames, '{self.task.name}' needs a multiple of {self.task.frames_multiple}"
             raise UserError(what, "data", f"Set data.multiple_of={self.task.frames_multiple}.")
