@@ -11,11 +11,10 @@ from copycat_jax.train.writer import METRICS_FILE, MetricsWriter, write_run_page
 
 def make_run(folder, lr, losses, evals=()):
     page = {"task": "toy", "commit": "abc", "config": {"optimizer": {"lr": lr}, "train": {"steps": 100, "seed": 0}}}
+    folder.mkdir()
     write_run_page(folder, page)
-    with (
-        MetricsWriter(folder, tensorboard=False) as writer,
-        Ledger(ledger_path(folder, 1, 0), 0.0, process=0, processes=1),
-    ):
+    ledger = Ledger(ledger_path(folder, 1, 0), 0.0, process=0, processes=1)
+    with MetricsWriter(folder, tensorboard=False) as writer, ledger:
         for step, loss in losses.items():
             writer.record("train", step, **{"loss/model": loss, "step_ms": 10.0 * lr})
         for step, loss in dict(evals).items():
