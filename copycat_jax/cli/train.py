@@ -1,6 +1,7 @@
 """Trains a model from a page of configs/, resuming whatever the run folder holds."""
 
 import argparse
+from typing import Any
 
 from copycat_jax.cli import configuration
 from copycat_jax.cli.configuration import rewrite
@@ -42,7 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     check_folder(arguments.run_dir, make=True)
     from copycat_jax.train import distributed
 
-    distributed.start()  # before anything touches a device
+    with distributed.joined():  # before anything touches a device
+        _train(arguments, config)
+    return 0
+
+
+def _train(arguments: argparse.Namespace, config: dict[str, Any]) -> None:
     import jax
 
     from copycat_jax import console
@@ -71,4 +77,3 @@ def run(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         tensorboard=not arguments.no_tensorboard,
     )
-    return 0

@@ -24,7 +24,7 @@ from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.signals import Stopped
 from copycat_jax.task import Rows, Task
-from copycat_jax.train import distributed
+from copycat_jax.train import distributed, watchdog
 from copycat_jax.train.checkpoint import Checkpoints, holding_run
 from copycat_jax.train.config import TrainConfig, completed
 from copycat_jax.train.state import TrainState, smoothed_params
@@ -71,7 +71,9 @@ class _Run:
                     self.save(step, state)
             if stopping:
                 break
+            watchdog.reached("batch", step)
             batch = self.trainer.put(next(batches))
+            watchdog.reached("step", step)
             state = self.step(state, batch)
             step += 1
             self.bar.update(1)
@@ -94,6 +96,7 @@ class _Run:
     def save(self, step: int, state: TrainState) -> None:
         """A checkpoint, of a state known to be finite."""
         self.look(step)
+        watchdog.reached("checkpoint", step)
         with jax.transfer_guard("allow"):
             self.checkpoints.save(step, state, self.loss)
         self.began = time.perf_counter()
@@ -101,6 +104,7 @@ class _Run:
     def draw(self, step: int, state: TrainState) -> None:
         """Pictures and sounds, drawn by process 0 from parameters that all processes bring together."""
         self.look(step)
+        watchdog.reached("picture", step)
         with jax.transfer_guard("allow"):
             params = smoothed_params(state)
             if jax.process_count() > 1:
@@ -120,6 +124,7 @@ class _Run:
         """Fetches the window's metrics, writes them, and begins a new window; the only wait on the device."""
         if step == self.seen:
             return
+        watchdog.reached("metrics", step)
         host = jax.device_get(self.metrics)
         elapsed = max(1e-9, time.perf_counter() - self.began - self.compiling)
         bad = int(host["first_bad_step"])
@@ -159,6 +164,7 @@ class _Run:
         self.look(step)
         sums: dict[str, list] = {}
         for i in range(self.trainer.train.eval_batches):
+            watchdog.reached("evaluation", step)
             for name, pair in self.trainer.evaluate(smoothed_params(state), self.trainer.put(self.held_out(i))).items():
                 sums.setdefault(name, []).append(pair)
         values = divide({n: tuple(np.sum(np.asarray(p), axis=0)) for n, p in jax.device_get(sums).items()})
@@ -212,8 +218,11 @@ def fit(
     trainer = Trainer(task, config, batches(0))
     first = jax.process_index() == 0
     with (
+        watchdog.watching(trainer.train.stall_s),
+        contextlib.ExitStack() as to_the_end,
         holding_run(run_dir) if first else contextlib.nullcontext(),
         Checkpoints(run_dir, {"task": task.name, **facts}, trainer.train.keep) as checkpoints,
+        watchdog.together(),
     ):
         resumed = checkpoints.latest() is not None
         state = checkpoints.restore(trainer.abstract, force) if resumed else initial_state(trainer)
@@ -233,11 +242,13 @@ def fit(
             if shapes and start < end:
                 run.say(f"compiled the step for {len(shapes)} shapes in {trainer.compile_ahead(shapes):.1f} s")
                 run.began = time.perf_counter()
-            with StopSignal() as stop, jax.transfer_guard("disallow"):
+            stop = to_the_end.enter_context(StopSignal())
+            with jax.transfer_guard("disallow"):
                 state = run.to(end, state, following, stop)
+            watchdog.reached("the end")
+    distributed.barrier("end of training")
     if stop.by_hand:  # what was computed is saved by now
         raise Stopped(signal.SIGINT)
-    distributed.barrier("end of training")
     return state
 
 

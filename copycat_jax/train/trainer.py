@@ -19,7 +19,7 @@ from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.records import allocate, sizes_of
 from copycat_jax.task import Rows, Task
-from copycat_jax.train import sharding
+from copycat_jax.train import sharding, watchdog
 from copycat_jax.train.checkpoint import restore_params
 from copycat_jax.train.config import MeshConfig, TrainConfig
 from copycat_jax.train.optimizer import make_optimizer, make_schedule, optimizer_configs
@@ -99,6 +99,7 @@ class Trainer:
         if key in self._compiled:
             return self._compiled[key], 0.0
         began = time.perf_counter()
+        watchdog.reached("compilation")
         self._compiled[key] = self._jitted.lower(state, metrics, batch).compile()
         return self._compiled[key], time.perf_counter() - began
 
