@@ -1,8 +1,8 @@
 """The referee of a job of several processes: it hears from all of them, and says when the job is over and why.
 
-It is a process of its own, started by process 0, and runs JAX's coordination service too. Were the service inside process
-0, JAX would abort all others with C++ stack traces the moment that one dies; so nobody's end keeps the others from
-leaving in order. Every process tells it each second where it is (`watchdog.Watch`); one JSON object is one line:
+It is a process of its own, started by process 0, and runs JAX's coordination service too. Were the service inside
+process 0, JAX would abort all others with C++ stack traces the moment that one dies; so nobody's end keeps the others
+from leaving in order. Every process tells it each second where it is (`watchdog.Watch`); one JSON object is one line:
 
     from a process   {"process", "host", "token"}, first        to all   {} each second
                      {"place", "marks", "age_s", "stuck"}                {"freeze": true}: say at which step you are
@@ -191,7 +191,7 @@ def send(connection: socket.socket, message: dict[str, Any]) -> None:
 
 def serve(settings: dict[str, Any], parent: int) -> None:
     """Runs until process 0, to which the file number `parent` leads, is gone and nobody else needs it."""
-    from jaxlib import _jax
+    from jaxlib import _jax  # pyright: ignore[reportAttributeAccessIssue]
 
     service = _jax.get_distributed_runtime_service(settings["address"], settings["processes"], **settings["options"])
     dual = socket.has_dualstack_ipv6()

@@ -84,13 +84,13 @@ class Watch:
         self._woken.close()
 
     def reached(self, kind: str, step: int | None = None) -> None:
-        """The main thread begins something: of STEPPING, or another kind of work; of `step`, if it has begun stepping."""
+        """The main thread begins some work: a kind of STEPPING or another one, of `step` where it belongs to one."""
         now = time.monotonic()
         if self._kind in STEPPING:
             self._longest_s = max(self._longest_s, now - self._since)
         self._looked |= self._kind == "metrics"
         self._kind, self._since, self._age_s, self._marks = kind, now, 0, self._marks + 1
-        self._place = kind if step is None else f"step {step}" if kind == "step" else f"the {kind} of step {step}"
+        self._place = kind if step is None else f"step {step}" if kind == "step" else f"{kind} at step {step}"
 
     def limit_s(self) -> float:
         """How long the present work may last."""

@@ -165,7 +165,7 @@ def test_a_process_that_hangs_is_named(tmp_path):
     codes, errors = Job(tmp_path, {1: {"mishap": ["batch", "hang"]}}, stall_s=8).end()
     assert codes == [LOST, LOST]
     for error in errors:
-        assert re.search(r"nothing has ended for \d+ s: process 1 in the batch of step 5; process 0 in", error)
+        assert re.search(r"nothing has ended for \d+ s: process 1 in batch at step 5; process 0 in", error)
     assert "befall" in errors[1], "the stacks say where"
 
 
