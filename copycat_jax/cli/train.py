@@ -1,6 +1,7 @@
 """Trains a model from a page of configs/, resuming whatever the run folder holds."""
 
 import argparse
+import time
 from typing import Any
 
 from copycat_jax.cli import configuration
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
+    began = time.time()
     from copycat_jax.errors import UserError
     from copycat_jax.files import check_folder
 
@@ -44,11 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     from copycat_jax.train import distributed
 
     with distributed.joined():  # before anything touches a device
-        _train(arguments, config)
+        _train(arguments, config, began)
     return 0
 
 
-def _train(arguments: argparse.Namespace, config: dict[str, Any]) -> None:
+def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) -> None:
     import jax
 
     from copycat_jax import console
@@ -76,4 +78,6 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any]) -> None:
         max_steps=arguments.max_steps,
         force=arguments.force,
         tensorboard=not arguments.no_tensorboard,
+        epoch_steps=inputs.epoch_steps,
+        began=began,
     )

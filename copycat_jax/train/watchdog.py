@@ -26,15 +26,14 @@ from typing import Any
 
 import jax
 
-from copycat_jax import signals
-from copycat_jax.console import explain
+from copycat_jax import console, signals
 from copycat_jax.signals import Stopped
 from copycat_jax.train.outcomes import LOST, PREEMPTED
 from copycat_jax.train.referee import SILENT_S, TICK_S, lines_of, send
 
 # What steps consist of. Until the metrics were waited for once it is not known how long a device takes for them.
 STEPPING = ("batch", "step", "metrics")
-WORK_S = 1800  # for the rest: start-up, compilation, evaluation, checkpoint, pictures
+WORK_S = 1800  # for the rest: start-up, compile, evaluate, save, render
 LEAST_STEP_S, TIMES_LONGEST = 300, 10
 GRACE_S = 3.0  # for the main thread to heed a signal; for the referee to say why a collective broke
 REFEREE_SILENT_S = SILENT_S + 10
@@ -181,7 +180,11 @@ class Watch:
         if dump:
             faulthandler.dump_traceback(all_threads=True)
         if why:
-            os.write(2, f"copycat: {why}\n".encode(errors="backslashreplace"))
+            line = f"copycat: {why}"
+            os.write(2, f"{line}\n".encode(errors="backslashreplace"))
+            logging = threading.Thread(target=console.noted, args=(line,), daemon=True)
+            logging.start()
+            logging.join(TICK_S)  # the disk may be what hangs
         os._exit(code)  # the main thread may hold the locks that flushing takes
 
 
@@ -237,9 +240,10 @@ def together() -> Iterator[None]:
             raise
         if isinstance(error, jax.errors.JaxRuntimeError):
             time.sleep(GRACE_S)  # if it comes of another process, the referee says so, and this one leaves meanwhile
-        code = explain(f"copycat: process {watch.process}", error)
+        code = console.explain(f"copycat: process {watch.process}", error)
         if isinstance(error, Stopped):
             code = code_of(error.number)
+        console.noted(f"error: {error!r}")
         why = str(error).strip().partition("\n")[0] or type(error).__name__
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

@@ -74,7 +74,7 @@ def test_limits_follow_the_runs_own_steps(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: now)
     watch = Watch()
     assert watch.limit_s() == WORK_S
-    for kind, step, seconds in (("batch", 0, 1.0), ("step", 0, 2.0), ("metrics", 1, 100.0), ("checkpoint", 1, 900.0)):
+    for kind, step, seconds in (("batch", 0, 1.0), ("step", 0, 2.0), ("metrics", 1, 100.0), ("save", 1, 900.0)):
         watch.reached(kind, step)
         assert watch.limit_s() == WORK_S, "nothing is measured yet"
         now += seconds
