@@ -120,7 +120,7 @@ class Watch:
                         self._signalled(number)
                 elif self.connection:
                     messages = lines_of(self.connection, rest)
-                    if messages is None:
+                    if messages is None and not self._ended.is_set():
                         self._leave("the referee of the job, beside process 0, is gone", LOST, True)
                     for message in messages or ():
                         self._told(message)
@@ -170,6 +170,7 @@ class Watch:
 
     def fail(self, why: str, code: int, told: bool = False) -> None:
         """Ends this process now, and the others of the job with it; `told` if standard error has it already."""
+        self._ended.set()  # the referee hangs up on who has failed
         if self.connection:
             send(self.connection, {"failed": why, "code": code})
             with contextlib.suppress(OSError):
