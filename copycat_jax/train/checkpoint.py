@@ -35,10 +35,28 @@ FREE_FIELDS = {
     "task": None,
     "inputs": None,
     "mesh": None,
-    # What these decide together is in the section `rows`.
-    "data": {"batch_size", "batch_frames", "rows_multiple", "per_device"}
-    | {"evaluated", "in_memory_gib", "needs_speaker_vectors", "needs_f0", "needs_audio"},
-    "train": {"log_every", "eval_every", "save_every", "render_every", "keep", "threads", "init_from"},
+    # What the first four decide together is in the section `rows`.
+    "data": {
+        "batch_size",
+        "batch_frames",
+        "rows_multiple",
+        "per_device",
+        "evaluated",
+        "in_memory_gib",
+        "needs_speaker_vectors",
+        "needs_f0",
+        "needs_audio",
+    },
+    "train": {
+        "log_every",
+        "eval_every",
+        "save_every",
+        "render_every",
+        "keep",
+        "threads",
+        "stall_s",
+        "init_from",
+    },
 }
 
 

@@ -23,7 +23,7 @@ from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.signals import Stopped
 from copycat_jax.task import Rows, Task
-from copycat_jax.train import distributed
+from copycat_jax.train import distributed, watchdog
 from copycat_jax.train.checkpoint import Checkpoints, holding_run
 from copycat_jax.train.config import TrainConfig, completed
 from copycat_jax.train.goodput import Ledger, attempts_of, ledger_path
@@ -80,8 +80,10 @@ class _Run:
                         self.save(step, state)
             if stopping:
                 break
+            watchdog.reached("batch", step)
             with self.ledger.during("input"):
                 batch = self.trainer.put(next(batches))
+            watchdog.reached("step", step)
             state = self.step(state, batch)
             step += 1
             self.ledger.stepped(step)
@@ -117,6 +119,7 @@ class _Run:
     def aside(self, phase: str, step: int) -> Iterator[None]:
         """What is done beside the steps; they are waited for first, so that each phase's seconds are its own."""
         self.look(step)
+        watchdog.reached(phase, step)
         with self.ledger.during(phase):
             yield
         self.ledger.write()
@@ -146,6 +149,7 @@ class _Run:
         """Fetches the window's metrics, writes them, and begins a new window; the only wait on the device."""
         if step == self.seen:
             return
+        watchdog.reached("metrics", step)
         host = jax.device_get(self.metrics)
         spent = self.ledger.window()
         elapsed = max(1e-9, spent["step"] + spent["input"])
@@ -197,10 +201,11 @@ class _Run:
 
     def evaluate(self, step: int, state: TrainState) -> None:
         """Metrics of what is held out, all of it together, under the moving average."""
-        params = smoothed_params(state)
-        values = evaluation_of(
-            jax.device_get([self.trainer.evaluate(params, self.trainer.put(make())) for make in self.held_out])
-        )
+        params, found = smoothed_params(state), []
+        for make in self.held_out:
+            watchdog.reached("evaluate", step)
+            found.append(self.trainer.evaluate(params, self.trainer.put(make())))
+        values = evaluation_of(jax.device_get(found))
         self.writer.record("eval", step, **values)
         self.say(f"step {step}: held-out loss {values['loss']:.4g} over {values['rows']} rows")
         self.loss = values["loss"]
@@ -256,9 +261,12 @@ def fit(
     trainer = Trainer(task, config, batches(0))
     first = jax.process_index() == 0
     with (
+        watchdog.watching(trainer.train.stall_s),
+        contextlib.ExitStack() as to_the_end,
         holding_run(run_dir) if first else contextlib.nullcontext(),
         _attempt(run_dir, began) as ledger,
         Checkpoints(run_dir, {"task": task.name, **facts}, trainer.train.keep) as checkpoints,
+        watchdog.together(),
     ):
         resumed = checkpoints.latest() is not None
         state = checkpoints.restore(trainer.abstract, force) if resumed else initial_state(trainer)
@@ -283,12 +291,14 @@ def fit(
                     seconds = trainer.compile_ahead(shapes)
                 run.say(f"compiled the step for {len(shapes)} shapes in {seconds:.1f} s")
             ledger.enter("step")
-            with StopSignal() as stop, jax.transfer_guard("disallow"):
+            stop = to_the_end.enter_context(StopSignal())
+            with jax.transfer_guard("disallow"):
                 state = run.to(end, state, following, stop)
+            watchdog.reached("end")
             ledger.enter("save")  # what is still being written is waited for
+    distributed.barrier("end of training")
     if stop.by_hand:  # what was computed is saved by now
         raise Stopped(signal.SIGINT)
-    distributed.barrier("end of training")
     return state
 
 
