@@ -71,6 +71,7 @@ class Inputs(NamedTuple):
     shapes: Sequence[tuple[int, int, int]] | None  # (rows, frames, phonemes) to compile ahead, for `Batch` only
     fingerprint: str  # of the data
     summary: str  # one line for the terminal
+    epoch_steps: Sequence[float] = ()  # of one pass over the data, in each of the shapes, where there is such a thing
 
 
 def corpus_inputs(path: str | None, config: Mapping[str, Any], process: int, processes: int) -> Inputs:
@@ -87,7 +88,7 @@ def corpus_inputs(path: str | None, config: Mapping[str, Any], process: int, pro
         f"{plan.utterances} utterances, {len(corpus.speakers)} speakers, {len(plan.shapes)} shapes, "
         f"padding efficiency {plan.padding_efficiency:.3f}"
     )
-    return Inputs(resolved, batches, held_out, plan.shapes, corpus.fingerprint, summary)
+    return Inputs(resolved, batches, held_out, plan.shapes, corpus.fingerprint, summary, plan.epoch_steps)
 
 
 def open_training_corpus(path: str, data: DataConfig) -> Corpus:

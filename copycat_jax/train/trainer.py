@@ -5,7 +5,6 @@ initialisation makes every array where it belongs.
 """
 
 import concurrent.futures
-import functools
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -22,6 +21,7 @@ from copycat_jax.task import Rows, Task
 from copycat_jax.train import sharding
 from copycat_jax.train.checkpoint import restore_params
 from copycat_jax.train.config import MeshConfig, TrainConfig
+from copycat_jax.train.flops import flops_of
 from copycat_jax.train.optimizer import make_optimizer, make_schedule, optimizer_configs
 from copycat_jax.train.state import EMA_GROUP, TrainState
 from copycat_jax.train.step import empty_metrics, jit_step, make_eval_step, make_init, make_train_step
@@ -58,6 +58,7 @@ class Trainer:
         self._empty = empty_metrics(self.step_function, self.abstract, self._abstract_batch)
         self._jitted = jit_step(self.step_function, self.shardings, self.mesh)
         self._compiled: dict[tuple, Any] = {}
+        self._flops: dict[tuple, float] = {}
         self._rows = sharding.batch_sharding(self.mesh)
         whole = sharding.replicated(self.mesh)
         self.evaluate = jax.jit(
@@ -99,8 +100,23 @@ class Trainer:
         if key in self._compiled:
             return self._compiled[key], 0.0
         began = time.perf_counter()
-        self._compiled[key] = self._jitted.lower(state, metrics, batch).compile()
+        self._compile(key, self._jitted.trace(state, metrics, batch))
         return self._compiled[key], time.perf_counter() - began
+
+    def flops_of(self, batch: Rows) -> float:
+        """Floating-point operations of the compiled step for this batch's shapes, over all devices; see `flops`."""
+        return self._flops[tuple(x.shape for x in batch)]
+
+    def traced(self, batch: Rows) -> Any:
+        """The step traced for a batch of these shapes, of arrays or abstract: nothing is allocated."""
+        whole = sharding.replicated(self.mesh)
+        metrics = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), self._empty)
+        rows = _like(batch, (jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._rows) for x in batch))
+        with jax.set_mesh(self.mesh):
+            return self._jitted.trace(self.abstract, metrics, rows)
+
+    def _compile(self, key: tuple, traced: Any) -> None:
+        self._flops[key], self._compiled[key] = flops_of(traced.jaxpr), traced.lower().compile()
 
     def compile_ahead(self, shapes: Sequence[tuple[int, int, int]]) -> float:
         """Compiles the step for every (rows of all hosts, frames, phonemes) at once; returns the seconds it took.
@@ -108,16 +124,11 @@ class Trainer:
         XLA compiles outside Python's lock: as many buckets as there are cores cost little more than the slowest.
         """
         began = time.perf_counter()
-        whole = sharding.replicated(self.mesh)
-        metrics = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), self._empty)
 
         def compile_one(shape: tuple[int, int, int]) -> None:
             sizes = sizes_of(self._abstract_batch) | dict(zip("BTP", shape, strict=True))
-            shaped = functools.partial(jax.ShapeDtypeStruct, sharding=self._rows)
-            batch = allocate(type(self._abstract_batch), sizes, shaped)
-            with jax.set_mesh(self.mesh):
-                compiled = self._jitted.lower(self.abstract, metrics, batch).compile()
-            self._compiled[tuple(x.shape for x in batch)] = compiled
+            batch = allocate(type(self._abstract_batch), sizes, jax.ShapeDtypeStruct)
+            self._compile(tuple(x.shape for x in batch), self.traced(batch))
 
         pool = concurrent.futures.ThreadPoolExecutor(max(1, min(len(shapes), os.cpu_count() or 1)))
         try:

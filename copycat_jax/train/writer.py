@@ -15,7 +15,7 @@ import numpy as np
 
 from copycat_jax.files import refusals_of, write_text
 
-METRICS_FILE = "metrics.jsonl"
+METRICS_FILE, RUN_PAGE = "metrics.jsonl", "config.json"
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
 def write_run_page(run_dir: str | Path, meta: dict[str, Any]) -> None:
     """Writes `config.json`: the resolved configuration, commit and data fingerprint of the run."""
-    write_text(Path(run_dir) / "config.json", json.dumps(meta, indent=2, sort_keys=True, default=str) + "\n")
+    write_text(Path(run_dir) / RUN_PAGE, json.dumps(meta, indent=2, sort_keys=True, default=str) + "\n")
 
 
 class MetricsWriter:
@@ -84,6 +84,12 @@ class MetricsWriter:
                     self._events.add_scalar(f"{kind}/{name}", value, step)
                 else:
                     self._events.add_text(f"{kind}/{name}", str(value), step)
+            self._events.flush()
+
+    def configuration(self, config: dict[str, Any]) -> None:
+        """The configuration as a text for TensorBoard; where it is to be read again, it stands in config.json."""
+        if self.active and self._events:
+            self._events.add_text("config", "```\n" + json.dumps(config, indent=1, default=str) + "\n```", 0)
             self._events.flush()
 
     def media(self, step: int, items: dict[str, Any]) -> None:
