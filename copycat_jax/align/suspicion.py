@@ -26,7 +26,7 @@ from copycat_jax.text.phonemes import SIL
 from copycat_jax.types import Alignment, Interval
 
 FRAME_S = 0.01
-SCORE_THRESHOLD = -60.0  # also of each passage of a long recording
+SCORE_THRESHOLD = -66.0  # also of each passage of a long recording
 FASTEST, SLOWEST = 25.0, 4.0  # phones per second of speech; people speak at 8 to 16
 RATED = 10  # phones; fewer have no rate: one drawn out vowel would be all of it
 LONGEST_PHONE_S = 1.0
@@ -36,13 +36,13 @@ POOREST = 45.0
 LONG = 20  # frames: phones as long may hide speech that is not written, shorter ones may be words that are not said
 
 # Speech without words: costs per frame, beyond the median.
-EXCUSED, COSTLIEST = 15.0, 40.0
+EXCUSED, COSTLIEST = 20.0, 40.0
 NATURAL, STRETCHED = 30, 20.0  # frames that a phone may last, and what each of the rest costs beyond EXCUSED at least
-UNWRITTEN = 600.0
+UNWRITTEN = 950.0
 
 # Words without speech: costs per phone, however long it is; what is excused, beyond the median.
 PHONE_EXCUSED, PHONE_COSTLIEST = 20.0, 100.0
-UNHEARD, SLOPE = 105.0, 25.0
+UNHEARD, SLOPE = 140.0, 25.0
 DOUBTFUL, CHECKED = 50.0, 2  # how many doubtful words of a recording are looked at again
 SURPLUS = 650.0
 CONTRACTED = frozenset(("had", "has", "have"))  # spoken 'd, 's, 've, they cost half

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -37,6 +37,9 @@ _FORMATS = frozenset(
         *("NIST", "VOC", "SVX", "PVF", "PAF", "IRCAM", "HTK"),
     )
 )
+
+
+_File: TypeAlias = io.BufferedReader | io.BufferedRandom
 
 
 class Sound(NamedTuple):
@@ -77,21 +80,23 @@ def decode(path: Path | None, where: str) -> Iterator[Sound]:
 
 
 @contextlib.contextmanager
-def _copied(file: io.BufferedIOBase) -> Iterator[io.BufferedIOBase]:
+def _copied(file: _File) -> Iterator[_File]:
     """A temporary file of a name and what comes out of `file`."""
+    folder = tempfile.gettempdir()
     with contextlib.ExitStack() as stack:
-        with refusals_of(Path(tempfile.gettempdir()) / "copycat"):
-            copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="copycat-"))
+        with refusals_of(folder):
+            name = stack.enter_context(tempfile.NamedTemporaryFile(prefix="copycat-", dir=folder)).name
+            copy = stack.enter_context(open(name, "r+b"))
         while block := file.read(_BLOCK):
-            with refusals_of(copy.name):
+            with refusals_of(folder):
                 copy.write(block)
-        with refusals_of(copy.name):
+        with refusals_of(folder):
             copy.flush()
         copy.seek(0)
-        yield copy.file
+        yield copy
 
 
-def _open(file: io.BufferedIOBase, where: str) -> Iterator[Sound]:
+def _open(file: _File, where: str) -> Iterator[Sound]:
     """What libsndfile makes of a file, taken apart before where it would end too early; _Unknown if nothing."""
     file.seek(0)
     head = file.read(12)
@@ -121,11 +126,11 @@ def _open(file: io.BufferedIOBase, where: str) -> Iterator[Sound]:
             yield sound
 
 
-def _mapped(file: io.BufferedIOBase) -> mmap.mmap:
+def _mapped(file: _File) -> mmap.mmap:
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _read(source: io.BufferedIOBase | int, where: str, slack: int = 0) -> Sound:
+def _read(source: _File | io.BytesIO | int, where: str, slack: int = 0) -> Sound:
     """Decodes one stream to its end.
 
     Args:
@@ -146,7 +151,7 @@ def _read(source: io.BufferedIOBase | int, where: str, slack: int = 0) -> Sound:
             return False
 
     size = _UNKNOWN if isinstance(source, int) else source.seek(0, os.SEEK_END)
-    named = source.name if isinstance(source, io.BufferedReader | io.BufferedRandom) else source
+    named = source.name if isinstance(source, _File) else source
     try:
         if not isinstance(source, int):
             source.seek(0)
@@ -205,7 +210,7 @@ def _piped(content: bytes) -> Iterator[int]:
         feeder.join()
 
 
-def _through_ffmpeg(file: io.BufferedIOBase, where: str, reason: str) -> Iterator[Sound]:
+def _through_ffmpeg(file: _File, where: str, reason: str) -> Iterator[Sound]:
     """Decodes what libsndfile does not know (for `reason`): m4a, aac, webm, wma and many more, where ffmpeg is."""
     if shutil.which("ffmpeg") is None:
         remedy = f"Give a {READABLE} file; others (m4a, aac, webm) need ffmpeg, which is not installed."
@@ -213,9 +218,10 @@ def _through_ffmpeg(file: io.BufferedIOBase, where: str, reason: str) -> Iterato
     source = f"file:{Path(os.fsdecode(file.name)).absolute()}"
     options = ["-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file", "-i", source]
     command = ["ffmpeg", *options, "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
-    with refusals_of(Path(tempfile.gettempdir()) / "copycat"):
-        made = tempfile.NamedTemporaryFile(prefix="copycat-")  # noqa: SIM115
-    with made:
+    with contextlib.ExitStack() as stack:
+        with refusals_of(folder := tempfile.gettempdir()):
+            name = stack.enter_context(tempfile.NamedTemporaryFile(prefix="copycat-", dir=folder)).name
+            made = stack.enter_context(open(name, "r+b"))
         done = subprocess.run(command, stdout=made, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
         # Each line begins with which part of ffmpeg says it; the first tells the cause.
         said = [line.split("] ")[-1] for line in done.stderr.decode(errors="replace").splitlines()]
@@ -225,4 +231,4 @@ def _through_ffmpeg(file: io.BufferedIOBase, where: str, reason: str) -> Iterato
             raise UserError(f"not a readable recording ({why})", where, remedy)
         if done.returncode or "prematurely" in why:
             raise UserError(f"the recording is damaged or cut short ({why})", where, "Copy or download the file again.")
-        yield from _open(made.file, where)
+        yield from _open(made, where)
