@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-steps", type=int, metavar="N", help="stop, saved, at step N; schedules stay those of train.steps"
     )
     parser.add_argument(
-        "--force", action="store_true", help="resume although configuration, commit or data differ from the run's"
+        "--force", action="store_true", help="resume although configuration, code or data differ from the run's"
     )
     parser.add_argument("--no-tensorboard", action="store_true", help="write metrics.jsonl only")
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     from copycat_jax import console
     from copycat_jax.data.batches import open_prefetch
     from copycat_jax.plots import training_renderer
-    from copycat_jax.train.loop import fit
+    from copycat_jax.train.loop import exit_code, fit
 
     open_inputs = configuration.load_function(config["inputs"])
     inputs = open_inputs(arguments.corpus, config, jax.process_index(), jax.process_count())
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if jax.process_index() == 0:
         devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
         console.say(f"{task.name}: {inputs.summary}, {devices}")
-    fit(
+    state = fit(
         task,
         config,
         inputs.batches,
@@ -70,5 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
         max_steps=arguments.max_steps,
         force=arguments.force,
         tensorboard=not arguments.no_tensorboard,
+        names=inputs.names,
     )
-    return 0
+    return exit_code(state, config, arguments.max_steps)

@@ -71,6 +71,7 @@ class Inputs(NamedTuple):
     shapes: Sequence[tuple[int, int, int]] | None  # (rows, frames, phonemes) to compile ahead, for `Batch` only
     fingerprint: str  # of the data
     summary: str  # one line for the terminal
+    names: Sequence[str] | np.ndarray = ()  # ids of what the field `index` of a batch counts
 
 
 def corpus_inputs(path: str | None, config: Mapping[str, Any], process: int, processes: int) -> Inputs:
@@ -87,7 +88,7 @@ def corpus_inputs(path: str | None, config: Mapping[str, Any], process: int, pro
         f"{plan.utterances} utterances, {len(corpus.speakers)} speakers, {len(plan.shapes)} shapes, "
         f"padding efficiency {plan.padding_efficiency:.3f}"
     )
-    return Inputs(resolved, batches, held_out, plan.shapes, corpus.fingerprint, summary)
+    return Inputs(resolved, batches, held_out, plan.shapes, corpus.fingerprint, summary, corpus.ids)
 
 
 def open_training_corpus(path: str, data: DataConfig) -> Corpus:

@@ -11,10 +11,10 @@ from toy_task import toy_batch, toy_config, toy_task
 from copycat_jax.console import run_command
 from copycat_jax.train import distributed
 from copycat_jax.train.checkpoint import Checkpoints
-from copycat_jax.train.loop import Trainer, fit
+from copycat_jax.train.loop import Trainer, exit_code, fit
 
 
-def main() -> None:
+def main() -> int:
     run, options = sys.argv[1], json.loads(sys.argv[2])
     distributed.start()
     processes, process = jax.process_count(), jax.process_index()
@@ -29,10 +29,11 @@ def main() -> None:
 
     if "dump" in options:
         with Checkpoints(run, {}) as checkpoints:
-            state = checkpoints.restore(Trainer(task, config, batches(0)).abstract, force=True)
+            state = checkpoints.restore(Trainer(task, config, batches(0)).abstract, force=True).state
         leaves = jax.tree_util.tree_leaves_with_path(state.params)
         np.savez(options["dump"], **{jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves})
-    fit(task, config, batches, run_dir=run, tensorboard=False)
+    state = fit(task, config, batches, run_dir=run, tensorboard=False)
+    return exit_code(state, config)
 
 
 if __name__ == "__main__":
