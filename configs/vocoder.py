@@ -6,9 +6,12 @@ Command   copycat train --config configs/vocoder.py:shipped --corpus DATA --run-
           where DATA comes from `copycat build --audio`.
 Step 2    copycat train --config configs/vocoder.py:shipped_adversarial --corpus DATA --run-dir RUN2
               --set train.init_from=RUN
-          then copycat export --run RUN2 --out VOCODER, and copycat transfer --vocoder VOCODER ...
-Variants  tiny (tests, seconds on a CPU), shipped (6.3 M parameters; in the package), large; and of each the second
-          training step, such as shipped_adversarial.
+Step 3    copycat train --config configs/vocoder.py:finetune --corpus DATA --run-dir RUN3
+              --set train.init_from=RUN2 --set data.bundles=BUNDLE
+          on what the model of a bundle makes of the recordings of its own voices, for that is what it will be given;
+          then copycat export --run RUN3 --out VOCODER, and copycat transfer --vocoder VOCODER ...
+Variants  tiny (tests, seconds on a CPU), shipped (6.3 M parameters; in the package), large; of each the second
+          training step, such as shipped_adversarial, and the third, such as shipped_finetune; finetune is the latter.
 Data      The shipped bundle: 4,395 recordings, 6.3 h, of 360 speakers, see its MODEL_CARD.md.
 Hardware  Two H100: step 1, 4,000 steps of 11 ms; step 2, 32 ms a step after 52 s of compiling (with
           --xla_gpu_enable_triton_gemm=false). The bundle is the moving average at step 8,000 of 28,000 of step 2, a run
@@ -26,19 +29,26 @@ from copycat_jax.train.config import Experiment, OptimizerConfig, TrainConfig
 
 STEPS = {"tiny": 40, "shipped": 8_000, "large": 20_000}
 ADVERSARIAL_STEPS = {"tiny": 40, "shipped": 40_000, "large": 200_000}
-VARIANTS = (*STEPS, *(f"{size}_adversarial" for size in STEPS))
+FINETUNING_STEPS = {"tiny": 40, "shipped": 20_000, "large": 50_000}
+VARIANTS = ("finetune", *(f"{size}{step}" for size in STEPS for step in ("", "_adversarial", "_finetune")))
+
+FINETUNING_INPUTS = "copycat_jax.bundle.reconstruction:finetuning_inputs"
 
 
 def get_config(variant: str = "shipped") -> Experiment:
-    size, _, second = variant.partition("_")
-    steps = (ADVERSARIAL_STEPS if second else STEPS)[size]
+    size, _, step = ("shipped_finetune" if variant == "finetune" else variant).partition("_")
+    second, third = bool(step), step == "finetune"
+    steps = (FINETUNING_STEPS if third else ADVERSARIAL_STEPS if second else STEPS)[size]
     data, train = AudioConfig(), TrainConfig(steps=steps, save_every=5000)
     if size == "tiny":
         data, train = AudioConfig(batch_size=8, window_frames=40, held_out=0.1), config.TINY_TRAINING
     return Experiment(
         task="copycat_jax.models.vocoder:make_task",
         model=dataclasses.replace(
-            SIZES[size], adversarial=bool(second), own_f0_after=0 if second else SIZES[size].own_f0_after
+            SIZES[size],
+            adversarial=second,
+            adversarial_ramp=0 if third else SIZES[size].adversarial_ramp,
+            own_f0_after=0 if second else SIZES[size].own_f0_after,
         ),
         data=data,
         optimizer=OptimizerConfig(
@@ -52,5 +62,5 @@ def get_config(variant: str = "shipped") -> Experiment:
         ),
         groups={"adversary": {"lr": 2e-4}},
         train=train,
-        inputs="copycat_jax.data.audio:audio_inputs",
+        inputs=FINETUNING_INPUTS if third else "copycat_jax.data.audio:audio_inputs",
     )

@@ -1,12 +1,17 @@
 """What a person at a terminal sees: progress bars, and the one place where what ends a program becomes an exit code."""
 
+import contextlib
 import errno
 import os
 import sys
+import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from pathlib import Path
+from typing import IO, TypeVar
 
 from copycat_jax.errors import UserError
+from copycat_jax.files import refusals_of
 from copycat_jax.signals import exit_code, heeding
 
 T = TypeVar("T")
@@ -54,9 +59,48 @@ def progress_bar(label: str, total: int | None = None, initial: int = 0, unit: s
 
 def say(message: str) -> None:
     """Prints one line to standard output at once."""
-    print(message, flush=True)
+    print(noted(message), flush=True)
 
 
 def warn(message: str) -> None:
     """Prints one warning line to standard error at once."""
-    print(f"warning: {message}", file=sys.stderr, flush=True)
+    print(noted(f"warning: {message}"), file=sys.stderr, flush=True)
+
+
+_logs: list[tuple[IO[str], str]] = []  # the open log and its mark; at most one
+
+
+@contextlib.contextmanager
+def logged(path: Path, mark: str = "") -> Iterator[None]:
+    """While it lasts, lines bear the time and `mark`, and stand in the file too; what ends the block is its last entry.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    with refusals_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    _logs.append((file, mark))
+    try:
+        yield
+    except UserError as error:
+        noted(f"error: {error}")
+        raise
+    except BaseException:
+        noted(traceback.format_exc().rstrip())
+        raise
+    finally:
+        _logs.pop()
+        with contextlib.suppress(OSError):
+            file.close()
+
+
+def noted(line: str) -> str:
+    """The line as it is to be printed: stamped, and in the log, where one is open."""
+    if not _logs:
+        return line
+    file, mark = _logs[-1]
+    stamped = f"{time.strftime('%Y-%m-%d %H:%M:%S')}{mark} {line}"
+    with contextlib.suppress(OSError):  # a full disk is told by what must be written
+        file.write(stamped + "\n")
+    return stamped

@@ -57,6 +57,8 @@ class Task:
       evaluate: (params, batch) -> terms, deterministic (posterior mean, no dropout).
       synthesize: (params, batch) -> float32 [B, T, M] log-mel, deterministic, for plots during training; None where a
         task makes no mel.
+      reconstruct: (params, batch) -> float32 [B, T, M] log-mel, deterministic, with all that is known of the recording
+        given: what a vocoder is fine-tuned on; None where a task makes no mel.
       sharding_rules: (regular expression on the parameter path, PartitionSpec axes as a tuple), first match wins;
         what matches none takes the trainer's default (largest divisible dimension over "fsdp").
       rng_names: the streams the losses draw from.
@@ -68,6 +70,7 @@ class Task:
     loss: dict[str, Callable[[Params, Rows, Rngs, Array, Any], tuple[Terms, Any]]]
     evaluate: Callable[[Params, Rows], Terms]
     synthesize: Callable[[Params, Rows], Array] | None = None
+    reconstruct: Callable[[Params, Rows], Array] | None = None
     sharding_rules: tuple[tuple[str, tuple], ...] = ()
     rng_names: tuple[str, ...] = ("dropout", "sample")
     floors: Mapping[str, Floor] = dataclasses.field(default_factory=dict)

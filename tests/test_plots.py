@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from reference import import_librosa
 
 from copycat_jax import plots
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN
-from copycat_jax.numba_cache import import_librosa
 
 PHONEMES, DURATIONS = ("SIL", "HH", "AH0", "L", "OW1", "SIL"), np.array([5, 10, 12, 8, 20, 5], np.int32)
 FRAMES = int(DURATIONS.sum())

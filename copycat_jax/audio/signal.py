@@ -146,7 +146,8 @@ def _high_pass(samples: Float[np.ndarray, " N"], rate: int) -> Float[np.ndarray,
     taps = -low / low.sum()
     taps[half] += 1.0
     padded = _continued(np.asarray(samples, np.float64), half, round(_CONTINUED_S * rate))
-    size = 1 << max(18, (8 * half).bit_length())  # of a block: bounds the memory that an hour of speech takes
+    # Of a block: bounds the memory that an hour of speech takes.
+    size = 1 << min(max(18, (8 * half).bit_length()), (len(padded) - 1).bit_length())
     response, step, filtered = np.fft.rfft(taps, size), size - 2 * half, np.empty(len(samples))
     for start in range(0, len(samples), step):
         block = np.fft.irfft(np.fft.rfft(padded[start : start + size], size) * response, size)[2 * half :]

@@ -9,9 +9,10 @@ import jax
 import numpy as np
 
 from copycat_jax.batch import Batch
-from copycat_jax.bench.flops import count_flops, matmul_ceiling
+from copycat_jax.bench.flops import matmul_ceiling
 from copycat_jax.records import allocate
 from copycat_jax.task import Task
+from copycat_jax.train.flops import count_flops
 from copycat_jax.train.trainer import Trainer
 
 # What a peer's plain training step does not do. With all three off, our step does its work and no more.

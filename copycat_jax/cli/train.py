@@ -1,6 +1,7 @@
 """Trains a model from a page of configs/, resuming whatever the run folder holds."""
 
 import argparse
+import time
 
 from copycat_jax.cli import configuration
 from copycat_jax.cli.configuration import rewrite
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
+    began = time.time()
     from copycat_jax.errors import UserError
     from copycat_jax.files import check_folder
 
@@ -71,5 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         tensorboard=not arguments.no_tensorboard,
         names=inputs.names,
+        epoch_steps=inputs.epoch_steps,
+        began=began,
     )
     return exit_code(state, config, arguments.max_steps)

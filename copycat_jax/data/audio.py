@@ -36,6 +36,8 @@ class AudioConfig(Config, section="data"):
       window_frames: frames of a window.
       held_out: share of the texts that is evaluated, not trained on.
       in_memory_gib: a corpus up to this size is decoded once and kept in memory.
+      bundles: folders of bundles, in a list with commas; see `bundle.reconstruction.finetuning_inputs`.
+      bundle_share: of the windows of an utterance that a bundle reconstructs, how many show its mel.
       balance_speakers: 0 draws every second of sound equally often, 1 every speaker.
     """
 
@@ -43,6 +45,8 @@ class AudioConfig(Config, section="data"):
     window_frames: int = setting(80, at_least=8)
     held_out: float = 0.01
     in_memory_gib: float = 16.0
+    bundles: str = ""
+    bundle_share: float = 0.6
     balance_speakers: float = 0.15
 
 
@@ -59,9 +63,13 @@ def audio_inputs(path: str | None, config: Mapping[str, Any], process: int, proc
     Raises:
       UserError: no such corpus, one built without audio or F0, or nothing long enough in it.
     """
+    return window_inputs(open_audio_corpus(path, config), config, process, processes)
+
+
+def open_audio_corpus(path: str | None, config: Mapping[str, Any]) -> Corpus:
+    """The corpus at `path`, a generated one where there is none; raises UserError without audio or F0."""
     needs = DataConfig(in_memory_gib=config["data"]["in_memory_gib"], needs_f0=True, needs_audio=True)
-    corpus = open_training_corpus(path, needs) if path else synthetic_corpus(3.0, audio=True)
-    return window_inputs(corpus, config, process, processes)
+    return open_training_corpus(path, needs) if path else synthetic_corpus(3.0, audio=True)
 
 
 def window_inputs(
@@ -69,9 +77,9 @@ def window_inputs(
     config: Mapping[str, Any],
     process: int,
     processes: int,
-    mels: Sequence[np.ndarray] | None = None,
+    mels: Mapping[int, Sequence[np.ndarray]] | None = None,
 ) -> Inputs:
-    """Batches of windows of an open corpus, with other mels [T, M] than the recordings' own if `mels` gives them."""
+    """Batches of windows of an open corpus; `mels`: index -> other mels [T, M], shown in `bundle_share` of them."""
     data = AudioConfig.from_dict(config["data"])
     out = held_out(corpus.text_hashes, data.held_out)
     long = corpus.lengths >= data.window_frames
@@ -107,26 +115,29 @@ def make_windows(
     seed: int,
     process: int = 0,
     processes: int = 1,
-    mels: Sequence[np.ndarray] | None = None,
+    mels: Mapping[int, Sequence[np.ndarray]] | None = None,
 ) -> Callable[[int], AudioWindows]:
     """Makes the function step -> this process's rows of the step's windows, by (seed, step) alone."""
+    others = mels or {}
     frames, hop = data.window_frames, corpus.spec.hop_samples
     bounds = np.cumsum(draw.chances)
     sizes = {"T": frames, "N": frames * hop, "M": corpus.spec.mel_bins}
 
     def batch_of(step: int) -> AudioWindows:
         rng = np.random.Generator(np.random.Philox(key=[seed & (2**64 - 1), step]))
-        draws = rng.random((data.batch_size, 2))
+        draws = rng.random((data.batch_size, 3))
         chosen = np.minimum(np.searchsorted(bounds, draws[:, 0] * bounds[-1], side="right"), len(bounds) - 1)
         indices = rows_of(draw.members[chosen].astype(np.int32), process, processes)
-        shares = rows_of(draws[:, 1], process, processes)
+        shares = rows_of(draws[:, 1:], process, processes)
         windows = allocate(AudioWindows, {**sizes, "B": len(indices)}, index=indices)
         windows.mask[:] = True
-        for row, (index, share) in enumerate(zip(indices, shares, strict=True)):
+        for row, (index, (share, own)) in enumerate(zip(indices, shares, strict=True)):
             utterance: Utterance = corpus.utterance(index)
             start = int(share * (len(utterance.mel) - frames + 1))
             windows.samples[row] = utterance.samples[start * hop : (start + frames) * hop]
-            mel = utterance.mel if mels is None else mels[index]
+            mel = utterance.mel
+            if own < data.bundle_share and (found := others.get(int(index))):
+                mel = found[int(own / data.bundle_share * len(found))]
             windows.mel[row] = mel[start : start + frames]
             windows.f0_hz[row] = utterance.f0_hz[start : start + frames]
         return windows

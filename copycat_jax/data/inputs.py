@@ -72,6 +72,7 @@ class Inputs(NamedTuple):
     fingerprint: str  # of the data
     summary: str  # one line for the terminal
     names: Sequence[str] | np.ndarray = ()  # ids of what the field `index` of a batch counts
+    epoch_steps: float | None = None  # steps of one pass over the data, where there is such a thing
 
 
 def corpus_inputs(path: str | None, config: Mapping[str, Any], process: int, processes: int) -> Inputs:
@@ -88,7 +89,8 @@ def corpus_inputs(path: str | None, config: Mapping[str, Any], process: int, pro
         f"{plan.utterances} utterances, {len(corpus.speakers)} speakers, {len(plan.shapes)} shapes, "
         f"padding efficiency {plan.padding_efficiency:.3f}"
     )
-    return Inputs(resolved, batches, held_out, plan.shapes, corpus.fingerprint, summary, corpus.ids)
+    steps = plan.batches_per_epoch
+    return Inputs(resolved, batches, held_out, plan.shapes, corpus.fingerprint, summary, corpus.ids, steps)
 
 
 def open_training_corpus(path: str, data: DataConfig) -> Corpus:

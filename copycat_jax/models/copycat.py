@@ -363,6 +363,10 @@ def make_task(model: dict, shapes: dict) -> Task:
     def synthesize(params: Params, batch: Batch) -> Array:
         return from_network(reconstruct(params, batch, batch.speaker_vector)[0], batch.mask)
 
+    def in_the_voice(params: Params, batch: Batch) -> Array:
+        """As in a transfer to the row's own speaker."""
+        return from_network(reconstruct(params, batch, batch.centroid)[0], batch.mask)
+
     losses_of = {"model": loss_model} | ({"adversary": loss_adversary} if config.adversarial else {})
     streams = ("dropout", "sample", "vector") + (("window",) if config.adversarial else ())
     return Task(
@@ -371,6 +375,7 @@ def make_task(model: dict, shapes: dict) -> Task:
         loss=losses_of,
         evaluate=evaluate,
         synthesize=synthesize,
+        reconstruct=in_the_voice,
         rng_names=streams,
         floors=latent_floors(config),
     )

@@ -12,7 +12,6 @@ discriminators of `models.wave_discriminators` with feature matching (HiFi-GAN: 
 
 import dataclasses
 import functools
-import math
 from typing import Any
 
 import flax.linen as nn
@@ -23,19 +22,25 @@ from jaxtyping import Array, Bool, Float
 
 from copycat_jax import losses
 from copycat_jax.config import Config, setting
-from copycat_jax.mel_spec import HIFIGAN, MelSpec, hann, mel_filters
+from copycat_jax.mel_spec import HIFIGAN, MelSpec, mel_filters
+from copycat_jax.models.vocoder_training import (
+    MIDDLE_HZ,
+    f0_terms,
+    held_band,
+    lead_astray,
+    louder,
+    soften,
+    sounding,
+    spectral_distance,
+)
 from copycat_jax.models.wave_discriminators import WaveDiscriminators
 from copycat_jax.nn import fourier
 from copycat_jax.nn.excitation import excitation
 from copycat_jax.nn.initializers import initialise, kernel_limit
 from copycat_jax.nn.masks import zero_padding
-from copycat_jax.nn.noise import normal
 from copycat_jax.task import Params, Task, Term, Terms
 
-_MIDDLE_HZ = 160.0  # F0 is learnt in octaves from here
 _LOUDEST = 7.0  # log-magnitude of a bin, beyond any sound within [-1, 1]
-# (mel bins, samples of the window) of the spectra compared; a hop is a quarter of a window.
-RESOLUTIONS = ((5, 32), (10, 64), (20, 128), (40, 256), (80, 512), (160, 1024), (320, 2048))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +54,7 @@ class VocoderConfig(Config, section="model"):
       spectral_weight: of the difference of the spectra.
       gain_nats: every row is made louder or softer by up to this, its mel with it.
       soften_share: of the rows whose mel is blurred in training as a network's mels are.
+      astray_share: of the rows whose harmonics lie elsewhere in the mel than at the F0 that they are excited at.
       own_f0_share, own_f0_after: share of the rows excited at the F0 read from the mel, from this step on.
       adversarial: train against the discriminators too.
       adversarial_ramp: steps over which their weight grows from 0.
@@ -69,6 +75,7 @@ class VocoderConfig(Config, section="model"):
     spectral_weight: float = 15.0
     gain_nats: float = 0.7
     soften_share: float = 0.5
+    astray_share: float = 0.35
     own_f0_share: float = 0.5
     own_f0_after: int = 2000
     adversarial: bool = False
@@ -188,14 +195,9 @@ class HarmonicVocoder(nn.Module):
         return fourier.waveform(magnitude * turned[0], magnitude * turned[1], size, hop)
 
 
-def sounding(mel: Float[Array, "B T M"], spec: MelSpec) -> Bool[Array, "B T"]:
-    """Frames that are not digital silence; padding is. What is silent in the mel is silent in the sound."""
-    return jnp.any(mel > math.log(spec.floor) + 0.02, axis=-1)
-
-
 def hertz(logit: Float[Array, "B T"], octaves: Float[Array, "B T"]) -> Float[Array, "B T"]:
     """F0 in Hz as `HarmonicVocoder.read_f0` gives it, 0 where it is unvoiced."""
-    return jnp.where(logit > 0, _MIDDLE_HZ * jnp.exp2(octaves), 0.0)
+    return jnp.where(logit > 0, MIDDLE_HZ * jnp.exp2(octaves), 0.0)
 
 
 def read_f0(
@@ -234,72 +236,6 @@ def _one(params: Params, config: VocoderConfig, mel: Array, f0_hz: Array, spec: 
 
 
 # --- Training.
-
-
-def soften(key: Array, mel: Float[Array, "B T M"], share: float) -> Float[Array, "B T M"]:
-    """Blurs a share of the rows over bins and frames and adds some noise, each by an amount of its own.
-
-    A network trained on L1 draws mels so; a vocoder that only heard true ones makes them rough.
-    """
-    bins_key, frames_key, noise_key, row_key = jax.random.split(key, 4)
-    rows = (len(mel), 1, 1)
-    amounts = jax.random.uniform(row_key, (len(mel), 2, 1))
-    soft = mel
-    for axis, axis_key, most in ((2, bins_key, 0.6), (1, frames_key, 0.35)):
-        weight = most * jax.random.uniform(axis_key, rows)
-        edges = jnp.pad(soft, [(0, 0)] + [(int(axis == a),) * 2 for a in (1, 2)], mode="edge")
-        count = soft.shape[axis]
-        low, high = (jax.lax.slice_in_dim(edges, at, at + count, axis=axis) for at in (0, 2))
-        soft = (1 - weight) * soft + weight * 0.5 * (low + high)
-    soft = soft + 0.1 * amounts[:, :1] * normal(noise_key, mel.shape)
-    return jnp.where(amounts[:, 1:] < share, soft, mel)
-
-
-def louder(mel: Float[Array, "B T M"], nats: Float[Array, "B 1"], spec: MelSpec) -> Float[Array, "B T M"]:
-    """The mel of sound that is louder by so many nats; digital silence stays."""
-    floor = math.log(spec.floor)
-    moved = jnp.maximum(mel + nats[..., None], floor)
-    return jnp.where(sounding(mel, spec)[..., None], moved, mel)
-
-
-def held_band(samples: Float[Array, "B N"], size: int) -> Float[Array, "B F"]:
-    """1 for the bins up to the highest one that holds more than the rounding of 16 bits, 0 above.
-
-    A recording that was made at a lower rate has nothing there; what it cannot hold is not to be learnt from it.
-    """
-    real, imaginary = fourier.spectrum(samples, size, size // 2, 0)
-    power = (jnp.square(real) + jnp.square(imaginary)).mean(1)
-    rounding = jnp.float32(np.square(hann(size)).sum() / 12.0 / 32768.0**2)
-    above = jnp.cumsum((power > 16.0 * rounding)[:, ::-1].astype(jnp.float32), axis=1)[:, ::-1]
-    return (above > 0).astype(jnp.float32)
-
-
-def spectral_distance(made: Float[Array, "B N"], real: Float[Array, "B N"], rate: int) -> Array:
-    """Sum over the resolutions of the mean difference of log10 mel spectra."""
-    total = jnp.float32(0)
-    for bins, size in RESOLUTIONS:
-        spec = MelSpec("", rate, size, size, size // 4, bins, 0.0, rate / 2)
-        logs = []
-        for samples in (made, real):
-            parts = fourier.spectrum(samples, size, size // 4, size // 2)
-            magnitude = jnp.sqrt(jnp.square(parts[0]) + jnp.square(parts[1]) + 1e-14)
-            mel = jnp.matmul(magnitude, mel_filters(spec, np.float32), precision=fourier.EXACT)
-            logs.append(jnp.log10(jnp.maximum(mel, spec.floor)))
-        total += jnp.abs(logs[0] - logs[1]).mean()
-    return total
-
-
-def f0_terms(logit: Array, octaves: Array, f0_hz: Float[Array, "B T"]) -> Terms:
-    """Cross-entropy of voicing over all frames; absolute error in octaves over voiced ones."""
-    voiced = f0_hz > 0
-    count = jnp.maximum(voiced.sum(dtype=jnp.float32), 1.0)
-    error = jnp.abs(octaves - jnp.log2(jnp.maximum(f0_hz, 1.0) / _MIDDLE_HZ))
-    frames = jnp.float32(voiced.size)
-    return {
-        "voicing": Term(jax.nn.softplus(jnp.where(voiced, -logit, logit)).sum(), frames, 1.0),
-        "f0_octaves": Term(jnp.where(voiced, error, 0.0).sum(), count, 3.0),
-        "voicing_error": Term(((logit > 0) != voiced).sum(dtype=jnp.float32), frames),
-    }
 
 
 def make_task(model: dict, shapes: dict) -> Task:
@@ -343,7 +279,8 @@ def make_task(model: dict, shapes: dict) -> Task:
         gain = config.gain_nats * (2.0 * jax.random.uniform(rngs["gain"], (len(batch.mel), 1)) - 1.0)
         mel = soften(rngs["soften"], louder(batch.mel, gain, spec), config.soften_share)
         logit, octaves = pitch(params, mel)
-        own = jax.random.uniform(rngs["own"], (len(mel), 1)) < config.own_f0_share
+        mel, astray = lead_astray(rngs["astray"], mel, batch.f0_hz, config.astray_share, spec)
+        own = ~astray & (jax.random.uniform(rngs["own"], (len(mel), 1)) < config.own_f0_share)
         own &= step >= config.own_f0_after
         f0_hz = jnp.where(own, jax.lax.stop_gradient(hertz(logit, octaves)), batch.f0_hz)
         samples = heard(batch) * jnp.exp(gain)
@@ -392,7 +329,7 @@ def make_task(model: dict, shapes: dict) -> Task:
         init=init,
         loss={"model": loss_model} | ({"adversary": loss_adversary} if config.adversarial else {}),
         evaluate=evaluate,
-        rng_names=("gain", "soften", "own", "noise"),
+        rng_names=("gain", "soften", "astray", "own", "noise"),
     )
 
 

@@ -175,7 +175,7 @@ class Checkpoints:
         """
         first = jax.process_index() == 0
         chosen, damages = _newest_whole(self._manager, self.run_dir) if first else (None, {})
-        step = distributed.from_first(-1 if chosen is None else chosen)
+        step = distributed.of_first(-1 if chosen is None else chosen)
         if step < 0:
             raise _none_whole(self.run_dir, damages)
         meta = _meta(self._manager, step)

@@ -113,18 +113,18 @@ def check_agreement(facts: Mapping[str, Any]) -> None:
             )
 
 
+def of_first(number: int) -> int:
+    """The `number` of process 0, on every process."""
+    if jax.process_count() == 1:
+        return number
+    from jax.experimental import multihost_utils
+
+    return int(multihost_utils.broadcast_one_to_all(np.int32(number)))
+
+
 def barrier(name: str) -> None:
     """Waits until every process has come to the place called `name`."""
     if jax.process_count() > 1:
         from jax.experimental import multihost_utils
 
         multihost_utils.sync_global_devices(name)
-
-
-def from_first(value: int) -> int:
-    """Process 0's value, on every process."""
-    if jax.process_count() == 1:
-        return value
-    from jax.experimental import multihost_utils
-
-    return int(multihost_utils.broadcast_one_to_all(np.int32(value)))

@@ -25,6 +25,8 @@ from copycat_jax.task import Rows, Task
 from copycat_jax.train import distributed, outcomes
 from copycat_jax.train.checkpoint import Checkpoints, Restored, holding_run
 from copycat_jax.train.config import TrainConfig, completed
+from copycat_jax.train.goodput import Ledger, attempts_of, ledger_path
+from copycat_jax.train.hardware import peak_flops
 from copycat_jax.train.identity import code_digest
 from copycat_jax.train.mishaps import WINDOW, Mishaps
 from copycat_jax.train.replicas import make_checksums, odd_devices
@@ -47,19 +49,22 @@ class _Run:
         trainer: Trainer,
         writer: MetricsWriter,
         checkpoints: Checkpoints,
+        ledger: Ledger,
         start: int,
         bar: Any,
         held_out: Any,
         render: Any,
         mishaps: Mishaps,
+        epoch_steps: float | None,
     ):
         self.mishaps = mishaps
         self.checksums = make_checksums(trainer.shardings, trainer.mesh) if trainer.mesh.size > 1 else None
         self.trainer, self.writer, self.checkpoints, self.bar = trainer, writer, checkpoints, bar
-        self.held_out, self.render = held_out, render
-        self.metrics, self.began, self.start, self.seen = trainer.metrics(), time.perf_counter(), start, start
+        self.ledger, self.held_out, self.render, self.epoch_steps = ledger, held_out, render, epoch_steps
+        self.metrics, self.start, self.seen = trainer.metrics(), start, start
         self.watch = FloorWatch(trainer.task.floors)
-        self.compiling, self.losses, self.saved_s = 0.0, {}, time.monotonic()
+        self.losses, self.saved_s, self.flops, self.padded = {}, time.monotonic(), 0.0, 0
+        self.peak_flops = peak_flops(jax.devices()[0].device_kind) * jax.device_count()
 
     def to(self, end: int, state: TrainState, batches: Iterator[Rows], stop: StopSignal) -> TrainState:
         """Evaluate, save, next batch, step; until step `end` or a signal."""
@@ -69,18 +74,24 @@ class _Run:
             if step > self.start:  # what is due at the first step was done before the run was stopped there
                 saving = _due(step, settings.save_every) or step == settings.steps
                 if self.held_out and settings.eval_every and (_due(step, settings.eval_every) or saving):
-                    self.evaluate(step, state)
+                    with self.aside("evaluate", step):
+                        self.evaluate(step, state)
                 if self.render and _due(step, settings.render_every):
-                    self.draw(step, state)
+                    with self.aside("render", step):
+                        self.draw(step, state)
                 if stopping or saving or self.long_unsaved(step):
-                    self.save(step, state)
+                    with self.aside("save", step):
+                        self.save(step, state)
                 elif _due(step, settings.compare_every):
-                    self.compare(step, state)
+                    with self.aside("save", step):
+                        self.compare(step, state)
             if stopping:
                 break
-            batch = self.trainer.put(next(batches))
+            with self.ledger.during("input"):
+                batch = self.trainer.put(next(batches))
             state = self.step(state, batch)
             step += 1
+            self.ledger.stepped(step)
             self.bar.update(1)
             if _due(step, settings.log_every) or step == end:
                 self.look(step)
@@ -90,21 +101,29 @@ class _Run:
 
     def step(self, state: TrainState, batch: Rows) -> TrainState:
         """One step, compiled first where this bucket is new; returns before the device is done."""
-        compiled, seconds = self.trainer.step_for(state, self.metrics, batch)
+        with self.ledger.during("compile"):
+            compiled, seconds = self.trainer.step_for(state, self.metrics, batch)
+        self.flops, self.padded = self.flops + self.trainer.flops_of(batch), self.padded + batch.mask.size
         if seconds:
-            self.compiling += seconds
             rows, frames = batch.mask.shape
             self.say(f"compiled the step for {rows} x {frames} frames in {seconds:.1f} s")
         state, self.metrics = compiled(state, self.metrics, batch)
         return state
 
+    @contextlib.contextmanager
+    def aside(self, phase: str, step: int) -> Iterator[None]:
+        """What is done beside the steps; they are waited for first, so that each phase's seconds are its own."""
+        self.look(step)
+        with self.ledger.during(phase):
+            yield
+        self.ledger.write()
+
     def save(self, step: int, state: TrainState) -> None:
         """A checkpoint, of a state known to be finite and the same on all devices."""
-        self.look(step)
         self.compare(step, state)
         with jax.transfer_guard("allow"):
             self.checkpoints.save(step, state, self.losses.get(step), bad_steps=self.mishaps.bad.steps)
-        self.began, self.saved_s = time.perf_counter(), time.monotonic()
+        self.saved_s = time.monotonic()
 
     def long_unsaved(self, step: int) -> bool:
         """Whether `train.save_minutes` have passed, by the clock of process 0; asked for at logged steps only."""
@@ -112,20 +131,18 @@ class _Run:
         if not settings.save_minutes or not _due(step, settings.log_every):
             return False
         with jax.transfer_guard("allow"):
-            return bool(distributed.from_first(time.monotonic() - self.saved_s > 60 * settings.save_minutes))
+            return bool(distributed.of_first(time.monotonic() - self.saved_s > 60 * settings.save_minutes))
 
     def compare(self, step: int, state: TrainState) -> None:
         """Ends the run where devices that should hold the same do not."""
         if self.checksums is None:
             return
-        self.look(step)
         odd = odd_devices(jax.device_get(self.checksums(state)), self.trainer.mesh)
         if odd:
             message = f"the copies of the training state differ on {', '.join(odd)}"
             self.writer.record("note", step, message=message)
             remedy = "Run it without the machine that has them, and look at its memory."
             raise UserError(f"{message} at step {step}; {self.kept()}", str(self.checkpoints.run_dir), remedy)
-        self.began = time.perf_counter()
 
     def kept(self) -> str:
         """What there is to go on from."""
@@ -134,7 +151,6 @@ class _Run:
 
     def draw(self, step: int, state: TrainState) -> None:
         """Pictures and sounds, drawn by process 0 from parameters that all processes bring together."""
-        self.look(step)
         with jax.transfer_guard("allow"):
             params = smoothed_params(state)
             if jax.process_count() > 1:
@@ -143,19 +159,19 @@ class _Run:
                 params = multihost_utils.process_allgather(params, tiled=True)
             if self.writer.active:
                 self.writer.media(step, self.render(step, params))
-        self.began = time.perf_counter()
 
     def say(self, line: str) -> None:
         """A line beside the progress bar, from process 0."""
         if self.writer.active:
-            console.say(line) if self.bar.disable else self.bar.write(line, file=sys.stderr)
+            console.say(line) if self.bar.disable else self.bar.write(console.noted(line), file=sys.stderr)
 
     def look(self, step: int) -> None:
         """Fetches the window's metrics, writes them, and begins a new window; the only wait on the device."""
         if step == self.seen:
             return
         host = jax.device_get(self.metrics)
-        elapsed = max(1e-9, time.perf_counter() - self.began - self.compiling)
+        spent = self.ledger.window()
+        elapsed = max(1e-9, spent["step"] + spent["input"])
         self.heed(step, host)
         values = divide(host["terms"])
         frames = float(host["terms"]["frames"][0])
@@ -163,8 +179,12 @@ class _Run:
         values |= {
             "frames_per_s": frames / elapsed,
             "step_ms": 1e3 * elapsed / steps,
-            "compile_s": round(self.compiling, 3),
+            "padding_efficiency": frames / self.padded,
+            **{f"{phase}_s": round(spent[phase], 3) for phase in ("compile", "input", "evaluate", "render", "save")},
+            **self.machine(elapsed),
         }
+        if self.epoch_steps:
+            values["epoch"] = step / self.epoch_steps
         self.writer.record("train", step, **values)
         loss = values.get(f"loss/{self.trainer.task.groups[0]}", float("nan"))
         line = f"loss {loss:.4g}, {values['frames_per_s']:.0f} frames/s"
@@ -177,7 +197,17 @@ class _Run:
             self.writer.record("note", step, message=message)
         with jax.transfer_guard("allow"):
             self.metrics = self.trainer.metrics()
-        self.began, self.seen, self.compiling = time.perf_counter(), step, 0.0
+        self.seen, self.flops, self.padded = step, 0.0, 0
+
+    def machine(self, elapsed: float) -> dict[str, float]:
+        """What the devices tell: their peak memory, and the share of their arithmetic that the window's steps used."""
+        told: dict[str, float] = {}
+        memory = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+        if memory:
+            told["device_gib"] = memory / 2**30
+        if self.peak_flops:
+            told["utilisation"] = self.flops / elapsed / self.peak_flops
+        return told
 
     def heed(self, step: int, metrics: dict[str, Any]) -> None:
         """Tells of the window's mishaps; ends the run where too many updates were discarded."""
@@ -199,14 +229,13 @@ class _Run:
 
     def evaluate(self, step: int, state: TrainState) -> None:
         """Mean terms of the held-out batches under the moving average, summed on the device."""
-        self.look(step)
         sums: dict[str, list] = {}
         for i in range(self.trainer.train.eval_batches):
             for name, pair in self.trainer.evaluate(smoothed_params(state), self.trainer.put(self.held_out(i))).items():
                 sums.setdefault(name, []).append(pair)
         values = divide({n: tuple(np.sum(np.asarray(p), axis=0)) for n, p in jax.device_get(sums).items()})
         self.writer.record("eval", step, **values)
-        self.losses, self.began = {step: values["loss"]}, time.perf_counter()
+        self.losses = {step: values["loss"]}
 
 
 def fit(
@@ -224,6 +253,8 @@ def fit(
     force: bool = False,
     tensorboard: bool = True,
     names: Sequence[str] | np.ndarray = (),
+    epoch_steps: float | None = None,
+    began: float | None = None,
 ) -> TrainState:
     """Trains to step `train.steps`, resuming what `run_dir` holds.
 
@@ -231,7 +262,7 @@ def fit(
       task: the model's pure functions.
       config: the resolved configuration as a plain, JSON-ready dictionary.
       batches: step -> this process's part of the batch, pure.
-      run_dir: run folder: checkpoints/, metrics.jsonl, tensorboard/, config.json.
+      run_dir: run folder: checkpoints/, metrics.jsonl, tensorboard/, config.json, logs/ATTEMPT/.
       fingerprint: of the data, stored and compared.
       eval_batches: index -> held-out batch.
       shapes: (rows of all hosts, frames, phonemes) of the buckets, compiled at once before the first step; what is not
@@ -242,6 +273,8 @@ def fit(
       force: resume although configuration, code or data differ.
       tensorboard: write event files too.
       names: ids of the utterances that the field `index` of a batch counts, to tell of a bad step.
+      epoch_steps: steps of one pass over the data, where there is such a thing.
+      began: when the process began, in seconds since 1970; now by default.
 
     Returns:
       The last state: at its end, or saved where a signal stopped the run; `exit_code` tells which.
@@ -258,11 +291,13 @@ def fit(
     first = jax.process_index() == 0
     with (
         holding_run(run_dir) if first else contextlib.nullcontext(),
+        _attempt(run_dir, began) as ledger,
         Checkpoints(run_dir, {"task": task.name, **facts}, trainer.train.keep, trainer.train.keep_every) as checkpoints,
     ):
         resumed = checkpoints.restore(trainer.abstract, force) if checkpoints.latest() is not None else None
         state = resumed.state if resumed else initial_state(trainer)
-        start = int(jax.device_get(state.step))
+        start = ledger.step = int(jax.device_get(state.step))
+        ledger.write()
         with (
             MetricsWriter(run_dir, start, first, tensorboard) as writer,
             console.progress_bar("train", total=trainer.train.steps, initial=start, unit="step") as bar,
@@ -270,17 +305,21 @@ def fit(
         ):
             if first:
                 write_run_page(run_dir, {"task": task.name, **facts})
+                writer.configuration(config)
             writer.record("note", start, **_beginning(start, facts, resumed, force))
             earlier = resumed.meta.get("bad_steps", ()) if resumed else ()
             mishaps = Mishaps(task.groups[0], trainer.train.skip_bad, batches, names, earlier)
-            run = _Run(trainer, writer, checkpoints, start, bar, eval_batches, render, mishaps)
+            run = _Run(trainer, writer, checkpoints, ledger, start, bar, eval_batches, render, mishaps, epoch_steps)
             following = prefetch(batches, start) if prefetch else map(batches, itertools.count(start))
             end = trainer.train.steps if max_steps is None else min(trainer.train.steps, max_steps)
             if shapes and start < end:
-                run.say(f"compiled the step for {len(shapes)} shapes in {trainer.compile_ahead(shapes):.1f} s")
-                run.began = time.perf_counter()
+                with ledger.during("compile"):
+                    seconds = trainer.compile_ahead(shapes)
+                run.say(f"compiled the step for {len(shapes)} shapes in {seconds:.1f} s")
+            ledger.enter("step")
             with StopSignal() as stop, jax.transfer_guard("disallow"):
                 state = run.to(end, state, following, stop)
+            ledger.enter("save")  # what is still being written is waited for
     distributed.barrier("end of training")
     return state
 
@@ -298,6 +337,20 @@ def _beginning(start: int, facts: dict[str, Any], resumed: Restored | None, forc
     if resumed is None:
         return {"message": f"started at step {start}", **made}
     return {"message": f"resumed at step {start}", **made, "changes": resumed.changes, "forced": force}
+
+
+@contextlib.contextmanager
+def _attempt(run_dir: str | Path, began: float | None) -> Iterator[Ledger]:
+    """A new folder of logs: what this process says and what its time goes into, from here on."""
+    number = distributed.of_first((attempts_of(run_dir) or [0])[-1] + 1)
+    process, processes = jax.process_index(), jax.process_count()
+    path = ledger_path(run_dir, number, process)
+    facts = {"process": process, "processes": processes, "devices": jax.device_count()}
+    with (
+        Ledger(path, time.time() if began is None else began, **facts) as ledger,
+        console.logged(path.with_suffix(".log"), f" [{process}]" if processes > 1 else ""),
+    ):
+        yield ledger
 
 
 def _due(step: int, every: int) -> bool:

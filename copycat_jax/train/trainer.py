@@ -22,6 +22,7 @@ from copycat_jax.task import Rows, Task
 from copycat_jax.train import sharding
 from copycat_jax.train.checkpoint import restore_params
 from copycat_jax.train.config import MeshConfig, TrainConfig
+from copycat_jax.train.flops import flops_of
 from copycat_jax.train.optimizer import make_optimizer, make_schedule, optimizer_configs
 from copycat_jax.train.state import EMA_GROUP, TrainState
 from copycat_jax.train.step import empty_metrics, jit_step, make_eval_step, make_init, make_train_step
@@ -60,6 +61,7 @@ class Trainer:
         )
         self._jitted = jit_step(self.step_function, self.shardings, self.mesh)
         self._compiled: dict[tuple, Any] = {}
+        self._flops: dict[tuple, float] = {}
         self._rows = sharding.batch_sharding(self.mesh)
         whole = sharding.replicated(self.mesh)
         self.evaluate = jax.jit(
@@ -101,8 +103,16 @@ class Trainer:
         if key in self._compiled:
             return self._compiled[key], 0.0
         began = time.perf_counter()
-        self._compiled[key] = self._jitted.lower(state, metrics, batch).compile()
+        self._compile(key, state, metrics, batch)
         return self._compiled[key], time.perf_counter() - began
+
+    def flops_of(self, batch: Rows) -> float:
+        """Floating-point operations of the compiled step for this batch's shapes, over all devices; see `flops`."""
+        return self._flops[tuple(x.shape for x in batch)]
+
+    def _compile(self, key: tuple, state: TrainState, metrics: Any, batch: Rows) -> None:
+        traced = self._jitted.trace(state, metrics, batch)
+        self._flops[key], self._compiled[key] = flops_of(traced.jaxpr), traced.lower().compile()
 
     def compile_ahead(self, shapes: Sequence[tuple[int, int, int]]) -> float:
         """Compiles the step for every (rows of all hosts, frames, phonemes) at once; returns the seconds it took.
@@ -118,8 +128,7 @@ class Trainer:
             shaped = functools.partial(jax.ShapeDtypeStruct, sharding=self._rows)
             batch = allocate(type(self._abstract_batch), sizes, shaped)
             with jax.set_mesh(self.mesh):
-                compiled = self._jitted.lower(self.abstract, metrics, batch).compile()
-            self._compiled[tuple(x.shape for x in batch)] = compiled
+                self._compile(tuple(x.shape for x in batch), self.abstract, metrics, batch)
 
         pool = concurrent.futures.ThreadPoolExecutor(max(1, min(len(shapes), os.cpu_count() or 1)))
         try:

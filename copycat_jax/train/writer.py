@@ -86,6 +86,12 @@ class MetricsWriter:
                     self._events.add_text(f"{kind}/{name}", str(value), step)
             self._events.flush()
 
+    def configuration(self, config: dict[str, Any]) -> None:
+        """The configuration as a text for TensorBoard; where it is to be read again, it stands in config.json."""
+        if self.active and self._events:
+            self._events.add_text("config", "```\n" + json.dumps(config, indent=1, default=str) + "\n```", 0)
+            self._events.flush()
+
     def media(self, step: int, items: dict[str, Any]) -> None:
         """Pictures (uint8 or float [H, W, 3]) and sounds ((samples [N] in [-1, 1], rate)), by name."""
         if not (self.active and self._events):

@@ -309,6 +309,9 @@ def make_task(model: dict, shapes: dict) -> Task:
         mean, _ = encode(params["model"], config, batch.mel, batch.mask)
         return from_embedding(params, batch, targets_of(config, batch), mean)[0]
 
+    def reconstruct(params: Params, batch: Batch) -> Array:
+        return run(params, batch, targets_of(config, batch))[0]
+
     # The KL itself is held up by the free nats.
     meaning = "the embedding is collapsing. Raise model.free_nats, lower model.kl_weight or anneal longer"
     return Task(
@@ -317,5 +320,6 @@ def make_task(model: dict, shapes: dict) -> Task:
         loss={"model": loss},
         evaluate=evaluate,
         synthesize=synthesize,
+        reconstruct=reconstruct,
         floors={"active_units": Floor(2.0, 3 * config.kl_anneal_steps[1] // 2, meaning)},
     )

@@ -4,7 +4,6 @@ import pytest
 from jax import lax
 
 from copycat_jax.batch import Batch
-from copycat_jax.bench.flops import count_flops
 from copycat_jax.bench.throughput import (
     BARE,
     full_batch,
@@ -14,6 +13,7 @@ from copycat_jax.bench.throughput import (
     merged,
     works,
 )
+from copycat_jax.train.flops import count_flops
 
 
 def zeros(*shape):

@@ -55,10 +55,14 @@ def test_balance_makes_speakers_equally_likely(corpus):
 
 
 def test_other_mels_take_the_place_of_the_recordings_own(corpus):
-    mels = [np.full_like(corpus.utterance(i).mel, -2.0) for i in range(len(corpus))]
-    config = {"data": DATA.to_dict(), "train": {"seed": 0, "eval_every": 0}}
-    windows = window_inputs(corpus, config, 0, 1, mels).batches(0)
-    assert (windows.mel == -2.0).all() and windows.samples.any()
+    mels = {i: [np.full_like(corpus.utterance(i).mel, level) for level in (-2.0, -3.0)] for i in range(len(corpus))}
+    for share, most in ((1.0, 0.0), (0.5, 0.9), (0.0, 1.0)):
+        data = AudioConfig(batch_size=64, window_frames=40, bundle_share=share)
+        config = {"data": data.to_dict(), "train": {"seed": 0, "eval_every": 0}}
+        windows = window_inputs(corpus, config, 0, 1, mels).batches(0)
+        others = [(windows.mel == level).all((1, 2)).mean() for level in (-2.0, -3.0)]
+        assert windows.samples.any(1).all() and 1 - sum(others) <= most
+        assert min(others) >= 0.25 * share
 
 
 def test_what_cannot_be_trained_on_is_refused(corpus, tmp_path):

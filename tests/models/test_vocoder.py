@@ -53,41 +53,6 @@ def test_f0_is_read_where_none_is_given(params, batch):
     )
 
 
-def test_equal_sounds_have_no_distance_and_others_do(batch):
-    sound = jnp.asarray(batch.samples, jnp.float32) / 32768
-    distance = jax.jit(lambda a, b: vocoder.spectral_distance(a, b, 22050))
-    assert float(distance(sound, sound)) == 0
-    near, far = float(distance(sound * 0.9, sound)), float(distance(sound * 0.3, sound))
-    assert 0 < near < far
-
-
-def test_a_band_that_a_recording_cannot_hold_is_not_judged():
-    rng = np.random.default_rng(0)
-    wide = np.round(2000 * rng.standard_normal((1, 20480)))
-    spectrum = np.fft.rfft(wide)
-    spectrum[:, int(len(spectrum[0]) * 8000 / 11025) :] = 0
-    narrow = np.round(np.fft.irfft(spectrum, 20480))
-    for samples, last in ((wide, 512), (narrow, round(8000 / 22050 * 1024))):
-        band = np.asarray(vocoder.held_band(jnp.asarray(samples / 32768, jnp.float32), 1024))[0]
-        assert abs(int(band.sum()) - 1 - last) <= 8 and (np.diff(band) <= 0).all()
-
-
-def test_louder_moves_sound_and_leaves_silence(batch):
-    mel = batch.mel.at[:, :5].set(FLOOR)
-    moved = np.asarray(vocoder.louder(mel, jnp.array([[0.5], [-0.5]]), HIFIGAN))
-    np.testing.assert_array_equal(moved[:, :5], mel[:, :5])
-    np.testing.assert_allclose(moved[0, 5:], mel[0, 5:] + 0.5, atol=1e-5)
-    assert moved.min() >= np.float32(FLOOR)
-
-
-def test_soften_leaves_the_share_and_smooths_the_rest(batch):
-    mel = jnp.repeat(batch.mel, 32, axis=0)
-    soft = np.asarray(vocoder.soften(jax.random.key(0), mel, 0.5))
-    same = (soft == np.asarray(mel)).all((1, 2))
-    assert 16 < same.sum() < 48
-    assert np.abs(np.diff(soft[~same], axis=2)).mean() < np.abs(np.diff(mel[~same], axis=2)).mean() + 0.1
-
-
 def test_the_loss_reaches_every_parameter(params, batch):
     learner = task()
     rngs = {name: jax.random.key(i) for i, name in enumerate(learner.rng_names)}

@@ -201,7 +201,7 @@ def test_every_nth_checkpoint_is_kept(tmp_path):
 
 def test_the_clock_saves_at_logged_steps(tmp_path, monkeypatch):
     clock = iter(range(0, 10_000, 20))  # every look at it is 20 s later
-    hands = SimpleNamespace(monotonic=lambda: float(next(clock)), perf_counter=time.perf_counter)
+    hands = SimpleNamespace(monotonic=lambda: float(next(clock)), time=time.time)
     monkeypatch.setattr("copycat_jax.train.loop.time", hands)
     saved, save = [], Checkpoints.save
     monkeypatch.setattr(
@@ -316,9 +316,10 @@ def test_buckets_compiled_ahead_are_the_ones_used(tmp_path, capsys):
 
     options = {"run_dir": tmp_path, "shapes": ((8, 12, 4), (8, 16, 4)), "tensorboard": False}
     fit(toy_task(), toy_config(steps=4), batches, **options)
-    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("compiled")]
+    said = [line for line in capsys.readouterr().out.splitlines() if " compiled the step" in line]
     assert len(said) == 1 and "2 shapes" in said[0]
-    assert sum(losses(tmp_path, "compile_s").values()) == 0
+    seconds = losses(tmp_path, "compile_s")
+    assert seconds.pop(1) > 0 and sum(seconds.values()) < 0.1  # all of it before the first step
 
 
 def test_the_stored_configuration_is_complete(tmp_path):
