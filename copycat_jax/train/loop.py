@@ -306,7 +306,7 @@ def fit(
             if first:
                 write_run_page(run_dir, {"task": task.name, **facts})
                 writer.configuration(config)
-            writer.record("note", start, **_beginning(start, facts, resumed, force))
+            writer.record("begin", start, **_beginning(start, facts, resumed, force))
             earlier = resumed.meta.get("bad_steps", ()) if resumed else ()
             mishaps = Mishaps(task.groups[0], trainer.train.skip_bad, batches, names, earlier)
             run = _Run(trainer, writer, checkpoints, ledger, start, bar, eval_batches, render, mishaps, epoch_steps)

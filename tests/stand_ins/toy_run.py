@@ -21,19 +21,20 @@ def main() -> int:
     config = toy_config(**{k: options[k] for k in ("save_every", "steps") if k in options})
     config["mesh"]["fsdp"] = options.get("fsdp", 1)
     task = toy_task(options.get("adversary", False), rules=(("kernel", ("fsdp",)),) if options.get("rules") else ())
-    pause = options.get("pause", 0.0)
+    pause, poison = options.get("pause", 0.0), options.get("poison", ())
 
     def batches(step):
         time.sleep(pause)
-        return toy_batch(step, process=process, processes=processes)
+        return toy_batch(step, process=process, processes=processes, poison=step if step in poison else -1)
 
     if "dump" in options:
         with Checkpoints(run, {}) as checkpoints:
             state = checkpoints.restore(Trainer(task, config, batches(0)).abstract, force=True).state
         leaves = jax.tree_util.tree_leaves_with_path(state.params)
         np.savez(options["dump"], **{jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves})
-    state = fit(task, config, batches, run_dir=run, tensorboard=False)
-    return exit_code(state, config)
+    end, names = options.get("max_steps"), [f"row {i}" for i in range(8)]
+    state = fit(task, config, batches, run_dir=run, tensorboard=False, max_steps=end, names=names)
+    return exit_code(state, config, end)
 
 
 if __name__ == "__main__":

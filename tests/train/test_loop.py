@@ -116,8 +116,8 @@ def poisoned(step):
     return toy_batch(step, poison=9)
 
 
-def notes(run):
-    return [r for r in read_metrics(Path(run) / "metrics.jsonl") if r["kind"] == "note"]
+def notes(run, kind="note"):
+    return [r for r in read_metrics(Path(run) / "metrics.jsonl") if r["kind"] == kind]
 
 
 def test_not_finite_names_the_step_and_keeps_the_last_good_checkpoint(tmp_path):
@@ -218,12 +218,13 @@ def test_every_resume_leaves_a_trace(tmp_path):
     changed = toy_config(log_every=2)
     changed["optimizer"]["lr"] = 0.02
     fit(toy_task(), changed, toy_batch, max_steps=8, force=True, **options)
-    fit(toy_task(), changed, toy_batch, **options)
-    started, forced, resumed = notes(tmp_path)
+    shutil.rmtree(tmp_path / "checkpoints" / "8" / "state")
+    fit(toy_task(), changed, toy_batch, force=True, **options)  # from step 4 again; what began at 4 is not forgotten
+    started, forced, resumed = notes(tmp_path, "begin")
     assert started["message"] == "started at step 0" and len(started["code"]) == 64 and started["processes"] == 1
     assert forced["message"] == "resumed at step 4" and forced["forced"] and forced["devices"] == 8
     assert forced["changes"] == {"config.optimizer.lr": [0.01, 0.02], "config.train.log_every": [1, 2]}
-    assert resumed["changes"] == {} and not resumed["forced"]
+    assert resumed["changes"] == forced["changes"] and resumed["step"] == 4
 
 
 def test_devices_that_disagree_end_the_run_and_are_named(tmp_path, monkeypatch):
