@@ -10,6 +10,7 @@ records as one never stopped; only the window in which a signal interrupted the 
 
 import contextlib
 import itertools
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -173,7 +174,7 @@ class _Run:
         spent = self.ledger.window()
         elapsed = max(1e-9, spent["step"] + spent["input"])
         self.heed(step, host)
-        values = divide(host["terms"])
+        values = {n: v for n, v in divide(host["terms"]).items() if not math.isnan(v)}  # of discarded steps alone
         frames = float(host["terms"]["frames"][0])
         steps = step - self.seen
         values |= {

@@ -131,14 +131,14 @@ def test_not_finite_names_the_step_and_keeps_the_last_good_checkpoint(tmp_path):
 def test_a_bad_step_is_passed_over_and_named_and_a_resumed_run_is_the_same(tmp_path, capsys):
     names = [f"utterance {i}" for i in range(8)]
     options = {"names": names, "tensorboard": False}
-    config = toy_config(skip_bad=1, log_every=3)
+    config = toy_config(skip_bad=1)
     whole = fit(toy_task(), config, poisoned, run_dir=tmp_path / "whole", **options)
     said = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert len(said) == 1 and "step 9: loss or gradient not finite, the update is discarded" in said[0]
     assert "utterance 0" in said[0] and "utterance 1" not in said[0]  # the row that holds it
     told = [r for r in notes(tmp_path / "whole") if r.get("at") == 9]
     assert len(told) == 1 and told[0]["utterances"] == names
-    assert all(np.isfinite(loss) for loss in losses(tmp_path / "whole").values())
+    assert "NaN" not in (tmp_path / "whole" / "metrics.jsonl").read_text()  # the window of that step alone is empty
     fit(toy_task(), config, poisoned, run_dir=tmp_path / "two", max_steps=10, **options)
     resumed = fit(toy_task(), config, poisoned, run_dir=tmp_path / "two", **options)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(resumed), jax.device_get(whole))
