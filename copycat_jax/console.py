@@ -57,6 +57,14 @@ def progress_bar(label: str, total: int | None = None, initial: int = 0, unit: s
     return tqdm(desc=label, total=total, initial=initial, unit=unit, file=sys.stderr, disable=None, dynamic_ncols=True)
 
 
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "40 s", "12 min", "34 h", "3.5 days"."""
+    for size, unit in ((172_800, "days"), (7200, "h"), (120, "min")):
+        if seconds >= size:
+            return f"{seconds / {'days': 86_400, 'h': 3600, 'min': 60}[unit]:.3g} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def say(message: str) -> None:
     """Prints one line to standard output at once."""
     print(noted(message), flush=True)

@@ -51,9 +51,11 @@ def start(environment: Mapping[str, str] | None = None) -> str:
         return kind
     try:
         if kind == "explicit":
-            jax.distributed.initialize(environment[ADDRESS], int(environment[COUNT]), int(environment[INDEX]))
+            # All devices of the machine: JAX, left to look around, gives a process under SLURM one GPU.
+            found = environment[ADDRESS], int(environment[COUNT]), int(environment[INDEX])
+            jax.distributed.initialize(*found, cluster_detection_method="deactivate")
         else:
-            jax.distributed.initialize()
+            jax.distributed.initialize(local_device_ids=gpus_of_task(environment) if kind == "slurm" else None)
     except KeyError as error:
         raise UserError(
             f"{error.args[0]} is not set", "environment", f"Set {ADDRESS}, {COUNT} and {INDEX} together."
@@ -62,6 +64,13 @@ def start(environment: Mapping[str, str] | None = None) -> str:
         line = str(error).splitlines()[0][:200]
         raise UserError(f"cannot join the job ({line})", kind, "See launch/README.md.") from error
     return kind
+
+
+def gpus_of_task(environment: Mapping[str, str]) -> list[int] | None:
+    """The GPUs of a SLURM task that has its node to itself: all; None: JAX's rule, that of its number on the node."""
+    tasks = environment.get("SLURM_STEP_TASKS_PER_NODE", environment.get("SLURM_TASKS_PER_NODE", ""))
+    gpus = environment.get("SLURM_GPUS_ON_NODE", "")
+    return list(range(int(gpus))) if tasks.partition("(")[0] == "1" and gpus.isdigit() else None
 
 
 def source_commit() -> str:

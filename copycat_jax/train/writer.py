@@ -15,7 +15,7 @@ import numpy as np
 
 from copycat_jax.files import refusals_of, write_text
 
-METRICS_FILE = "metrics.jsonl"
+METRICS_FILE, RUN_PAGE = "metrics.jsonl", "config.json"
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
 def write_run_page(run_dir: str | Path, meta: dict[str, Any]) -> None:
     """Writes `config.json`: the resolved configuration, commit and data fingerprint of the run."""
-    write_text(Path(run_dir) / "config.json", json.dumps(meta, indent=2, sort_keys=True, default=str) + "\n")
+    write_text(Path(run_dir) / RUN_PAGE, json.dumps(meta, indent=2, sort_keys=True, default=str) + "\n")
 
 
 class MetricsWriter:

@@ -32,6 +32,15 @@ def test_jobs_are_recognised(environment, kind):
     assert distributed.cluster(environment) == kind
 
 
+@pytest.mark.parametrize(
+    "tasks, gpus, own",
+    [("1(x4)", "8", [0, 1, 2, 3, 4, 5, 6, 7]), ("1", "2", [0, 1]), ("8(x4)", "8", None), ("1(x2)", None, None)],
+)
+def test_a_slurm_task_alone_on_its_node_takes_all_of_its_gpus(tasks, gpus, own):
+    environment = {"SLURM_STEP_TASKS_PER_NODE": tasks} | ({"SLURM_GPUS_ON_NODE": gpus} if gpus else {})
+    assert distributed.gpus_of_task(environment) == own
+
+
 def test_half_set_variables_are_named():
     with pytest.raises(UserError, match="JAX_PROCESS_ID is not set"):
         distributed.start({"JAX_COORDINATOR_ADDRESS": "127.0.0.1:1", "JAX_NUM_PROCESSES": "2"})
