@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from typing import Any
 
 from copycat_jax.cli import configuration
 from copycat_jax.cli.configuration import rewrite
@@ -57,7 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
     check_folder(arguments.run_dir, make=True)
     from copycat_jax.train import distributed
 
-    distributed.start()  # before anything touches a device
+    with distributed.joined():  # before anything touches a device
+        return _train(arguments, config, began)
+
+
+def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) -> int:
     import jax
 
     from copycat_jax import console

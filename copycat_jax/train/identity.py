@@ -16,7 +16,7 @@ FREE_FIELDS = {
     "data": {"in_memory_gib", "needs_speaker_vectors", "needs_f0", "needs_audio"},
     "train": {
         *("log_every", "eval_every", "eval_batches", "save_every", "save_minutes", "render_every", "compare_every"),
-        *("keep", "keep_every", "skip_bad", "threads", "init_from"),
+        *("keep", "keep_every", "skip_bad", "threads", "stall_s", "init_from"),
     },
 }
 BINDING_FACTS = {"task": "task", "code": "code", "fingerprint": "data fingerprint"}
