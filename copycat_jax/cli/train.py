@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from typing import Any
 
 from copycat_jax.cli import configuration
 from copycat_jax.cli.configuration import rewrite
@@ -57,7 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
     check_folder(arguments.run_dir, make=True)
     from copycat_jax.train import distributed
 
-    distributed.start()  # before anything touches a device
+    with distributed.joined():  # before anything touches a device
+        _train(arguments, config, began)
+    return 0
+
+
+def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) -> None:
     import jax
 
     from copycat_jax import console
@@ -88,7 +94,6 @@ def run(arguments: argparse.Namespace) -> int:
         epoch_steps=sum(inputs.epoch_steps) or None,
         began=began,
     )
-    return 0
 
 
 def _dry_run(arguments: argparse.Namespace, config: configuration.Fields) -> int:

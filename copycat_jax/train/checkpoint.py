@@ -36,7 +36,17 @@ FREE_FIELDS = {
     "inputs": None,
     "mesh": None,
     "data": {"in_memory_gib", "needs_speaker_vectors", "needs_f0", "needs_audio"},
-    "train": {"log_every", "eval_every", "eval_batches", "save_every", "render_every", "keep", "threads", "init_from"},
+    "train": {
+        "log_every",
+        "eval_every",
+        "eval_batches",
+        "save_every",
+        "render_every",
+        "keep",
+        "threads",
+        "stall_s",
+        "init_from",
+    },
 }
 
 

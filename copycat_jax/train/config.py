@@ -50,6 +50,8 @@ class TrainConfig(Config, section="train"):
       eval_batches: batches of one evaluation.
       keep: checkpoints kept beside the best.
       threads: reader threads of the input pipeline.
+      stall_s: a run in which no step ends for so many seconds is given up; 0: measured, ten times the longest step so
+        far and at least five minutes.
       init_from: run folder whose parameters (EMA) this run starts from, for the groups both have; "" = fresh.
     """
 
@@ -67,6 +69,7 @@ class TrainConfig(Config, section="train"):
     render_every: int = 0
     keep: int = 3
     threads: int = 8
+    stall_s: float = 0.0
 
 
 # A run of seconds, for tests.

@@ -24,7 +24,7 @@ from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.signals import Stopped
 from copycat_jax.task import Rows, Task
-from copycat_jax.train import distributed
+from copycat_jax.train import distributed, watchdog
 from copycat_jax.train.checkpoint import Checkpoints, holding_run
 from copycat_jax.train.config import TrainConfig, completed
 from copycat_jax.train.goodput import Ledger, attempts_of, ledger_path
@@ -79,8 +79,10 @@ class _Run:
                         self.save(step, state)
             if stopping:
                 break
+            watchdog.reached("batch", step)
             with self.ledger.during("input"):
                 batch = self.trainer.put(next(batches))
+            watchdog.reached("step", step)
             state = self.step(state, batch)
             step += 1
             self.ledger.stepped(step)
@@ -106,6 +108,7 @@ class _Run:
     def aside(self, phase: str, step: int) -> Iterator[None]:
         """What is done beside the steps; they are waited for first, so that each phase's seconds are its own."""
         self.look(step)
+        watchdog.reached(phase, step)
         with self.ledger.during(phase):
             yield
         self.ledger.write()
@@ -135,6 +138,7 @@ class _Run:
         """Fetches the window's metrics, writes them, and begins a new window; the only wait on the device."""
         if step == self.seen:
             return
+        watchdog.reached("metrics", step)
         host = jax.device_get(self.metrics)
         spent = self.ledger.window()
         elapsed = max(1e-9, spent["step"] + spent["input"])
@@ -188,6 +192,7 @@ class _Run:
         """Mean terms of the held-out batches under the moving average, summed on the device."""
         sums: dict[str, list] = {}
         for i in range(self.trainer.train.eval_batches):
+            watchdog.reached("evaluate", step)
             for name, pair in self.trainer.evaluate(smoothed_params(state), self.trainer.put(self.held_out(i))).items():
                 sums.setdefault(name, []).append(pair)
         values = divide({n: tuple(np.sum(np.asarray(p), axis=0)) for n, p in jax.device_get(sums).items()})
@@ -245,9 +250,12 @@ def fit(
     trainer = Trainer(task, config, batches(0))
     first = jax.process_index() == 0
     with (
+        watchdog.watching(trainer.train.stall_s),
+        contextlib.ExitStack() as to_the_end,
         holding_run(run_dir) if first else contextlib.nullcontext(),
         _attempt(run_dir, began) as ledger,
         Checkpoints(run_dir, {"task": task.name, **facts}, trainer.train.keep) as checkpoints,
+        watchdog.together(),
     ):
         resumed = checkpoints.latest() is not None
         state = checkpoints.restore(trainer.abstract, force) if resumed else initial_state(trainer)
@@ -271,12 +279,14 @@ def fit(
                     seconds = trainer.compile_ahead(shapes)
                 run.say(f"compiled the step for {len(shapes)} shapes in {seconds:.1f} s")
             ledger.enter("step")
-            with StopSignal() as stop, jax.transfer_guard("disallow"):
+            stop = to_the_end.enter_context(StopSignal())
+            with jax.transfer_guard("disallow"):
                 state = run.to(end, state, following, stop)
+            watchdog.reached("end")
             ledger.enter("save")  # what is still being written is waited for
+    distributed.barrier("end of training")
     if stop.by_hand:  # what was computed is saved by now
         raise Stopped(signal.SIGINT)
-    distributed.barrier("end of training")
     return state
 
 

@@ -18,7 +18,7 @@ from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.records import allocate, sizes_of
 from copycat_jax.task import Rows, Task
-from copycat_jax.train import sharding
+from copycat_jax.train import sharding, watchdog
 from copycat_jax.train.checkpoint import restore_params
 from copycat_jax.train.config import MeshConfig, TrainConfig
 from copycat_jax.train.flops import flops_of
@@ -100,6 +100,7 @@ class Trainer:
         if key in self._compiled:
             return self._compiled[key], 0.0
         began = time.perf_counter()
+        watchdog.reached("compile")
         self._compile(key, self._jitted.trace(state, metrics, batch))
         return self._compiled[key], time.perf_counter() - began
 
