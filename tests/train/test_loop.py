@@ -345,3 +345,4 @@ def test_events_hold_scalars_pictures_and_sounds(tmp_path):
     fit(toy_task(), toy_config(steps=2, render_every=2), toy_batch, run_dir=tmp_path, render=render)
     events = b"".join(p.read_bytes() for p in (tmp_path / "tensorboard").iterdir())
     assert b"train/loss/model" in events and b"\x89PNG" in events and b"RIFF" in events
+    assert b'"ema_decay": 0.9' in events  # the configuration
