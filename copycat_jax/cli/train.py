@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-steps", type=int, metavar="N", help="stop, saved, at step N; schedules stay those of train.steps"
     )
     parser.add_argument(
-        "--force", action="store_true", help="resume although configuration, commit or data differ from the run's"
+        "--force", action="store_true", help="resume although configuration, code or data differ from the run's"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="train nothing: say what it would take on machines that are not there"
@@ -59,17 +59,16 @@ def run(arguments: argparse.Namespace) -> int:
     from copycat_jax.train import distributed
 
     with distributed.joined():  # before anything touches a device
-        _train(arguments, config, began)
-    return 0
+        return _train(arguments, config, began)
 
 
-def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) -> None:
+def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) -> int:
     import jax
 
     from copycat_jax import console
     from copycat_jax.data.batches import open_prefetch
     from copycat_jax.plots import training_renderer
-    from copycat_jax.train.loop import fit
+    from copycat_jax.train.loop import exit_code, fit
 
     open_inputs = configuration.load_function(config["inputs"])
     inputs = open_inputs(arguments.corpus, config, jax.process_index(), jax.process_count())
@@ -78,7 +77,7 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) 
     if jax.process_index() == 0:
         devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
         console.say(f"{task.name}: {inputs.summary}, {devices}")
-    fit(
+    state = fit(
         task,
         config,
         inputs.batches,
@@ -91,9 +90,11 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) 
         max_steps=arguments.max_steps,
         force=arguments.force,
         tensorboard=not arguments.no_tensorboard,
+        names=inputs.names,
         epoch_steps=sum(inputs.epoch_steps) or None,
         began=began,
     )
+    return exit_code(state, config, arguments.max_steps)
 
 
 def _dry_run(arguments: argparse.Namespace, config: configuration.Fields) -> int:
