@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-steps", type=int, metavar="N", help="stop, saved, at step N; schedules stay those of train.steps"
     )
     parser.add_argument(
-        "--force", action="store_true", help="resume although configuration, commit or data differ from the run's"
+        "--force", action="store_true", help="resume although configuration, code or data differ from the run's"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="train nothing: say what it would take on machines that are not there"
@@ -60,18 +60,17 @@ def run(arguments: argparse.Namespace) -> int:
     from copycat_jax.train import distributed
 
     with distributed.joined():  # before anything touches a device
-        _train(arguments, config, began)
-    return 0
+        return _train(arguments, config, began)
 
 
-def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) -> None:
+def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) -> int:
     import jax
 
     from copycat_jax import console
     from copycat_jax.data.batches import open_prefetch
     from copycat_jax.data.plan import Share
     from copycat_jax.plots import training_renderer
-    from copycat_jax.train.loop import fit
+    from copycat_jax.train.loop import exit_code, fit
 
     open_inputs = configuration.load_function(config["inputs"])
     share = Share(jax.process_index(), jax.process_count(), jax.device_count())
@@ -82,7 +81,7 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) 
         devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
         console.say(f"{task.name}: {inputs.summary}, {devices}")
     shown = inputs.held_out[0] if inputs.held_out else functools.partial(inputs.batches, 0)
-    fit(
+    state = fit(
         task,
         config,
         inputs.batches,
@@ -95,9 +94,11 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) 
         max_steps=arguments.max_steps,
         force=arguments.force,
         tensorboard=not arguments.no_tensorboard,
+        names=inputs.names,
         epoch_steps=sum(inputs.epoch_steps) or None,
         began=began,
     )
+    return exit_code(state, config, arguments.max_steps)
 
 
 def _dry_run(arguments: argparse.Namespace, config: configuration.Fields) -> int:

@@ -226,4 +226,4 @@ def make_inputs(path: str | None, config: dict[str, Any], share: Share) -> Input
     read = [f"sentence vectors of {shapes['sentence']}"] * bool(shapes["sentence"])
     read += ["syntactic distances"] * bool(shapes["distance"])
     summary = f"{plan.utterances} entries to learn from, {len(out)} held out, reading {' and '.join(read)}"
-    return Inputs(resolved, batches, held_out, None, fingerprint, summary, plan.epoch_steps)
+    return Inputs(resolved, batches, held_out, None, fingerprint, summary, plan.epoch_steps, space.ids)
