@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
