@@ -94,7 +94,7 @@ def window_inputs(
     resolved = {**config, "shapes": shapes, "mel_spec": spec.to_dict()}
     hours = float(corpus.lengths[draw.members].sum()) * spec.hop_s / 3600
     summary = f"{len(draw.members)} utterances, {hours:.2f} h, {len(corpus.speakers)} speakers"
-    return Inputs(resolved, batches, evaluation, None, corpus.fingerprint, summary)
+    return Inputs(resolved, batches, evaluation, None, corpus.fingerprint, summary, names=corpus.ids)
 
 
 def window_draw(corpus: Corpus, members: Int[np.ndarray, " n"], data: AudioConfig) -> WindowDraw:

@@ -68,7 +68,12 @@ class BatchPlan:
     @property
     def batches_per_epoch(self) -> float:
         """Steps of one pass over the data, on average (epochs differ by a step or two)."""
-        return sum(bucket.rates.sum() / bucket.rows for bucket in self.buckets)
+        return sum(self.epoch_steps)
+
+    @property
+    def epoch_steps(self) -> tuple[float, ...]:
+        """Of them, those of every bucket."""
+        return tuple(float(bucket.rates.sum()) / bucket.rows for bucket in self.buckets)
 
     @property
     def utterances(self) -> int:

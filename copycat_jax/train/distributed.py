@@ -1,20 +1,28 @@
 """Start-up of one or many processes, and the check before the first step that they are about to do the same thing."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
 import os
+import secrets
+import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from jax._src.distributed import global_state
+from jax._src.lib import _jax
 
 from copycat_jax.errors import UserError
+from copycat_jax.train import watchdog
+from copycat_jax.train.referee import Referee, send
 
 ADDRESS, COUNT, INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
+_REFEREE, _START_S = "copycat/referee", 60
 
 
 def cluster(environment: Mapping[str, str]) -> str:
@@ -49,11 +57,15 @@ def start(environment: Mapping[str, str] | None = None) -> str:
     kind = cluster(environment)
     if kind == "single" or jax.distributed.is_initialized():
         return kind
+    jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM for itself, and a second one too
     try:
-        if kind == "explicit":
-            jax.distributed.initialize(environment[ADDRESS], int(environment[COUNT]), int(environment[INDEX]))
-        else:
-            jax.distributed.initialize()
+        with _refereed():
+            if kind == "explicit":
+                # All devices of the machine: JAX, left to look around, gives a process under SLURM one GPU.
+                found = environment[ADDRESS], int(environment[COUNT]), int(environment[INDEX])
+                jax.distributed.initialize(*found, cluster_detection_method="deactivate")
+            else:
+                jax.distributed.initialize(local_device_ids=gpus_of_task(environment) if kind == "slurm" else None)
     except KeyError as error:
         raise UserError(
             f"{error.args[0]} is not set", "environment", f"Set {ADDRESS}, {COUNT} and {INDEX} together."
@@ -62,6 +74,63 @@ def start(environment: Mapping[str, str] | None = None) -> str:
         line = str(error).splitlines()[0][:200]
         raise UserError(f"cannot join the job ({line})", kind, "See launch/README.md.") from error
     return kind
+
+
+def gpus_of_task(environment: Mapping[str, str]) -> list[int] | None:
+    """The GPUs of a SLURM task that has its node to itself: all; None: JAX's rule, that of its number on the node."""
+    tasks = environment.get("SLURM_STEP_TASKS_PER_NODE", environment.get("SLURM_TASKS_PER_NODE", ""))
+    gpus = environment.get("SLURM_GPUS_ON_NODE", "")
+    return list(range(int(gpus))) if tasks.partition("(")[0] == "1" and gpus.isdigit() else None
+
+
+@contextlib.contextmanager
+def joined(environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The job's other processes are joined, see `start`, and while it lasts all of them are watched, and end together.
+
+    Gives what `cluster` found.
+    """
+    kind = start(environment)
+    if kind == "single" or watchdog.current():
+        yield kind
+        return
+    with watchdog.watched(watchdog.Watch(_connect(), jax.process_index())), watchdog.together():
+        barrier("everyone is watched")
+        yield kind
+
+
+@contextlib.contextmanager
+def _refereed() -> Iterator[None]:
+    """While it lasts, process 0 starts the referee where JAX would start its service, and tells where it is."""
+    real = _jax.get_distributed_runtime_service
+    started: list[Referee] = []
+
+    def start_referee(address: str, processes: int, **options: Any) -> Referee:
+        started.append(Referee(address, processes, secrets.token_hex(16), **options))
+        return started[0]
+
+    _jax.get_distributed_runtime_service = start_referee
+    try:
+        yield
+    finally:
+        _jax.get_distributed_runtime_service = real
+    for referee in started:
+        global_state.client.key_value_set(_REFEREE, f"{referee.port} {referee.token}")
+
+
+def _connect() -> socket.socket:
+    """A connection to the referee, which knows who this is."""
+    try:
+        port, token = global_state.client.blocking_key_value_get(_REFEREE, _START_S * 1000).split()
+        host = str(global_state.coordinator_address).rpartition(":")[0].strip("[]")
+        connection = socket.create_connection((host, int(port)), timeout=_START_S)
+    except (OSError, RuntimeError) as error:
+        line = str(error).splitlines()[0][:200]
+        raise UserError(
+            f"cannot reach the referee of the job ({line})", "process 0", "See launch/README.md."
+        ) from error
+    connection.settimeout(watchdog.GRACE_S)
+    send(connection, {"process": jax.process_index(), "host": socket.gethostname(), "token": token})
+    return connection
 
 
 def source_commit() -> str:

@@ -5,7 +5,6 @@ initialisation makes every array where it belongs.
 """
 
 import concurrent.futures
-import functools
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -19,7 +18,7 @@ from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.records import allocate, sizes_of
 from copycat_jax.task import Rows, Task
-from copycat_jax.train import sharding
+from copycat_jax.train import sharding, watchdog
 from copycat_jax.train.checkpoint import restore_params
 from copycat_jax.train.config import MeshConfig, TrainConfig
 from copycat_jax.train.flops import flops_of
@@ -56,7 +55,9 @@ class Trainer:
             lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), abstract, self.shardings
         )
         self.step_function = make_train_step(task, optimizers, schedules, self.train)
-        self._empty = empty_metrics(self.step_function, self.abstract, self._abstract_batch)
+        self._empty = empty_metrics(
+            self.step_function, self.abstract, self._abstract_batch, slots=self.train.skip_bad + 1
+        )
         self._jitted = jit_step(self.step_function, self.shardings, self.mesh)
         self._compiled: dict[tuple, Any] = {}
         self._flops: dict[tuple, float] = {}
@@ -101,15 +102,23 @@ class Trainer:
         if key in self._compiled:
             return self._compiled[key], 0.0
         began = time.perf_counter()
-        self._compile(key, state, metrics, batch)
+        watchdog.reached("compile")
+        self._compile(key, self._jitted.trace(state, metrics, batch))
         return self._compiled[key], time.perf_counter() - began
 
     def flops_of(self, batch: Rows) -> float:
         """Floating-point operations of the compiled step for this batch's shapes, over all devices; see `flops`."""
         return self._flops[tuple(x.shape for x in batch)]
 
-    def _compile(self, key: tuple, state: TrainState, metrics: Any, batch: Rows) -> None:
-        traced = self._jitted.trace(state, metrics, batch)
+    def traced(self, batch: Rows) -> Any:
+        """The step traced for a batch of these shapes, of arrays or abstract: nothing is allocated."""
+        whole = sharding.replicated(self.mesh)
+        metrics = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), self._empty)
+        rows = _like(batch, (jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._rows) for x in batch))
+        with jax.set_mesh(self.mesh):
+            return self._jitted.trace(self.abstract, metrics, rows)
+
+    def _compile(self, key: tuple, traced: Any) -> None:
         self._flops[key], self._compiled[key] = flops_of(traced.jaxpr), traced.lower().compile()
 
     def compile_ahead(self, shapes: Sequence[tuple[int, int, int]]) -> float:
@@ -118,15 +127,11 @@ class Trainer:
         XLA compiles outside Python's lock: as many buckets as there are cores cost little more than the slowest.
         """
         began = time.perf_counter()
-        whole = sharding.replicated(self.mesh)
-        metrics = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), self._empty)
 
         def compile_one(shape: tuple[int, int, int]) -> None:
             sizes = sizes_of(self._abstract_batch) | dict(zip("BTP", shape, strict=True))
-            shaped = functools.partial(jax.ShapeDtypeStruct, sharding=self._rows)
-            batch = allocate(type(self._abstract_batch), sizes, shaped)
-            with jax.set_mesh(self.mesh):
-                self._compile(tuple(x.shape for x in batch), self.abstract, metrics, batch)
+            batch = allocate(type(self._abstract_batch), sizes, jax.ShapeDtypeStruct)
+            self._compile(tuple(x.shape for x in batch), self.traced(batch))
 
         pool = concurrent.futures.ThreadPoolExecutor(max(1, min(len(shapes), os.cpu_count() or 1)))
         try:

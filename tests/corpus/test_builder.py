@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from copycat_jax.cli import main
-from copycat_jax.corpus.builder import Exclusions, build_corpus
+from copycat_jax.corpus.builder import build_corpus
 from copycat_jax.corpus.cache import FeatureOptions
 from copycat_jax.corpus.corpus import memory_corpus, open_corpus, write_vectors
 from copycat_jax.corpus.description import describe, read_description
+from copycat_jax.corpus.sources import Exclusions
 from copycat_jax.corpus.utterance import ARRAYS, TEXTS, text_key
 from copycat_jax.data.batches import make_batches
 from copycat_jax.data.plan import make_batch_plan
@@ -186,18 +187,6 @@ def test_damaged_corpora_are_refused(built, tmp_path):
     shard.unlink()
     with pytest.raises(UserError, match="no such shard"):
         open_corpus(copy)
-
-
-@pytest.mark.slow
-def test_beam_writes_the_same_corpus(built, plain, tmp_path):
-    pytest.importorskip("apache_beam")
-    out = tmp_path / "data"
-    report = build_corpus(
-        [("plain", plain)], out, OPTIONS, cache=built.with_name("data.cache"), shards=2, beam_runner="DirectRunner"
-    )
-    corpus = open_corpus(built)
-    assert report.info.fingerprint == corpus.fingerprint and len(report.info.shards) == 2
-    assert all(same(a, b) for a, b in zip(open_corpus(out).source, corpus.source, strict=True))
 
 
 @pytest.mark.slow
