@@ -11,7 +11,7 @@ import functools
 import importlib.resources
 import importlib.util
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +185,7 @@ def _lexicon() -> dict[str, list[tuple[str, str]]]:
 
 
 @functools.cache
-def _tagger():
+def _tagger() -> Callable[[list[str]], list[str]]:
     return _gruut_module("pos").PartOfSpeechTagger(str(_language() / "pos" / "model.crf"))
 
 
@@ -196,11 +196,11 @@ def _guesser():
 
 def _gruut_module(name: str) -> Any:
     """A module of gruut without gruut itself, which imports parsers of dates, numbers and graphs [a second]."""
-    package = importlib.util.find_spec("gruut")
-    path = Path(package.submodule_search_locations[0]) / f"{name}.py"  # type: ignore[union-attr, index]
-    spec = importlib.util.spec_from_file_location(f"gruut_{name}", path)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    package: Any = importlib.util.find_spec("gruut")
+    path = Path(package.submodule_search_locations[0]) / f"{name}.py"
+    spec: Any = importlib.util.spec_from_file_location(f"gruut_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     return module
 
 
