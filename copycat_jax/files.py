@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -19,6 +20,18 @@ from copycat_jax.errors import UserError
 _BLOCK_BYTES = 1 << 16
 
 
+def check_local(path: str | Path) -> Path:
+    """`path`, unless it is an address in an object store, as which it must be seen before Path shortens it.
+
+    Raises:
+      UserError: it begins with gs://, s3:// or the like, and would become a folder of that name.
+    """
+    if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):  # no drive, which is one letter
+        remedy = "Mount the bucket as a folder (gcsfuse, mountpoint-s3), or copy it here."
+        raise UserError("is not in a file system of this machine", str(path), remedy)
+    return Path(path)
+
+
 def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = ()) -> Path:
     """The path of a file that is to be written; leaves nothing behind.
 
@@ -28,9 +41,9 @@ def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = (
       inputs: files that it must not replace.
 
     Raises:
-      UserError: wrong ending, a folder, one of `inputs`, no such parent folder, or no permission.
+      UserError: wrong ending, a folder, one of `inputs`, no such parent folder, no permission, or an object store.
     """
-    path = Path(path)
+    path = check_local(path)
     if path.suffix.lower() != suffix:
         better = f"{path.stem.strip('.') or 'result'}{suffix}"  # "." and ".." have no stem
         raise UserError(f"the name does not end in {suffix}", str(path), f"Name it {better}.")
@@ -50,9 +63,9 @@ def check_folder(folder: str | Path, make: bool = False) -> Path:
       make: whether it may be absent as long as it could be made.
 
     Raises:
-      UserError: it is no folder, there is none, or no permission.
+      UserError: it is no folder, there is none, no permission, or it is in an object store.
     """
-    folder = Path(folder)
+    folder = check_local(folder)
     probe = folder.absolute()
     while make and not probe.exists():
         probe = probe.parent

@@ -17,6 +17,7 @@ from copycat_jax.errors import UserError
 from copycat_jax.files import (
     check_file,
     check_folder,
+    check_local,
     locked_file,
     plain,
     private_temporary_folder,
@@ -148,6 +149,17 @@ def test_a_folder_may_be_absent_only_where_it_could_be_made(tmp_path):
     with pytest.raises(UserError, match="is not a folder"):
         check_folder(deep, make=True)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("address", ["gs://bucket/data", "s3://bucket/a.wav", "GS:/b", Path("hdfs://name/b")])
+def test_an_object_store_is_no_folder_of_that_name(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    for check in (check_local, lambda path: check_folder(path, make=True), lambda path: check_file(path, ".wav")):
+        with pytest.raises(UserError, match="not in a file system of this machine"):
+            check(address)
+    for path in ("C:/data", "a:b", "./gs://x", str(tmp_path)):
+        assert check_local(path) == Path(path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])

@@ -69,6 +69,7 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) 
     from copycat_jax.data.batches import open_prefetch
     from copycat_jax.plots import training_renderer
     from copycat_jax.train.loop import exit_code, fit
+    from copycat_jax.train.outcomes import FINISHED
 
     open_inputs = configuration.load_function(config["inputs"])
     inputs = open_inputs(arguments.corpus, config, jax.process_index(), jax.process_count())
@@ -94,7 +95,24 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) 
         epoch_steps=sum(inputs.epoch_steps) or None,
         began=began,
     )
-    return exit_code(state, config, arguments.max_steps)
+    code = exit_code(state, config, arguments.max_steps)
+    if code == FINISHED and jax.process_index() == 0:
+        console.say(_what_next(config, arguments.run_dir, int(jax.device_get(state.step))))
+    return code
+
+
+def _what_next(config: configuration.Fields, run_dir: str, step: int) -> str:
+    """Where a run has come to that nothing stopped, and what can be done with it."""
+    from copycat_jax.train.checkpoint import best_step
+
+    best, loss = best_step(run_dir)
+    lowest = f"; the held-out loss is lowest at step {best:,}: {loss:.4g}" if best is not None else ""
+    if step < config["train"]["steps"]:
+        following = f"go on to step {config['train']['steps']:,} without --max-steps"
+    else:
+        program = "prosody" if config["task"].startswith("prosody_vae.") else "copycat"
+        following = f"{program} export --run {run_dir}, see its --help"
+    return f"step {step:,} is saved in {run_dir}{lowest}. Next: {following}"
 
 
 def _dry_run(arguments: argparse.Namespace, config: configuration.Fields) -> int:
