@@ -71,7 +71,7 @@ class _Run:
     def to(self, end: int, state: TrainState, batches: Iterator[Rows], stop: StopSignal) -> TrainState:
         """Evaluate, save, next batch, step; until step `end` or a signal."""
         settings, step = self.trainer.train, self.start
-        self.end, self.told = end, (step, time.monotonic())
+        self.end, self.told = end, (step, time.perf_counter())
         while True:
             stopping = step >= end or stop.requested(step)
             if step > self.start:  # what is due at the first step was done before the run was stopped there
@@ -100,7 +100,7 @@ class _Run:
             self.bar.update(1)
             if _due(step, settings.log_every) or step == end:
                 self.look(step)
-            elif self.bar.disable and time.monotonic() - self.told[1] > console.SILENCE_S:
+            elif self.bar.disable and time.perf_counter() - self.told[1] > console.SILENCE_S:
                 self.tell(step, state)
         if stop.received and step < end and self.writer.active:
             console.say(f"stopped by a signal at step {step}; the next run with this --run-dir resumes there")
@@ -120,7 +120,7 @@ class _Run:
     def tell(self, step: int, state: TrainState) -> None:
         """Where the run is, between two looks at the metrics that lie far apart, where no progress bar shows it."""
         jax.block_until_ready(state.step)
-        (since, then), now = self.told, time.monotonic()
+        (since, then), now = self.told, time.perf_counter()
         step_s = (now - then) / (step - since)
         self.say(f"step {step}/{self.end}: {step_s:.3g} s a step, {console.duration((self.end - step) * step_s)} left")
         self.told = step, now
@@ -208,7 +208,7 @@ class _Run:
         self.bar.set_postfix_str(line, refresh=False)
         if self.bar.disable:
             self.say(f"step {step}/{self.end}: {line}, {console.duration((self.end - step) * elapsed / steps)} left")
-            self.told = step, time.monotonic()
+            self.told = step, time.perf_counter()
         for message in self.watch.check(step, values) if self.writer.active else ():
             console.warn(message)
             self.writer.record("note", step, message=message)

@@ -202,7 +202,7 @@ def test_every_nth_checkpoint_is_kept(tmp_path):
 
 def test_the_clock_saves_at_logged_steps(tmp_path, monkeypatch):
     clock = iter(range(0, 10_000, 20))  # every look at it is 20 s later
-    hands = SimpleNamespace(monotonic=lambda: float(next(clock)), time=time.time)
+    hands = SimpleNamespace(monotonic=lambda: float(next(clock)), time=time.time, perf_counter=time.perf_counter)
     monkeypatch.setattr("copycat_jax.train.loop.time", hands)
     saved, save = [], Checkpoints.save
     monkeypatch.setattr(
