@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -17,6 +18,7 @@ from typing import IO, Any
 from copycat_jax.errors import UserError
 
 _BLOCK_BYTES = 1 << 16
+_OBJECT_STORE = re.compile(r"(^|/)(gs|gcs|s3|s3a|az|abfss?|adl|hdfs|https?|ftp|file|memory):/")
 
 
 def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = ()) -> Path:
@@ -30,6 +32,7 @@ def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = (
     Raises:
       UserError: wrong ending, a folder, one of `inputs`, no such parent folder, or no permission.
     """
+    refuse_object_store(path)
     path = Path(path)
     if path.suffix.lower() != suffix:
         better = f"{path.stem.strip('.') or 'result'}{suffix}"  # "." and ".." have no stem
@@ -42,6 +45,13 @@ def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = (
     return path
 
 
+def refuse_object_store(path: str | Path) -> None:
+    """Raises UserError for gs://..., s3://... and the like, of which pathlib would make a folder named `gs:`."""
+    if _OBJECT_STORE.search(str(path)):
+        remedy = "Mount the bucket (gcsfuse, mount-s3), and give the folder."
+        raise UserError("object stores are not read or written", str(path), remedy)
+
+
 def check_folder(folder: str | Path, make: bool = False) -> Path:
     """The path of a folder that files are to be written into; leaves nothing behind.
 
@@ -50,8 +60,9 @@ def check_folder(folder: str | Path, make: bool = False) -> Path:
       make: whether it may be absent as long as it could be made.
 
     Raises:
-      UserError: it is no folder, there is none, or no permission.
+      UserError: it is no folder, there is none, no permission, or it is on an object store.
     """
+    refuse_object_store(folder)
     folder = Path(folder)
     probe = folder.absolute()
     while make and not probe.exists():
@@ -187,6 +198,7 @@ def plain(value: Any) -> Any:
 
 def check_replaceable_folder(path: str | Path, marks: tuple[str, ...], noun: str) -> None:
     """Raises UserError unless `path` is free, an empty folder, or a folder that holds all the files `marks`."""
+    refuse_object_store(path)
     path = Path(path)
     if not path.absolute().parent.is_dir():
         raise UserError(f"there is no folder {path.absolute().parent}", str(path), "Make it first.")

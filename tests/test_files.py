@@ -17,6 +17,7 @@ from copycat_jax.errors import UserError
 from copycat_jax.files import (
     check_file,
     check_folder,
+    check_replaceable_folder,
     locked_file,
     plain,
     private_temporary_folder,
@@ -177,3 +178,22 @@ def test_plain_values_are_what_json_gives_back(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "b.json", [float("nan")])
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("place", ["gs://bucket/run", "s3://bucket/run", "abfs://b@c/run", "https://host/run"])
+def test_an_object_store_is_refused_and_no_folder_named_after_it_is_made(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (place, Path(place), Path(place).absolute()):
+        with pytest.raises(UserError, match="object stores"):
+            check_folder(path, make=True)
+        with pytest.raises(UserError, match="object stores"):
+            check_file(f"{path}/a.wav", ".wav")
+        with pytest.raises(UserError, match="object stores"):
+            check_replaceable_folder(path, ("mark",), "bundle")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_colon_makes_no_object_store(tmp_path):
+    (tmp_path / "12:30").mkdir()
+    assert check_folder(tmp_path / "12:30" / "run", make=True)
+    assert check_folder(tmp_path / "notgs:" / "run", make=True)

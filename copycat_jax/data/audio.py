@@ -94,7 +94,8 @@ def window_inputs(
     resolved = {**config, "shapes": shapes, "mel_spec": spec.to_dict()}
     hours = float(corpus.lengths[draw.members].sum()) * spec.hop_s / 3600
     summary = f"{len(draw.members)} utterances, {hours:.2f} h, {len(corpus.speakers)} speakers"
-    return Inputs(resolved, batches, evaluation, None, corpus.fingerprint, summary)
+    # Windows bring no speaker vectors: the corpus may be embedded meanwhile.
+    return Inputs(resolved, batches, evaluation, None, corpus.info.fingerprint, summary)
 
 
 def window_draw(corpus: Corpus, members: Int[np.ndarray, " n"], data: AudioConfig) -> WindowDraw:

@@ -21,7 +21,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from copycat_jax.console import warn
 from copycat_jax.errors import UserError
-from copycat_jax.files import locked_file, plain, refusals_of
+from copycat_jax.files import locked_file, plain, refusals_of, refuse_object_store
 from copycat_jax.train.state import EMA_GROUP, TrainState
 
 # Orbax tells through absl's logger what it was asked to do, and what goes wrong, which it also raises.
@@ -51,6 +51,7 @@ FREE_FIELDS = {
 
 
 def _folder(run_dir: str | Path) -> Path:
+    refuse_object_store(run_dir)
     return Path(run_dir).expanduser().absolute() / FOLDER
 
 

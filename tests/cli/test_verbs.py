@@ -344,6 +344,8 @@ def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
     contents = tiny_contents()
     shapes = {"mel_bins": 80, "embedding": 128, "speakers": 3}
 
+    trained = {}
+
     def kind_of(run_dir):
         return "speaker" if "spk" in str(run_dir) else "copycat"
 
@@ -353,6 +355,7 @@ def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
             "model": contents["config"][kind],
             "shapes": shapes,
             "mel_spec": HIFIGAN.to_dict(),
+            **trained,
         }
         return {"model": contents["params"][kind]}, config, 40
 
@@ -374,6 +377,9 @@ def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
     assert name in made.card and "synthetic" in made.card
     assert "needs its speaker classifier" in refused(capsys, *run)
     assert "unknown speaker" in refused(capsys, *run, "--speaker", "spk", "--voices", "nobody")
+    trained["vectors_by"] = "0" * 64
+    assert "trained on the speaker vectors of another" in refused(capsys, *run, "--speaker", "spk", "--voices", name)
+    trained["vectors_by"] = read_bundle("spk").fingerprint
     assert "no --corpus" in refused(capsys, *run[:3], "--out", "x", "--speaker", "spk")
     (work / "letters").mkdir()
     (work / "letters" / "dear.txt").write_text("")
