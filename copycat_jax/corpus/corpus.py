@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
