@@ -18,7 +18,18 @@ from typing import IO, Any
 from copycat_jax.errors import UserError
 
 _BLOCK_BYTES = 1 << 16
-_OBJECT_STORE = re.compile(r"(^|/)(gs|gcs|s3|s3a|az|abfss?|adl|hdfs|https?|ftp|file|memory):/")
+
+
+def check_local(path: str | Path) -> Path:
+    """`path`, unless it is an address in an object store, as which it must be seen before Path shortens it.
+
+    Raises:
+      UserError: it begins with gs://, s3:// or the like, and would become a folder of that name.
+    """
+    if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):  # no drive, which is one letter
+        remedy = "Mount the bucket as a folder (gcsfuse, mountpoint-s3), or copy it here."
+        raise UserError("is not in a file system of this machine", str(path), remedy)
+    return Path(path)
 
 
 def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = ()) -> Path:
@@ -30,10 +41,9 @@ def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = (
       inputs: files that it must not replace.
 
     Raises:
-      UserError: wrong ending, a folder, one of `inputs`, no such parent folder, or no permission.
+      UserError: wrong ending, a folder, one of `inputs`, no such parent folder, no permission, or an object store.
     """
-    refuse_object_store(path)
-    path = Path(path)
+    path = check_local(path)
     if path.suffix.lower() != suffix:
         better = f"{path.stem.strip('.') or 'result'}{suffix}"  # "." and ".." have no stem
         raise UserError(f"the name does not end in {suffix}", str(path), f"Name it {better}.")
@@ -45,13 +55,6 @@ def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = (
     return path
 
 
-def refuse_object_store(path: str | Path) -> None:
-    """Raises UserError for gs://..., s3://... and the like, of which pathlib would make a folder named `gs:`."""
-    if _OBJECT_STORE.search(str(path)):
-        remedy = "Mount the bucket (gcsfuse, mount-s3), and give the folder."
-        raise UserError("object stores are not read or written", str(path), remedy)
-
-
 def check_folder(folder: str | Path, make: bool = False) -> Path:
     """The path of a folder that files are to be written into; leaves nothing behind.
 
@@ -60,10 +63,9 @@ def check_folder(folder: str | Path, make: bool = False) -> Path:
       make: whether it may be absent as long as it could be made.
 
     Raises:
-      UserError: it is no folder, there is none, no permission, or it is on an object store.
+      UserError: it is no folder, there is none, no permission, or it is in an object store.
     """
-    refuse_object_store(folder)
-    folder = Path(folder)
+    folder = check_local(folder)
     probe = folder.absolute()
     while make and not probe.exists():
         probe = probe.parent
@@ -198,7 +200,6 @@ def plain(value: Any) -> Any:
 
 def check_replaceable_folder(path: str | Path, marks: tuple[str, ...], noun: str) -> None:
     """Raises UserError unless `path` is free, an empty folder, or a folder that holds all the files `marks`."""
-    refuse_object_store(path)
     path = Path(path)
     if not path.absolute().parent.is_dir():
         raise UserError(f"there is no folder {path.absolute().parent}", str(path), "Make it first.")

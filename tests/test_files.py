@@ -17,7 +17,7 @@ from copycat_jax.errors import UserError
 from copycat_jax.files import (
     check_file,
     check_folder,
-    check_replaceable_folder,
+    check_local,
     locked_file,
     plain,
     private_temporary_folder,
@@ -151,6 +151,17 @@ def test_a_folder_may_be_absent_only_where_it_could_be_made(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+@pytest.mark.parametrize("address", ["gs://bucket/data", "s3://bucket/a.wav", "GS:/b", Path("hdfs://name/b")])
+def test_an_object_store_is_no_folder_of_that_name(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    for check in (check_local, lambda path: check_folder(path, make=True), lambda path: check_file(path, ".wav")):
+        with pytest.raises(UserError, match="not in a file system of this machine"):
+            check(address)
+    for path in ("C:/data", "a:b", "./gs://x", str(tmp_path)):
+        assert check_local(path) == Path(path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_a_text_of_others_is_read_in_whatever_form_it_says_it_has(tmp_path, encoding, end):
@@ -178,22 +189,3 @@ def test_plain_values_are_what_json_gives_back(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "b.json", [float("nan")])
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
-
-
-@pytest.mark.parametrize("place", ["gs://bucket/run", "s3://bucket/run", "abfs://b@c/run", "https://host/run"])
-def test_an_object_store_is_refused_and_no_folder_named_after_it_is_made(place, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for path in (place, Path(place), Path(place).absolute()):
-        with pytest.raises(UserError, match="object stores"):
-            check_folder(path, make=True)
-        with pytest.raises(UserError, match="object stores"):
-            check_file(f"{path}/a.wav", ".wav")
-        with pytest.raises(UserError, match="object stores"):
-            check_replaceable_folder(path, ("mark",), "bundle")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_colon_makes_no_object_store(tmp_path):
-    (tmp_path / "12:30").mkdir()
-    assert check_folder(tmp_path / "12:30" / "run", make=True)
-    assert check_folder(tmp_path / "notgs:" / "run", make=True)

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     from copycat_jax.corpus.ids import as_id
     from copycat_jax.corpus.sources import Exclusions
     from copycat_jax.corpus.utterance import text_key
-    from copycat_jax.files import check_folder
+    from copycat_jax.files import check_folder, check_local
     from copycat_jax.mel_spec import mel_spec
 
     if arguments.check:
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         texts=frozenset(text_key(line) for line in _lines(arguments.exclude_texts, "--exclude-texts")),
         pattern=arguments.exclude,
     )
-    out = Path(arguments.out).absolute()
+    out = check_local(arguments.out).absolute()
     check_folder(out.parent, make=True)
     check_folder(arguments.cache or out.with_name(out.name + ".cache"), make=True)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-steps", type=int, metavar="N", help="stop, saved, at step N; schedules stay those of train.steps"
     )
     parser.add_argument(
-        "--force", action="store_true", help="resume although configuration, commit or data differ from the run's"
+        "--force", action="store_true", help="resume although configuration, code or data differ from the run's"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="train nothing: say what it would take on machines that are not there"
@@ -59,17 +59,17 @@ def run(arguments: argparse.Namespace) -> int:
     from copycat_jax.train import distributed
 
     with distributed.joined():  # before anything touches a device
-        _train(arguments, config, began)
-    return 0
+        return _train(arguments, config, began)
 
 
-def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) -> None:
+def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) -> int:
     import jax
 
     from copycat_jax import console
     from copycat_jax.data.batches import open_prefetch
     from copycat_jax.plots import training_renderer
-    from copycat_jax.train.loop import fit
+    from copycat_jax.train.loop import exit_code, fit
+    from copycat_jax.train.outcomes import FINISHED
 
     open_inputs = configuration.load_function(config["inputs"])
     inputs = open_inputs(arguments.corpus, config, jax.process_index(), jax.process_count())
@@ -78,7 +78,7 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) 
     if jax.process_index() == 0:
         devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
         console.say(f"{task.name}: {inputs.summary}, {devices}")
-    fit(
+    state = fit(
         task,
         config,
         inputs.batches,
@@ -91,9 +91,28 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) 
         max_steps=arguments.max_steps,
         force=arguments.force,
         tensorboard=not arguments.no_tensorboard,
+        names=inputs.names,
         epoch_steps=sum(inputs.epoch_steps) or None,
         began=began,
     )
+    code = exit_code(state, config, arguments.max_steps)
+    if code == FINISHED and jax.process_index() == 0:
+        console.say(_what_next(config, arguments.run_dir, int(jax.device_get(state.step))))
+    return code
+
+
+def _what_next(config: configuration.Fields, run_dir: str, step: int) -> str:
+    """Where a run has come to that nothing stopped, and what can be done with it."""
+    from copycat_jax.train.checkpoint import best_step
+
+    best, loss = best_step(run_dir)
+    lowest = f"; the held-out loss is lowest at step {best:,}: {loss:.4g}" if best is not None else ""
+    if step < config["train"]["steps"]:
+        following = f"go on to step {config['train']['steps']:,} without --max-steps"
+    else:
+        program = "prosody" if config["task"].startswith("prosody_vae.") else "copycat"
+        following = f"{program} export --run {run_dir}, see its --help"
+    return f"step {step:,} is saved in {run_dir}{lowest}. Next: {following}"
 
 
 def _dry_run(arguments: argparse.Namespace, config: configuration.Fields) -> int:

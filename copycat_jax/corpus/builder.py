@@ -39,9 +39,9 @@ from copycat_jax.corpus.description import (
 from copycat_jax.corpus.readers import Raw
 from copycat_jax.corpus.sources import Exclusions, read_sources
 from copycat_jax.corpus.utterance import Utterance, check_utterance, content_hash
-from copycat_jax.corpus.writing import read_back, shard_name, write_records, write_shards, written_shards
+from copycat_jax.corpus.writing import read_back, read_records, shard_name, write_records, write_shards, written_shards
 from copycat_jax.errors import UserError
-from copycat_jax.files import locked_file, refusals_of, write_text
+from copycat_jax.files import check_local, locked_file, refusals_of, write_text
 from copycat_jax.mel_spec import MelSpec
 
 BAD_FILE = "bad.tsv"
@@ -113,8 +113,8 @@ def build_corpus(
       UserError: nothing usable, bad input where it is to fail, `out` taken, a wrong option, or what is in the corpus
         that is to be added to would be another now.
     """
-    out = Path(out).absolute()
-    store = Cache(cache or out.with_name(out.name + ".cache"))
+    out = check_local(out).absolute()
+    store = Cache(check_local(cache or out.with_name(out.name + ".cache")))
     check_options(options)
     if beam_command:
         beam.pipeline_options(beam_command)
@@ -236,6 +236,7 @@ def _append(
     """
     with _alone(out), _partial(out) as partial:
         before = open_corpus(out, with_vectors=False)
+        _tidy(out, before.info)
         new = _new_entries(before, entries, writer.cache, bad)
         if not new:
             return before.info, 0
@@ -251,10 +252,16 @@ def _append(
                 os.replace(folder / shard_name(number), out / shard.name)
             write_description(out, info, lengths)
         finally:
-            remove_unlisted(out)
-        write_records(out, info.shards)
+            _tidy(out, read_description(out)[0])
         _write_bad(out / BAD_FILE, bad)
     return info, len(new)
+
+
+def _tidy(out: Path, info: CorpusInfo) -> None:
+    """Undoes what a build left that was killed while it added to `out`."""
+    remove_unlisted(out, info)
+    if read_records(out) != [shard.records for shard in info.shards]:
+        write_records(out, info.shards)
 
 
 def _new_entries(before: Corpus, entries: Sequence[_Entry], cache: Cache, bad: list[Bad]) -> list[_Entry]:
@@ -324,6 +331,8 @@ def _remove_stale(out: Path) -> None:
     for folder in out.parent.glob(f".{out.name}.partial-*"):
         pid = folder.name.rpartition("-")[2]
         if not (pid.isdigit() and _alive(int(pid))) or pid == str(os.getpid()):
+            if (folder / "replaced").exists() and not out.exists():  # killed between the two renamings
+                (folder / "replaced").rename(out)
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from copycat_jax.audio.pitch import register_hz, spread_semitones
 from copycat_jax.corpus.utterance import Utterance, content_hash, text_hash
 from copycat_jax.errors import UserError
-from copycat_jax.files import refuse_object_store, replacing_file, write_json
+from copycat_jax.files import check_local, replacing_file, write_json
 from copycat_jax.mel_spec import MelSpec
 
 FORMAT = 3
@@ -152,8 +152,7 @@ def write_description(folder: str | Path, info: CorpusInfo, lengths: Lengths) ->
 
 def read_description(folder: str | Path) -> tuple[CorpusInfo, Lengths]:
     """Reads what `write_description` wrote; raises UserError where the folder is no built corpus or is damaged."""
-    refuse_object_store(folder)
-    folder = Path(folder)
+    folder = check_local(folder)
     if not (folder / CORPUS_FILE).is_file():
         raise UserError(f"no {CORPUS_FILE}: not a built corpus", str(folder), "Make one with `copycat build`.")
     try:
@@ -173,10 +172,8 @@ def read_description(folder: str | Path) -> tuple[CorpusInfo, Lengths]:
     return info, lengths
 
 
-def remove_unlisted(folder: str | Path) -> None:
-    """Removes shards and tables that `corpus.json` does not name, left by a build that did not end."""
-    folder = Path(folder)
-    info, _ = read_description(folder)
+def remove_unlisted(folder: Path, info: CorpusInfo) -> None:
+    """Removes the shards and tables in `folder` that `info` does not name, left by a build that did not end."""
     listed = {info.table_file, *(shard.name for shard in info.shards)}
     for path in (*folder.glob("*.array_record-*"), *folder.glob("lengths-*.npz")):
         if path.name not in listed:

@@ -9,6 +9,7 @@ from copycat_jax import console
 from copycat_jax.corpus.readers import Raw, read_corpus
 from copycat_jax.corpus.utterance import text_key
 from copycat_jax.errors import UserError
+from copycat_jax.files import check_local
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ def read_sources(sources: Sequence[tuple[str, str | Path]], exclusions: Exclusio
         raise UserError(f"'{exclusions.pattern}' is no regular expression ({error})", "--exclude") from error
     seen, kept, excluded = {}, [], 0
     for layout, path in sources:
-        for raw in read_corpus(layout, path):
+        for raw in read_corpus(layout, check_local(path)):
             if raw.id in seen:
                 raise UserError(
                     f"the id '{raw.id}' is in {seen[raw.id]} and in {path}", "copycat build", "Make ids unique."

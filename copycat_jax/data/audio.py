@@ -95,7 +95,7 @@ def window_inputs(
     hours = float(corpus.lengths[draw.members].sum()) * spec.hop_s / 3600
     summary = f"{len(draw.members)} utterances, {hours:.2f} h, {len(corpus.speakers)} speakers"
     # Windows bring no speaker vectors: the corpus may be embedded meanwhile.
-    return Inputs(resolved, batches, evaluation, None, corpus.info.fingerprint, summary)
+    return Inputs(resolved, batches, evaluation, None, corpus.info.fingerprint, summary, names=corpus.ids)
 
 
 def window_draw(corpus: Corpus, members: Int[np.ndarray, " n"], data: AudioConfig) -> WindowDraw:

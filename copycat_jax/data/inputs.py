@@ -72,6 +72,7 @@ class Inputs(NamedTuple):
     fingerprint: str  # of the data
     summary: str  # one line for the terminal
     epoch_steps: Sequence[float] = ()  # of one pass over the data, in each of the shapes, where there is such a thing
+    names: Sequence[str] | np.ndarray = ()  # ids of what the field `index` of a batch counts
 
 
 def corpus_inputs(path: str | None, config: Mapping[str, Any], process: int, processes: int) -> Inputs:
@@ -88,7 +89,8 @@ def corpus_inputs(path: str | None, config: Mapping[str, Any], process: int, pro
         f"{plan.utterances} utterances, {len(corpus.speakers)} speakers, {len(plan.shapes)} shapes, "
         f"padding efficiency {plan.padding_efficiency:.3f}"
     )
-    return Inputs(resolved, batches, held_out, plan.shapes, corpus.fingerprint, summary, plan.epoch_steps)
+    steps = plan.epoch_steps
+    return Inputs(resolved, batches, held_out, plan.shapes, corpus.fingerprint, summary, steps, corpus.ids)
 
 
 def open_training_corpus(path: str, data: DataConfig) -> Corpus:

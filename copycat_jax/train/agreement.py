@@ -34,12 +34,12 @@ _SHOWN = 3
 
 
 def environment() -> dict[str, Any]:
-    """What this process runs on: {"python", "versions", "devices"}."""
+    """What this process runs on: {"python", "versions", "local devices"}."""
     devices = [f"{device.platform} {device.device_kind}" for device in jax.local_devices()]
     return {
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "devices": {kind: devices.count(kind) for kind in sorted(set(devices))},
+        "local devices": {kind: devices.count(kind) for kind in sorted(set(devices))},
     }
 
 

@@ -4,13 +4,13 @@ The order never changes: what is saved at step k is what `evaluate` saw, and bat
 (state, k) is the whole truth about a run. Between two looks at the metrics nothing waits for the device.
 
 Metrics are looked at, and their window begins anew, at log steps and before every save (a state that is not known to be
-finite is never saved). Both happen at fixed steps, so a resumed run writes the same records as one never stopped; only
-the window in which a signal interrupted the run is written in two parts.
+finite, and the same on all devices, is never saved). Both happen at fixed steps, so a resumed run writes the same
+records as one never stopped; only the window in which a signal interrupted the run is written in two parts.
 """
 
 import contextlib
 import itertools
-import signal
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,20 +22,22 @@ import numpy as np
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
-from copycat_jax.signals import Stopped
 from copycat_jax.task import Rows, Task
-from copycat_jax.train import agreement, distributed, sharding, watchdog
-from copycat_jax.train.checkpoint import FOLDER, Checkpoints, holding_run
+from copycat_jax.train import agreement, distributed, outcomes, sharding, watchdog
+from copycat_jax.train.checkpoint import FOLDER, Checkpoints, Restored, holding_run
 from copycat_jax.train.config import TrainConfig, completed
 from copycat_jax.train.goodput import Ledger, attempts_of, ledger_path
 from copycat_jax.train.hardware import peak_flops
+from copycat_jax.train.identity import code_digest
+from copycat_jax.train.mishaps import WINDOW, Mishaps
+from copycat_jax.train.replicas import make_checksums, odd_devices
 from copycat_jax.train.state import TrainState, smoothed_params
-from copycat_jax.train.step import NEVER, divide
+from copycat_jax.train.step import divide
 from copycat_jax.train.trainer import Trainer, initial_state
 from copycat_jax.train.watch import FloorWatch, StopSignal
 from copycat_jax.train.writer import MetricsWriter, write_run_page
 
-__all__ = ["TrainConfig", "Trainer", "fit"]
+__all__ = ["TrainConfig", "Trainer", "exit_code", "fit"]
 
 Batches = Callable[[int], Rows]
 
@@ -53,13 +55,16 @@ class _Run:
         bar: Any,
         held_out: Any,
         render: Any,
+        mishaps: Mishaps,
         epoch_steps: float | None,
     ):
+        self.mishaps = mishaps
+        self.checksums = make_checksums(trainer.shardings, trainer.mesh) if trainer.mesh.size > 1 else None
         self.trainer, self.writer, self.checkpoints, self.bar = trainer, writer, checkpoints, bar
         self.ledger, self.held_out, self.render, self.epoch_steps = ledger, held_out, render, epoch_steps
         self.metrics, self.start, self.seen = trainer.metrics(), start, start
         self.watch = FloorWatch(trainer.task.floors)
-        self.loss, self.flops, self.padded = None, 0.0, 0
+        self.losses, self.saved_s, self.flops, self.padded = {}, time.monotonic(), 0.0, 0
         self.peak_flops = peak_flops(jax.devices()[0].device_kind) * jax.device_count()
 
     def to(self, end: int, state: TrainState, batches: Iterator[Rows], stop: StopSignal) -> TrainState:
@@ -68,15 +73,19 @@ class _Run:
         while True:
             stopping = step >= end or stop.requested(step)
             if step > self.start:  # what is due at the first step was done before the run was stopped there
-                if self.held_out and _due(step, settings.eval_every):
+                saving = _due(step, settings.save_every) or step == settings.steps
+                if self.held_out and settings.eval_every and (_due(step, settings.eval_every) or saving):
                     with self.aside("evaluate", step):
                         self.evaluate(step, state)
                 if self.render and _due(step, settings.render_every):
                     with self.aside("render", step):
                         self.draw(step, state)
-                if stopping or _due(step, settings.save_every):
+                if stopping or saving or self.long_unsaved(step):
                     with self.aside("save", step):
                         self.save(step, state)
+                elif _due(step, settings.compare_every):
+                    with self.aside("save", step):
+                        self.compare(step, state)
             if stopping:
                 break
             watchdog.reached("batch", step)
@@ -114,9 +123,35 @@ class _Run:
         self.ledger.write()
 
     def save(self, step: int, state: TrainState) -> None:
-        """A checkpoint, of a state known to be finite."""
+        """A checkpoint, of a state known to be finite and the same on all devices."""
+        self.compare(step, state)
         with jax.transfer_guard("allow"):
-            self.checkpoints.save(step, state, self.loss)
+            self.checkpoints.save(step, state, self.losses.get(step), bad_steps=self.mishaps.bad.steps)
+        self.saved_s = time.monotonic()
+
+    def long_unsaved(self, step: int) -> bool:
+        """Whether `train.save_minutes` have passed, by the clock of process 0; asked for at logged steps only."""
+        settings = self.trainer.train
+        if not settings.save_minutes or not _due(step, settings.log_every):
+            return False
+        with jax.transfer_guard("allow"):
+            return bool(distributed.of_first(time.monotonic() - self.saved_s > 60 * settings.save_minutes))
+
+    def compare(self, step: int, state: TrainState) -> None:
+        """Ends the run where devices that should hold the same do not."""
+        if self.checksums is None:
+            return
+        odd = odd_devices(jax.device_get(self.checksums(state)), self.trainer.mesh)
+        if odd:
+            message = f"the copies of the training state differ on {', '.join(odd)}"
+            self.writer.record("note", step, message=message)
+            remedy = "Run it without the machine that has them, and look at its memory."
+            raise UserError(f"{message} at step {step}; {self.kept()}", str(self.checkpoints.run_dir), remedy)
+
+    def kept(self) -> str:
+        """What there is to go on from."""
+        good = self.checkpoints.latest()
+        return f"the checkpoint of step {good} is kept" if good is not None else "no checkpoint was made yet"
 
     def draw(self, step: int, state: TrainState) -> None:
         """Pictures and sounds, drawn by process 0 on a device of its own, from parameters that all bring together."""
@@ -143,17 +178,8 @@ class _Run:
         host = jax.device_get(self.metrics)
         spent = self.ledger.window()
         elapsed = max(1e-9, spent["step"] + spent["input"])
-        bad = int(host["first_bad_step"])
-        if bad != NEVER:
-            good = self.checkpoints.latest()
-            kept = f"the checkpoint of step {good} is kept" if good is not None else "no checkpoint was made yet"
-            self.writer.record("note", step, message=f"loss or gradient not finite at step {bad}")
-            raise UserError(
-                f"loss or gradient is not finite at step {bad}; {kept}",
-                str(self.checkpoints.run_dir),
-                "Lower optimizer.lr, check the data, or train the model in float32.",
-            )
-        values = divide(host["terms"])
+        self.heed(step, host)
+        values = {n: v for n, v in divide(host["terms"]).items() if not math.isnan(v)}  # of discarded steps alone
         frames = float(host["terms"]["frames"][0])
         steps = step - self.seen
         values |= {
@@ -166,7 +192,7 @@ class _Run:
         if self.epoch_steps:
             values["epoch"] = step / self.epoch_steps
         self.writer.record("train", step, **values)
-        loss = values[f"loss/{self.trainer.task.groups[0]}"]
+        loss = values.get(f"loss/{self.trainer.task.groups[0]}", float("nan"))
         line = f"loss {loss:.4g}, {values['frames_per_s']:.0f} frames/s"
         self.bar.set_postfix_str(line, refresh=False)
         if self.bar.disable:
@@ -189,6 +215,24 @@ class _Run:
             told["utilisation"] = self.flops / elapsed / self.peak_flops
         return told
 
+    def heed(self, step: int, metrics: dict[str, Any]) -> None:
+        """Tells of the window's mishaps; ends the run where too many updates were discarded."""
+        for mishap in self.mishaps.check(metrics):
+            if self.writer.active:
+                console.warn(f"step {mishap.step}: {mishap.message}")
+            told = {"message": mishap.message, "utterances": mishap.utterances}
+            self.writer.record("note", step, at=mishap.step, **told)
+        if self.mishaps.too_many:
+            discarded = self.mishaps.bad.steps
+            steps = f"step {discarded[0]}" if len(discarded) == 1 else f"steps {', '.join(map(str, discarded))}"
+            limit = self.trainer.train.skip_bad
+            many = f", more than train.skip_bad = {limit} in {WINDOW} steps" if limit else ""
+            raise UserError(
+                f"loss or gradient is not finite at {steps}{many}; {self.kept()}",
+                str(self.checkpoints.run_dir),
+                "Lower optimizer.lr, check the data, or train the model in float32.",
+            )
+
     def evaluate(self, step: int, state: TrainState) -> None:
         """Mean terms of the held-out batches under the moving average, summed on the device."""
         sums: dict[str, list] = {}
@@ -198,7 +242,7 @@ class _Run:
                 sums.setdefault(name, []).append(pair)
         values = divide({n: tuple(np.sum(np.asarray(p), axis=0)) for n, p in jax.device_get(sums).items()})
         self.writer.record("eval", step, **values)
-        self.loss = values["loss"]
+        self.losses = {step: values["loss"]}
 
 
 def fit(
@@ -215,6 +259,7 @@ def fit(
     max_steps: int | None = None,
     force: bool = False,
     tensorboard: bool = True,
+    names: Sequence[str] | np.ndarray = (),
     epoch_steps: float | None = None,
     began: float | None = None,
 ) -> TrainState:
@@ -232,21 +277,22 @@ def fit(
       prefetch: (batches, first step) -> iterator over batches, reading ahead; plain calls by default.
       render: (step, params) -> pictures and sounds for the log; only called on process 0.
       max_steps: stop (and save) at this step although the run is longer: its schedules stay those of `train.steps`.
-      force: resume although configuration, commit or data differ.
+      force: resume although configuration, code or data differ.
       tensorboard: write event files too.
+      names: ids of the utterances that the field `index` of a batch counts, to tell of a bad step.
       epoch_steps: steps of one pass over the data, where there is such a thing.
       began: when the process began, in seconds since 1970; now by default.
 
     Returns:
-      The last state.
+      The last state: at its end, or saved where a signal stopped the run; `exit_code` tells which.
 
     Raises:
-      UserError: a configuration that does not fit, another run's folder, one that another process trains in, a loss
-        that is not finite.
-      Stopped: Ctrl-C; the state it found was saved first.
+      UserError: a configuration that does not fit, another run's folder, one that another process trains in, too many
+        losses that are not finite, devices that disagree.
     """
     config, commit = completed(config), distributed.source_commit()
-    facts = {"config": config, "commit": commit, "fingerprint": fingerprint, "jax": jax.__version__}
+    facts = {"config": config, "code": code_digest(), "commit": commit, "fingerprint": fingerprint}
+    facts |= {"jax": jax.__version__, "processes": jax.process_count(), "devices": jax.device_count()}
     steps = agreement.check_start(run_dir, FOLDER, {**facts, "--max-steps": max_steps, "--force": force})
     trainer = Trainer(task, config, batches(0))
     agreement.check_room(run_dir, trainer.abstract, max(1, trainer.train.keep + 1 - len(steps)))
@@ -257,11 +303,11 @@ def fit(
         contextlib.ExitStack() as to_the_end,
         holding_run(run_dir) if first else contextlib.nullcontext(),
         _attempt(run_dir, began) as ledger,
-        Checkpoints(run_dir, {"task": task.name, **facts}, trainer.train.keep) as checkpoints,
+        Checkpoints(run_dir, {"task": task.name, **facts}, trainer.train.keep, trainer.train.keep_every) as checkpoints,
         watchdog.together(),
     ):
-        resumed = checkpoints.latest() is not None
-        state = checkpoints.restore(trainer.abstract, force) if resumed else initial_state(trainer)
+        resumed = checkpoints.restore(trainer.abstract, force) if checkpoints.latest() is not None else None
+        state = resumed.state if resumed else initial_state(trainer)
         start = ledger.step = int(jax.device_get(state.step))
         agreement.check({"the step to go on from": start})
         ledger.write()
@@ -273,9 +319,10 @@ def fit(
             if first:
                 write_run_page(run_dir, {"task": task.name, **facts})
                 writer.configuration(config)
-            word = "resumed" if resumed else "started"
-            writer.record("note", start, message=f"{word} at step {start}", devices=jax.device_count())
-            run = _Run(trainer, writer, checkpoints, ledger, start, bar, eval_batches, render, epoch_steps)
+            writer.record("begin", start, **_beginning(start, facts, resumed, force))
+            earlier = resumed.meta.get("bad_steps", ()) if resumed else ()
+            mishaps = Mishaps(task.groups[0], trainer.train.skip_bad, batches, names, earlier)
+            run = _Run(trainer, writer, checkpoints, ledger, start, bar, eval_batches, render, mishaps, epoch_steps)
             following = prefetch(batches, start) if prefetch else map(batches, itertools.count(start))
             end = trainer.train.steps if max_steps is None else min(trainer.train.steps, max_steps)
             if shapes and start < end:
@@ -289,9 +336,22 @@ def fit(
             watchdog.reached("end")
             ledger.enter("save")  # what is still being written is waited for
     distributed.barrier("end of training")
-    if stop.by_hand:  # what was computed is saved by now
-        raise Stopped(signal.SIGINT)
     return state
+
+
+def exit_code(state: TrainState, config: dict[str, Any], max_steps: int | None = None) -> int:
+    """Of `outcomes`: FINISHED if `fit` with these arguments came to its end, PREEMPTED if it was stopped before."""
+    steps = completed(config)["train"]["steps"]
+    end = steps if max_steps is None else min(steps, max_steps)
+    return outcomes.FINISHED if int(jax.device_get(state.step)) >= end else outcomes.PREEMPTED
+
+
+def _beginning(start: int, facts: dict[str, Any], resumed: Restored | None, force: bool) -> dict[str, Any]:
+    """The record that a run was started or resumed: what it is made of, and what was another then."""
+    made = {name: facts[name] for name in ("code", "commit", "jax", "processes", "devices")}
+    if resumed is None:
+        return {"message": f"started at step {start}", **made}
+    return {"message": f"resumed at step {start}", **made, "changes": resumed.changes, "forced": force}
 
 
 @contextlib.contextmanager

@@ -5,8 +5,8 @@ All groups of a step see the parameters as they were when the step began: the ad
 waits for the other's update, and a step is a function of (state, batch) alone. They are still applied in the order of
 `task.groups`.
 
-A step whose loss or gradient norm is not finite in any group changes nothing but the step count, and marks itself in
-the metrics; the loop reads that mark when it next looks at the metrics.
+A step whose loss or gradient norm is not finite in any group changes nothing but the step count, and notes its number
+in the metrics, as does the step of the highest loss; the loop reads that when it next looks at the metrics.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,6 @@ from copycat_jax.train.config import TrainConfig
 from copycat_jax.train.sharding import batch_sharding, replicated
 from copycat_jax.train.state import EMA_GROUP, TrainState, stream_key
 
-NEVER = 2**31 - 1
 Metrics = dict[str, tuple[Array, Array]]
 
 
@@ -57,9 +56,14 @@ def make_train_step(
 ) -> Callable:
     """The pure step (state, metrics, batch) -> (state, metrics); `compile_step` jits it.
 
-    `metrics` is {"terms": {name: (sum, count)}, "first_bad_step": int32}; every step adds to it on the device. Beside
-    the task's terms it carries "loss/GROUP", "grad_norm/GROUP" (before clipping), "lr/GROUP" and "frames" (real ones).
+    `metrics` is a window that every step adds to on the device:
+
+    * "terms", {name: (sum, count)}: the task's, and "loss/GROUP", "grad_norm/GROUP" (before clipping), "lr/GROUP" and
+      "frames" (real ones); without the discarded steps;
+    * "bad": how many steps were discarded, and the numbers of the first `skip_bad + 1` of them;
+    * "peak": the highest loss of the first group, its step, and the sum of the squares of that loss.
     """
+    lead = f"loss/{task.groups[0]}"
 
     def step(state: TrainState, metrics: dict[str, Any], batch: Rows) -> tuple[TrainState, dict[str, Any]]:
         params, opt_state = dict(state.params), dict(state.opt_state)
@@ -83,30 +87,53 @@ def make_train_step(
             added |= {name: (t.sum, t.count) for name, t in terms.items()}
         ema = _average(state.ema, params[EMA_GROUP], state.step, config.ema_decay) if config.ema_decay > 0 else {}
         new = TrainState(state.step, params, opt_state, ema)
-        first_bad = metrics["first_bad_step"]
+        bad = metrics["bad"]
         if config.guard:
             good = _finite(watched)
             new = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, state)
-            first_bad = jnp.minimum(first_bad, jnp.where(good, NEVER, state.step))
+            added = jax.tree.map(lambda x: jnp.where(good, x, jnp.zeros_like(x)), added)
+            bad = _noted(bad, state.step, good)
         sums = {k: (metrics["terms"][k][0] + s, metrics["terms"][k][1] + c) for k, (s, c) in added.items()}
-        return new._replace(step=state.step + 1), {"terms": sums, "first_bad_step": first_bad}
+        window = {"terms": sums, "bad": bad, "peak": _risen(metrics["peak"], state.step, *added[lead])}
+        return new._replace(step=state.step + 1), window
 
     return step
 
 
-def empty_metrics(step: Callable, state: Any, batch: Any) -> dict[str, Any]:
-    """Zeros of the metrics that `step` (from `make_train_step`) accumulates, as NumPy scalars; only traced."""
+def _noted(bad: tuple, step: Int[Array, ""], good: Bool[Array, ""]) -> tuple:
+    count, steps = bad
+    here = (jnp.arange(len(steps), dtype=jnp.int32) == count) & ~good
+    return count + jnp.where(good, 0, 1).astype(jnp.int32), jnp.where(here, step, steps)
+
+
+def _risen(peak: tuple, step: Int[Array, ""], loss: Array, count: Array) -> tuple:
+    highest, at, squares = peak
+    rises = (loss > highest) & (count > 0)
+    return jnp.where(rises, loss, highest), jnp.where(rises, step, at), squares + loss * loss
+
+
+def empty_metrics(step: Callable, state: Any, batch: Any, slots: int) -> dict[str, Any]:
+    """An empty window of the metrics that `step` (from `make_train_step`) adds to, as NumPy values; only traced.
+
+    Args:
+      step: the pure step.
+      state, batch: what it is traced with; abstract ones do.
+      slots: how many discarded steps are noted by number, `skip_bad + 1`.
+    """
     import numpy as np
 
     class _Any(dict):  # any name reads as (0, 0), so that one trace tells which names there are
         def __missing__(self, key):
             return np.float32(0), np.float32(0)
 
+    bad = np.int32(0), np.full(slots, -1, np.int32)
+    peak = np.float32(-np.inf), np.int32(-1), np.float32(0)
+
     def probe(s, b):
-        return step(s, {"terms": _Any(), "first_bad_step": np.int32(NEVER)}, b)[1]["terms"]
+        return step(s, {"terms": _Any(), "bad": bad, "peak": peak}, b)[1]["terms"]
 
     names = jax.eval_shape(probe, state, batch)
-    return {"terms": {k: (np.float32(0), np.float32(0)) for k in names}, "first_bad_step": np.int32(NEVER)}
+    return {"terms": {k: (np.float32(0), np.float32(0)) for k in names}, "bad": bad, "peak": peak}
 
 
 def jit_step(step: Callable, shardings: Any, mesh: Mesh) -> Callable:

@@ -55,7 +55,9 @@ class Trainer:
             lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), abstract, self.shardings
         )
         self.step_function = make_train_step(task, optimizers, schedules, self.train)
-        self._empty = empty_metrics(self.step_function, self.abstract, self._abstract_batch)
+        self._empty = empty_metrics(
+            self.step_function, self.abstract, self._abstract_batch, slots=self.train.skip_bad + 1
+        )
         self._jitted = jit_step(self.step_function, self.shardings, self.mesh)
         self._compiled: dict[tuple, Any] = {}
         self._flops: dict[tuple, float] = {}

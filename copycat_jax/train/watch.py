@@ -1,6 +1,5 @@
 """Watches a run: warns of a metric below its floor, and notes a request to stop the process."""
 
-import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,11 +55,6 @@ class StopSignal:
     def received(self) -> bool:
         """Whether any signal was noted."""
         return bool(self._noted)
-
-    @property
-    def by_hand(self) -> bool:
-        """Whether it was Ctrl-C."""
-        return signal.SIGINT in self._noted
 
     def requested(self, step: int) -> bool:
         """Whether to save and stop before `step`."""

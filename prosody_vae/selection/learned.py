@@ -356,10 +356,10 @@ def export_learned(
     Raises:
       UserError: no such run, one of another task, or of another space.
     """
-    from copycat_jax.train.checkpoint import read_task_name, restore_params
+    from copycat_jax.train.checkpoint import best_step, read_task_name, restore_params
     from prosody_vae.space.files import open_space
 
-    best, loss = best_checkpoint(run_dir)
+    best, loss = best_step(run_dir)
     task = read_task_name(run_dir)
     if task != TASK:
         raise UserError(f"a run of '{task}', not of the selector", str(run_dir), HOW)
@@ -373,16 +373,3 @@ def export_learned(
     learned = LearnedSelector(params["model"], network, table.scaling(), facts)
     save_learned(space_path, learned)
     return learned
-
-
-def best_checkpoint(run_dir: str | Path) -> tuple[int | None, float | None]:
-    """(step, held-out loss) of the kept checkpoint that evaluated best; (None, None) where none was evaluated."""
-    from copycat_jax.train.writer import read_metrics
-
-    run_dir = Path(run_dir)
-    folder, log = run_dir / "checkpoints", run_dir / "metrics.jsonl"
-    kept = {int(p.name) for p in folder.iterdir() if p.name.isdigit()} if folder.is_dir() else set()
-    records = read_metrics(log) if log.is_file() else []
-    losses = [(r["loss"], r["step"]) for r in records if r["kind"] == "eval" and r["step"] in kept]
-    loss, step = min(losses, default=(None, None))
-    return step, loss

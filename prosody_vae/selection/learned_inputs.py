@@ -227,4 +227,4 @@ def make_inputs(path: str | None, config: dict[str, Any], process: int, processe
     read += ["syntactic distances"] * bool(shapes["distance"])
     summary = f"{plan.utterances} entries to learn from, {len(out)} held out, reading {' and '.join(read)}"
     evaluated = held_out if chunks and config["train"]["eval_every"] else None
-    return Inputs(resolved, batches, evaluated, None, fingerprint, summary, plan.epoch_steps)
+    return Inputs(resolved, batches, evaluated, None, fingerprint, summary, plan.epoch_steps, space.ids)

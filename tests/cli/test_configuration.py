@@ -100,7 +100,7 @@ def test_both_spellings_of_an_override():
         (["--config", f"{PAGE}:tiny", "--set", "optimizer.lr"], "Write FIELD=VALUE"),
         (["--config", f"{PAGE}:tiny", "--corpus", "somewhere"], "either --corpus DATA or --synthetic"),
         (["--config", f"{PAGE}:tiny", "--max-steps", "0"], "Give a positive number"),
-        (["--config", f"{PAGE}:tiny", "--run-dir", "gs://bucket/run"], "gs://bucket/run: object stores"),
+        (["--config", f"{PAGE}:tiny", "--run-dir", "gs://bucket/run"], "gs://bucket/run: is not in a file system"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(arguments, message, tmp_path, capsys):

@@ -1,6 +1,9 @@
 """A corpus that was added to is what it would be had all been built at once; no shard of it is touched."""
 
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -137,6 +140,42 @@ def test_an_append_that_fails_or_is_killed_leaves_the_corpus_as_it_was(parts, da
     assert len(open_corpus(data)) == 5 and check_corpus(data)[1] == []
     assert add(parts, data, shards=1).written == 3 and check_corpus(data)[1] == []
     assert not {"speech_corpus-train.array_record-00009", "lengths-0.npz"} & set(state(data))
+
+
+POINTS = {  # what kills it when it is called, and how many utterances there are then
+    "before a shard is there": ("builder.os.replace", 5),
+    "before the table": ("builder.write_description", 5),
+    "before the description": ("description.write_json", 5),
+    "before what is not listed goes": ("builder.remove_unlisted", 8),
+    "before TFDS's description": ("builder.write_records", 8),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_point_it_is_the_corpus_before_or_after(parts, data, point):
+    name, count = POINTS[point]
+    before = open_corpus(data).ids.tolist()
+    code = f"""
+import os, pathlib, signal
+from copycat_jax.corpus import builder, cache, description
+
+def write_shards(*args):
+    folder = whole(*args)
+    {name} = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+    return folder
+
+whole, builder.write_shards = builder.write_shards, write_shards
+parts, options = pathlib.Path({str(parts)!r}), cache.FeatureOptions(f0="none")
+builder.build_corpus([("plain", parts / "new")], {str(data)!r}, options, cache=parts / "cache", shards=2, append=True)
+"""
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    corpus = open_corpus(data)
+    assert [utterance.id for utterance in corpus.source][:5] == before and len(corpus) == count
+    report = add(parts, data)
+    assert report.written == 8 - count and check_corpus(data) == (report.info, [])
+    assert [path.name for path in data.parent.iterdir()] == ["data"]
 
 
 def test_only_one_adds_at_a_time(parts, data):

@@ -20,7 +20,7 @@ from copycat_jax.errors import UserError
 from copycat_jax.nn.placement import whole
 from copycat_jax.train import agreement, distributed
 from copycat_jax.train.checkpoint import Checkpoints
-from copycat_jax.train.loop import Trainer, fit
+from copycat_jax.train.loop import Trainer, exit_code, fit
 
 MISHAP_STEP = 5
 
@@ -52,25 +52,25 @@ def disagree(options) -> None:
     agreement._steps = lambda folder: [step for step in steps(folder) if step != options.get("unseen")]
 
 
-def main() -> None:
+def main() -> int:
     run, options = sys.argv[1], json.loads(sys.argv[2])
     with distributed.joined():
-        train(run, options)
+        return train(run, options)
 
 
-def train(run, options) -> None:
+def train(run, options) -> int:
     processes, process = jax.process_count(), jax.process_index()
     config = toy_config(**{k: options[k] for k in ("save_every", "steps", "stall_s", "render_every") if k in options})
     config["mesh"]["fsdp"] = options.get("fsdp", 1)
     task = toy_task(options.get("adversary", False), rules=(("kernel", ("fsdp",)),) if options.get("rules") else ())
-    pause = options.get("pause", 0.0)
+    pause, poison = options.get("pause", 0.0), options.get("poison", ())
     place, what = options.get("mishap", ("", ""))
 
     def batches(step):
         time.sleep(pause)
         if place == "batch" and step == MISHAP_STEP:
             befall(what)
-        return toy_batch(step, process=process, processes=processes)
+        return toy_batch(step, process=process, processes=processes, poison=step if step in poison else -1)
 
     if place == "start":
         Path(run, "befallen").touch()
@@ -81,7 +81,7 @@ def train(run, options) -> None:
         befalls(Checkpoints, "save", what)
     if "dump" in options:
         with Checkpoints(run, {}) as checkpoints:
-            state = checkpoints.restore(Trainer(task, config, batches(0)).abstract, force=True)
+            state = checkpoints.restore(Trainer(task, config, batches(0)).abstract, force=True).state
         leaves = jax.tree_util.tree_leaves_with_path(state.params)
         np.savez(options["dump"], **{jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves})
 
@@ -93,7 +93,9 @@ def train(run, options) -> None:
 
     disagree(options)
     named = {name: options[name] for name in ("fingerprint", "max_steps") if name in options}
-    fit(task, config, batches, run_dir=run, tensorboard=False, render=draw, **named)
+    names = [f"row {i}" for i in range(8)]
+    state = fit(task, config, batches, run_dir=run, tensorboard=False, render=draw, names=names, **named)
+    return exit_code(state, config, options.get("max_steps"))
 
 
 if __name__ == "__main__":

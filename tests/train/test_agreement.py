@@ -35,7 +35,7 @@ def test_one_process_agrees_with_itself():
 
 def test_an_environment_counts_devices_and_names_versions():
     found = agreement.environment()
-    assert sum(found["devices"].values()) == jax.local_device_count()
+    assert sum(found["local devices"].values()) == jax.local_device_count()
     assert found["versions"]["jax"] == jax.__version__
     json.dumps(found)
 
