@@ -1,6 +1,7 @@
 """Trains a model from a page of configs/, resuming whatever the run folder holds."""
 
 import argparse
+import functools
 import time
 from typing import Any
 
@@ -67,26 +68,30 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) 
 
     from copycat_jax import console
     from copycat_jax.data.batches import open_prefetch
+    from copycat_jax.data.plan import Share
     from copycat_jax.plots import training_renderer
     from copycat_jax.train.loop import exit_code, fit
+    from copycat_jax.train.outcomes import FINISHED
 
     open_inputs = configuration.load_function(config["inputs"])
-    inputs = open_inputs(arguments.corpus, config, jax.process_index(), jax.process_count())
+    share = Share(jax.process_index(), jax.process_count(), jax.device_count())
+    inputs = open_inputs(arguments.corpus, config, share)
     config = inputs.config
     task = configuration.load_function(config["task"])(config["model"], config["shapes"])
     if jax.process_index() == 0:
         devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
         console.say(f"{task.name}: {inputs.summary}, {devices}")
+    shown = inputs.held_out[0] if inputs.held_out else functools.partial(inputs.batches, 0)
     state = fit(
         task,
         config,
         inputs.batches,
         run_dir=arguments.run_dir,
         fingerprint=inputs.fingerprint,
-        eval_batches=inputs.held_out,
+        held_out=inputs.held_out,
         shapes=inputs.shapes or (),
         prefetch=lambda make, first: open_prefetch(make, first, config["train"]["threads"]),
-        render=training_renderer(task, config, inputs.held_out or inputs.batches),
+        render=training_renderer(task, config, shown),
         max_steps=arguments.max_steps,
         force=arguments.force,
         tensorboard=not arguments.no_tensorboard,
@@ -94,7 +99,24 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) 
         epoch_steps=sum(inputs.epoch_steps) or None,
         began=began,
     )
-    return exit_code(state, config, arguments.max_steps)
+    code = exit_code(state, config, arguments.max_steps)
+    if code == FINISHED and jax.process_index() == 0:
+        console.say(_what_next(config, arguments.run_dir, int(jax.device_get(state.step))))
+    return code
+
+
+def _what_next(config: configuration.Fields, run_dir: str, step: int) -> str:
+    """Where a run has come to that nothing stopped, and what can be done with it."""
+    from copycat_jax.train.checkpoint import best_step
+
+    best, loss = best_step(run_dir)
+    lowest = f"; the held-out loss is lowest at step {best:,}: {loss:.4g}" if best is not None else ""
+    if step < config["train"]["steps"]:
+        following = f"go on to step {config['train']['steps']:,} without --max-steps"
+    else:
+        program = "prosody" if config["task"].startswith("prosody_vae.") else "copycat"
+        following = f"{program} export --run {run_dir}, see its --help"
+    return f"step {step:,} is saved in {run_dir}{lowest}. Next: {following}"
 
 
 def _dry_run(arguments: argparse.Namespace, config: configuration.Fields) -> int:
@@ -106,9 +128,11 @@ def _dry_run(arguments: argparse.Namespace, config: configuration.Fields) -> int
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", topology.devices)
     from copycat_jax import console
+    from copycat_jax.data.plan import Share
     from copycat_jax.train import forecast
 
-    inputs = configuration.load_function(config["inputs"])(arguments.corpus, config, 0, 1)
+    share = Share(devices=topology.devices)
+    inputs = configuration.load_function(config["inputs"])(arguments.corpus, config, share)
     config = inputs.config
     task = configuration.load_function(config["task"])(config["model"], config["shapes"])
     console.say(f"{task.name}: {inputs.summary}")

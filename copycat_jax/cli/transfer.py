@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from copycat_jax import console
+from copycat_jax.command_line import keep_compiled
 from copycat_jax.errors import UserError
 from copycat_jax.files import NoRoom, check_file, check_folder, write_text
 from copycat_jax.manifest import HEADER, TransferLine, read_manifest
@@ -57,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int | None:
     """Runs `copycat transfer`; raises UserError where lines of a manifest failed, after the others are written."""
+    keep_compiled()
     if arguments.manifest is not None:
         return _run_manifest(arguments)
     for name in ("source", "voice", "out"):
@@ -84,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         synthesizer = _load(arguments)
         _check_voice(synthesizer, arguments.voice, arguments.bundle)
         recording = _read_once(source)
+        synthesizer.compile_ahead(recording, vocoder=arguments.vocoder)
         prepared_s = recording_seconds(recording) if isinstance(recording, Path) else recording.seconds
         if (plot or page) and prepared_s > WHOLE_S:
             what = f"{prepared_s:.0f} s are too long for a picture or a page"
