@@ -9,10 +9,12 @@ aside, and the newest that is takes its place.
 """
 
 import contextlib
+import gc
 import logging
 import math
 import os
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,8 +30,10 @@ from copycat_jax.files import locked_file, plain, refusals_of
 from copycat_jax.train import distributed, identity, seal
 from copycat_jax.train.state import EMA_GROUP, TrainState
 
-# Orbax tells through absl's logger what it was asked to do, and what goes wrong, which it also raises.
-logging.getLogger("absl").setLevel(logging.CRITICAL)
+# Orbax tells through absl's logger what it was asked to do, and what goes wrong, which it also raises; of every array
+# that a full disk refuses asyncio tells too.
+for _name in ("absl", "asyncio"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 FOLDER = "checkpoints"
 DAMAGED = "damaged"
@@ -110,14 +114,29 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(_folder(run_dir), options=options, item_names=("state", "meta"))
 
     def __enter__(self) -> "Checkpoints":
+        self._hook, sys.excepthook = sys.excepthook, self._told_once
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
-        with self._writing():
-            try:
-                self._manager.wait_until_finished()
-            finally:
-                self._manager.close()
+        refused = kind is not None
+        try:
+            with self._writing():
+                try:
+                    self._manager.wait_until_finished()
+                finally:
+                    self._manager.close()
+        except UserError:
+            refused = True
+            raise
+        finally:
+            if refused:  # what a save left unfinished would tell of itself when its modules are gone
+                gc.collect()
+            sys.excepthook = self._hook
+
+    def _told_once(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        """Every array that is written when another one was refused would print a traceback of its own, from C++."""
+        if not (kind is RuntimeError and str(error) == "Event loop is closed"):
+            self._hook(kind, error, trace)
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
         """Makes one line of what Orbax says where the disk refuses; it hands on TensorStore's ValueError."""

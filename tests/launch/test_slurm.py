@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="slurmd starts jobs of users as root only"),
 ]
 
-# Two partitions of the one node: what is queued in "high" ends what runs in "low", and gives it a minute for that.
+# Two partitions of the one node: what is queued in "high" ends what runs in "low", and gives it two minutes for that.
 CONFIGURATION = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -32,7 +32,6 @@ SlurmUser=root
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 AuthType=auth/none
-AuthInfo=cred_expire=3
 CredType=cred/none
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -50,7 +49,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=5
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
-PartitionName=low Nodes={host} Default=YES PriorityTier=1 GraceTime=60 State=UP
+PartitionName=low Nodes={host} Default=YES PriorityTier=1 GraceTime=120 State=UP
 PartitionName=high Nodes={host} PriorityTier=10 State=UP
 """
 

@@ -14,7 +14,7 @@ from toy_task import toy_batch, toy_config, toy_task
 
 from copycat_jax.cli import main
 from copycat_jax.train.collectives import Collectives, collectives_of
-from copycat_jax.train.forecast import forecast, page, step_seconds
+from copycat_jax.train.forecast import Forecast, forecast, page, step_seconds
 from copycat_jax.train.topology import parse_topology
 
 BASE = {32: 2.172e12, 128: 8.687e12}  # operations of a step of `base`, rows of 800 frames, by `flops.count_flops`
@@ -112,6 +112,19 @@ def test_what_belongs_to_a_dry_run_alone(capsys):
     assert main([*command, "--devices", "8"]) == 2 and "--dry-run" in capsys.readouterr().err
     assert main([*command, "--dry-run"]) == 2 and "--topology" in capsys.readouterr().err
     assert main(command) == 2 and "no --run-dir" in capsys.readouterr().err
+
+
+def test_a_dry_run_forecasts_the_batches_that_a_run_would_make(monkeypatch, capsys):
+    asked = []
+
+    def stub(task, config, batch, topology, shapes, epoch_steps):
+        asked.append((task.name, topology.devices, batch.mask.shape[0], len(shapes), len(epoch_steps)))
+        return Forecast(topology, 8, 40, 1000, 0.5, 0.25, 1.0, GRADIENTS, {"computing": 0.1}, sum(epoch_steps), 40)
+
+    monkeypatch.setattr("copycat_jax.train.forecast.forecast", stub)
+    assert main(["train", "--config", SPEAKER, "--synthetic", "--dry-run", "--topology", "h100:1x8"]) == 0
+    assert asked == [("speaker", 8, 8, 2, 2)]
+    assert "1.75 of 80 GiB" in capsys.readouterr().out
 
 
 @pytest.mark.slow
