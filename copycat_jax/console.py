@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -17,6 +17,7 @@ from copycat_jax.signals import exit_code, heeding
 T = TypeVar("T")
 EXIT_FAILED = 1
 EXIT_USER_ERROR = 2
+SILENCE_S = 30.0  # where there is no progress bar, nobody waits longer for a line
 
 
 def run_command(program: str, command: Callable[[], int | None]) -> int:
@@ -60,10 +61,25 @@ def _explain(program: str, error: BaseException) -> int | None:
 
 
 def progress(items: Iterable[T], label: str, total: int | None = None, unit: str = "it") -> Iterator[T]:
-    """Iterates over `items` behind a progress bar on standard error (silent where that is not a terminal)."""
+    """Iterates over `items` behind a progress bar on standard error; elsewhere with a line at times."""
+    if not sys.stderr.isatty():
+        yield from _told(items, label, len(items) if total is None and isinstance(items, Sized) else total, unit)
+        return
     from tqdm import tqdm
 
-    yield from tqdm(items, desc=label, total=total, unit=unit, file=sys.stderr, disable=None, dynamic_ncols=True)
+    yield from tqdm(items, desc=label, total=total, unit=unit, file=sys.stderr, dynamic_ncols=True)
+
+
+def _told(items: Iterable[T], label: str, total: int | None, unit: str) -> Iterator[T]:
+    """The items, with a line about how far they are whenever nothing was said for long."""
+    began = said = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if done and now - said > SILENCE_S:
+            left = f" of {total}, {duration((total - done) * (now - began) / done)} left" if total else ""
+            print(noted(f"{label}: {done} {unit}s done{left}"), file=sys.stderr, flush=True)
+            said = now
+        yield item
 
 
 def progress_bar(label: str, total: int | None = None, initial: int = 0, unit: str = "it"):

@@ -72,14 +72,14 @@ def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, tit
 
 
 def training_renderer(
-    task: Task, config: Mapping[str, Any], batches: Callable[[int], Batch]
+    task: Task, config: Mapping[str, Any], make_batch: Callable[[], Batch]
 ) -> Callable[[int, Any], dict[str, Any]] | None:
     """(step, params) -> pictures and sounds of one utterance: as it is, in its own voice, and in another one's.
 
     Args:
       task: the model's pure functions.
       config: the resolved configuration, with the section `mel_spec`.
-      batches: of which the first row of the first is drawn; the other voice is that of the next row by another speaker.
+      make_batch: makes the batch whose first row is drawn; the other voice is that of its next row by another speaker.
 
     Returns:
       What `train.loop.fit` renders with; None for a task that synthesizes nothing.
@@ -94,7 +94,7 @@ def training_renderer(
 
         from copycat_jax.vocoder.griffin_lim import griffin_lim
 
-        batch = Batch(*(np.asarray(x) for x in batches(0)))
+        batch = Batch(*(np.asarray(x) for x in make_batch()))
         row = Batch(*(x[:1] for x in batch))
         frames, compiled = int(row.mask.sum()), jax.jit(synthesize)
         shown = {"own embedding": row, "centroid": row._replace(speaker_vector=row.centroid)}

@@ -1,6 +1,7 @@
 """Trains a model from a page of configs/, resuming whatever the run folder holds."""
 
 import argparse
+import functools
 import time
 from typing import Any
 
@@ -67,27 +68,30 @@ def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) 
 
     from copycat_jax import console
     from copycat_jax.data.batches import open_prefetch
+    from copycat_jax.data.plan import Share
     from copycat_jax.plots import training_renderer
     from copycat_jax.train.loop import exit_code, fit
     from copycat_jax.train.outcomes import FINISHED
 
     open_inputs = configuration.load_function(config["inputs"])
-    inputs = open_inputs(arguments.corpus, config, jax.process_index(), jax.process_count())
+    share = Share(jax.process_index(), jax.process_count(), jax.device_count())
+    inputs = open_inputs(arguments.corpus, config, share)
     config = inputs.config
     task = configuration.load_function(config["task"])(config["model"], config["shapes"])
     if jax.process_index() == 0:
         devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
         console.say(f"{task.name}: {inputs.summary}, {devices}")
+    shown = inputs.held_out[0] if inputs.held_out else functools.partial(inputs.batches, 0)
     state = fit(
         task,
         config,
         inputs.batches,
         run_dir=arguments.run_dir,
         fingerprint=inputs.fingerprint,
-        eval_batches=inputs.held_out,
+        held_out=inputs.held_out,
         shapes=inputs.shapes or (),
         prefetch=lambda make, first: open_prefetch(make, first, config["train"]["threads"]),
-        render=training_renderer(task, config, inputs.held_out or inputs.batches),
+        render=training_renderer(task, config, shown),
         max_steps=arguments.max_steps,
         force=arguments.force,
         tensorboard=not arguments.no_tensorboard,
@@ -124,9 +128,11 @@ def _dry_run(arguments: argparse.Namespace, config: configuration.Fields) -> int
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", topology.devices)
     from copycat_jax import console
+    from copycat_jax.data.plan import Share
     from copycat_jax.train import forecast
 
-    inputs = configuration.load_function(config["inputs"])(arguments.corpus, config, 0, 1)
+    share = Share(devices=topology.devices)
+    inputs = configuration.load_function(config["inputs"])(arguments.corpus, config, share)
     config = inputs.config
     task = configuration.load_function(config["task"])(config["model"], config["shapes"])
     console.say(f"{task.name}: {inputs.summary}")

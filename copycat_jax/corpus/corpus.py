@@ -168,14 +168,13 @@ def read_vectors(path: str | Path, fingerprint: str, ids: np.ndarray) -> tuple[F
 
 def write_vectors(path: str | Path, vectors: Float32[np.ndarray, "n E"], corpus: str, bundle: str) -> None:
     """Writes speaker vectors in corpus order, whole or not at all, with both fingerprints in the metadata."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    path = Path(path)
     vectors = np.ascontiguousarray(vectors, np.float32)
     metadata = {"corpus": corpus, "bundle": bundle, "sha256": _vectors_hash(vectors)}
-    with replacing_file(path, SafetensorError) as temporary:
-        save_file({"vectors": vectors}, str(temporary), metadata=metadata)
+    content = save({"vectors": vectors}, metadata=metadata)
+    with replacing_file(path) as temporary:
+        temporary.write_bytes(content)  # `save_file` makes files that only their owner may read
 
 
 def _vectors_hash(vectors: np.ndarray) -> str:

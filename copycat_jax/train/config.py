@@ -52,7 +52,6 @@ class TrainConfig(Config, section="train"):
         evaluation at all, what is saved by `save_every` and at the end is evaluated too.
       save_minutes: save also when so long nothing was saved, at the next step that is logged; 0 = never.
       compare_every: in steps: compare all devices' copies of the state, as before every save; 0 = only then.
-      eval_batches: batches of one evaluation.
       keep, keep_every: checkpoints kept beside the best: the latest so many, and all at multiples of so many steps (0 =
         none).
       threads: reader threads of the input pipeline.
@@ -71,7 +70,6 @@ class TrainConfig(Config, section="train"):
     # What is written, and by how many hands read.
     log_every: int = 100
     eval_every: int = 1000
-    eval_batches: int = setting(8, at_least=1)
     save_every: int = 1000
     save_minutes: float = setting(30.0, at_least=0)
     render_every: int = 0
@@ -83,7 +81,7 @@ class TrainConfig(Config, section="train"):
 
 
 # A run of seconds, for tests.
-TINY_TRAINING = TrainConfig(steps=40, log_every=10, eval_every=20, eval_batches=1, save_every=20, threads=2)
+TINY_TRAINING = TrainConfig(steps=40, log_every=10, eval_every=20, save_every=20, threads=2)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,9 +13,12 @@ FREE_FIELDS = {
     "task": None,
     "inputs": None,
     "mesh": None,
-    "data": {"in_memory_gib", "needs_speaker_vectors", "needs_f0", "needs_audio"},
+    "data": {
+        *("batch_size", "batch_frames", "rows_multiple", "per_device"),  # the section `rows` says what they decide
+        *("evaluated", "in_memory_gib", "needs_speaker_vectors", "needs_f0", "needs_audio"),
+    },
     "train": {
-        *("log_every", "eval_every", "eval_batches", "save_every", "save_minutes", "render_every", "compare_every"),
+        *("log_every", "eval_every", "save_every", "save_minutes", "render_every", "compare_every"),
         *("keep", "keep_every", "skip_bad", "threads", "stall_s", "init_from"),
     },
 }

@@ -32,7 +32,7 @@ from copycat_jax.train.identity import code_digest
 from copycat_jax.train.mishaps import WINDOW, Mishaps
 from copycat_jax.train.replicas import make_checksums, odd_devices
 from copycat_jax.train.state import TrainState, smoothed_params
-from copycat_jax.train.step import divide
+from copycat_jax.train.step import divide, evaluation_of
 from copycat_jax.train.trainer import Trainer, initial_state
 from copycat_jax.train.watch import FloorWatch, StopSignal
 from copycat_jax.train.writer import MetricsWriter, write_run_page
@@ -65,11 +65,13 @@ class _Run:
         self.metrics, self.start, self.seen = trainer.metrics(), start, start
         self.watch = FloorWatch(trainer.task.floors)
         self.losses, self.saved_s, self.flops, self.padded = {}, time.monotonic(), 0.0, 0
+        self.end, self.told = start, (start, 0.0)  # where it ends; of which step something was said last, and when
         self.peak_flops = peak_flops(jax.devices()[0].device_kind) * jax.device_count()
 
     def to(self, end: int, state: TrainState, batches: Iterator[Rows], stop: StopSignal) -> TrainState:
         """Evaluate, save, next batch, step; until step `end` or a signal."""
         settings, step = self.trainer.train, self.start
+        self.end, self.told = end, (step, time.perf_counter())
         while True:
             stopping = step >= end or stop.requested(step)
             if step > self.start:  # what is due at the first step was done before the run was stopped there
@@ -98,6 +100,8 @@ class _Run:
             self.bar.update(1)
             if _due(step, settings.log_every) or step == end:
                 self.look(step)
+            elif self.bar.disable and time.perf_counter() - self.told[1] > console.SILENCE_S:
+                self.tell(step, state)
         if stop.received and step < end and self.writer.active:
             console.say(f"stopped by a signal at step {step}; the next run with this --run-dir resumes there")
         return state
@@ -112,6 +116,14 @@ class _Run:
             self.say(f"compiled the step for {rows} x {frames} frames in {seconds:.1f} s")
         state, self.metrics = compiled(state, self.metrics, batch)
         return state
+
+    def tell(self, step: int, state: TrainState) -> None:
+        """Where the run is, between two looks at the metrics that lie far apart, where no progress bar shows it."""
+        jax.block_until_ready(state.step)
+        (since, then), now = self.told, time.perf_counter()
+        step_s = (now - then) / (step - since)
+        self.say(f"step {step}/{self.end}: {step_s:.3g} s a step, {console.duration((self.end - step) * step_s)} left")
+        self.told = step, now
 
     @contextlib.contextmanager
     def aside(self, phase: str, step: int) -> Iterator[None]:
@@ -195,8 +207,8 @@ class _Run:
         line = f"loss {loss:.4g}, {values['frames_per_s']:.0f} frames/s"
         self.bar.set_postfix_str(line, refresh=False)
         if self.bar.disable:
-            end = self.trainer.train.steps
-            self.say(f"step {step}/{end}: {line}, {(end - step) * elapsed / steps:.0f} s left")
+            self.say(f"step {step}/{self.end}: {line}, {console.duration((self.end - step) * elapsed / steps)} left")
+            self.told = step, time.perf_counter()
         for message in self.watch.check(step, values) if self.writer.active else ():
             console.warn(message)
             self.writer.record("note", step, message=message)
@@ -233,14 +245,14 @@ class _Run:
             )
 
     def evaluate(self, step: int, state: TrainState) -> None:
-        """Mean terms of the held-out batches under the moving average, summed on the device."""
-        sums: dict[str, list] = {}
-        for i in range(self.trainer.train.eval_batches):
+        """Metrics of what is held out, all of it together, under the moving average."""
+        params, found = smoothed_params(state), []
+        for make in self.held_out:
             watchdog.reached("evaluate", step)
-            for name, pair in self.trainer.evaluate(smoothed_params(state), self.trainer.put(self.held_out(i))).items():
-                sums.setdefault(name, []).append(pair)
-        values = divide({n: tuple(np.sum(np.asarray(p), axis=0)) for n, p in jax.device_get(sums).items()})
+            found.append(self.trainer.evaluate(params, self.trainer.put(make())))
+        values = evaluation_of(jax.device_get(found))
         self.writer.record("eval", step, **values)
+        self.say(f"step {step}: held-out loss {values['loss']:.4g} over {values['rows']} rows")
         self.losses = {step: values["loss"]}
 
 
@@ -251,7 +263,7 @@ def fit(
     *,
     run_dir: str | Path,
     fingerprint: str = "",
-    eval_batches: Batches | None = None,
+    held_out: Sequence[Callable[[], Rows]] = (),
     shapes: Sequence[tuple[int, int, int]] = (),
     prefetch: Callable[[Batches, int], Iterator[Rows]] | None = None,
     render: Callable[[int, Any], dict[str, Any]] | None = None,
@@ -270,7 +282,7 @@ def fit(
       batches: step -> this process's part of the batch, pure.
       run_dir: run folder: checkpoints/, metrics.jsonl, tensorboard/, config.json, logs/ATTEMPT/.
       fingerprint: of the data, stored and compared.
-      eval_batches: index -> held-out batch.
+      held_out: each makes this process's part of one batch of the evaluation, see `task.Term` of rows that fill up.
       shapes: (rows of all hosts, frames, phonemes) of the buckets, compiled at once before the first step; what is not
         named here is compiled when it comes.
       prefetch: (batches, first step) -> iterator over batches, reading ahead; plain calls by default.
@@ -318,9 +330,10 @@ def fit(
             writer.record("begin", start, **_beginning(start, facts, resumed, force))
             earlier = resumed.meta.get("bad_steps", ()) if resumed else ()
             mishaps = Mishaps(task.groups[0], trainer.train.skip_bad, batches, names, earlier)
-            run = _Run(trainer, writer, checkpoints, ledger, start, bar, eval_batches, render, mishaps, epoch_steps)
+            run = _Run(trainer, writer, checkpoints, ledger, start, bar, held_out, render, mishaps, epoch_steps)
             following = prefetch(batches, start) if prefetch else map(batches, itertools.count(start))
             end = trainer.train.steps if max_steps is None else min(trainer.train.steps, max_steps)
+            run.say(trainer.summary(shapes))
             if shapes and start < end:
                 with ledger.during("compile"):
                     seconds = trainer.compile_ahead(shapes)

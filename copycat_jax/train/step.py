@@ -9,16 +9,17 @@ A step whose loss or gradient norm is not finite in any group changes nothing bu
 in the metrics, as does the step of the highest loss; the loop reads that when it next looks at the metrics.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Int
 
-from copycat_jax.task import Rows, Task, total
+from copycat_jax.task import Rows, Task, Term, Terms, total
 from copycat_jax.train.config import TrainConfig
 from copycat_jax.train.sharding import batch_sharding, replicated
 from copycat_jax.train.state import EMA_GROUP, TrainState, stream_key
@@ -120,7 +121,6 @@ def empty_metrics(step: Callable, state: Any, batch: Any, slots: int) -> dict[st
       state, batch: what it is traced with; abstract ones do.
       slots: how many discarded steps are noted by number, `skip_bad + 1`.
     """
-    import numpy as np
 
     class _Any(dict):  # any name reads as (0, 0), so that one trace tells which names there are
         def __missing__(self, key):
@@ -147,17 +147,33 @@ def jit_step(step: Callable, shardings: Any, mesh: Mesh) -> Callable:
     )
 
 
-def make_eval_step(task: Task) -> Callable[[Any, Rows], Metrics]:
-    """The pure (params, batch) -> {name: (sum, count)}, "loss" being the weighted total of one batch."""
+def make_eval_step(task: Task) -> Callable[[Any, Rows], tuple[Terms, Int[Array, ""]]]:
+    """The pure (params, batch) -> the task's terms, and how many rows of the batch are real."""
 
-    def evaluate(params: Any, batch: Rows) -> Metrics:
+    def evaluate(params: Any, batch: Rows) -> tuple[Terms, Int[Array, ""]]:
         terms = task.evaluate(params, batch)
-        sums = {name: (jnp.asarray(t.sum, jnp.float32), jnp.asarray(t.count, jnp.float32)) for name, t in terms.items()}
-        return {**sums, "loss": (jnp.asarray(total(terms), jnp.float32), jnp.float32(1))}
+        real = batch.mask.reshape(len(batch.mask), -1).any(1).sum(dtype=jnp.int32)
+        return {name: Term(*(jnp.asarray(x, jnp.float32) for x in term)) for name, term in terms.items()}, real
 
     return evaluate
 
 
+def evaluation_of(batches: Sequence[tuple[Terms, Any]]) -> dict[str, float]:
+    """Metrics over all rows of all batches (what `make_eval_step` gave, on the host), each row weighing as any other.
+
+    "loss" is the weighted total of them, "rows" how many rows there were.
+    """
+
+    def over_all(name: str, part: int) -> Any:
+        return np.sum([terms[name][part] for terms, _ in batches], dtype=np.float64)
+
+    whole = {
+        name: Term(over_all(name, 0), over_all(name, 1), float(term.weight)) for name, term in batches[0][0].items()
+    }
+    values = divide({name: (term.sum, term.count) for name, term in whole.items()})
+    return {**values, "loss": float(total(whole)), "rows": int(sum(rows for _, rows in batches))}
+
+
 def divide(metrics: dict[str, tuple[Any, Any]]) -> dict[str, float]:
-    """The one division: {name: sum / count} as Python floats; call it on host values."""
-    return {name: float(s) / float(c) if float(c) else float("nan") for name, (s, c) in metrics.items()}
+    """The one division: {name: sum / count} of what was counted, as Python floats; call it on host values."""
+    return {name: float(s) / float(c) for name, (s, c) in metrics.items() if float(c)}

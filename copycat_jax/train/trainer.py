@@ -49,6 +49,7 @@ class Trainer:
         schedules = {g: make_schedule(c, self.train.steps) for g, c in configs.items()}
         self._init = make_init(task, optimizers, self.train)
         self._abstract_batch = self._global_shapes(sample)
+        self.check(*self._abstract_batch.mask.shape[:2])
         abstract = jax.eval_shape(self._init, self._abstract_batch)
         self.shardings = sharding.state_shardings(abstract, task.sharding_rules, self.mesh)
         self.abstract = jax.tree.map(
@@ -71,6 +72,27 @@ class Trainer:
         processes = jax.process_count()
         return _like(batch, (jax.ShapeDtypeStruct((x.shape[0] * processes, *x.shape[1:]), x.dtype) for x in batch))
 
+    def check(self, rows: int, frames: int) -> None:
+        """Raises UserError where a batch of so many rows and frames does not fit the devices or the task."""
+        if rows % self.mesh.size:
+            what = f"{rows} rows do not divide over {self.mesh.size} devices"
+            raise UserError(what, "data", "Use a multiple of the devices.")
+        if frames < self.task.min_frames:
+            what = f"batches of {frames} frames, '{self.task.name}' needs {self.task.min_frames}"
+            raise UserError(what, "data", "Raise data.min_frames; of a vocoder data.window_frames.")
+        if frames % self.task.frames_multiple:
+            what = f"batches of {frames} frames, '{self.task.name}' needs a multiple of {self.task.frames_multiple}"
+            raise UserError(what, "data", f"Set data.multiple_of={self.task.frames_multiple}.")
+
+    def summary(self, shapes: Sequence[tuple[int, int, int]] = ()) -> str:
+        """One line: the mesh, the rows of every device, the parameters."""
+        rows = {n // self.mesh.size for n, _, _ in shapes} or {self._abstract_batch[0].shape[0] // self.mesh.size}
+        each = f"{min(rows)} to {max(rows)}" if len(rows) > 1 else f"{min(rows)}"
+        sizes = {g: sum(x.size for x in jax.tree.leaves(self.abstract.params[g])) for g in self.task.groups}
+        parameters = ", ".join(f"{n:,} parameters of '{group}'" for group, n in sizes.items())
+        mesh = " x ".join(f"{name} {size}" for name, size in self.mesh.shape.items())
+        return f"mesh {mesh}, {each} rows a device, {parameters}"
+
     def init(self) -> TrainState:
         """A fresh state, made in its shardings: nothing is ever whole on one device."""
         sample = self._abstract_batch
@@ -86,11 +108,7 @@ class Trainer:
 
     def put(self, batch: Rows) -> Rows:
         """This process's rows as its part of the global batch."""
-        rows = batch[0].shape[0] * jax.process_count()
-        if rows % self.mesh.size:
-            raise UserError(
-                f"{rows} rows do not divide over {self.mesh.size} devices", "data", "Use a multiple of the devices."
-            )
+        self.check(batch[0].shape[0] * jax.process_count(), batch.mask.shape[1])
         if jax.process_count() == 1:
             return jax.device_put(batch, self._rows)
         with jax.transfer_guard("allow"):  # the helper's own copies count as implicit
@@ -126,6 +144,8 @@ class Trainer:
 
         XLA compiles outside Python's lock: as many buckets as there are cores cost little more than the slowest.
         """
+        for rows, frames, _ in shapes:
+            self.check(rows, frames)
         began = time.perf_counter()
 
         def compile_one(shape: tuple[int, int, int]) -> None:

@@ -194,9 +194,9 @@ def soak(folder: Path, minutes: float, **_) -> str:
             os.kill(os.getpid(), signal.SIGTERM)
         return toy_batch(step % 50)
 
-    config = toy_config(steps=10**9, save_every=50, log_every=10, eval_every=50, eval_batches=2)
-    held_out = lambda i: toy_batch(100 + i)  # noqa: E731
-    state = fit(toy_task(True), config, batches, run_dir=folder / "run", eval_batches=held_out, tensorboard=False)
+    config = toy_config(steps=10**9, save_every=50, log_every=10, eval_every=50)
+    held_out = [lambda: toy_batch(100), lambda: toy_batch(101)]
+    state = fit(toy_task(True), config, batches, run_dir=folder / "run", held_out=held_out, tensorboard=False)
     early, late = seen[len(seen) // 5], seen[-1]
     assert late[0] < 1.1 * early[0] + 20_000 and late[1] <= early[1] + 2 and late[2] <= early[2] + 2, (early, late)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -77,9 +77,9 @@ def test_an_unforeseen_error_is_in_the_log_whole(tmp_path):
 
 
 def test_a_run_tells_what_its_time_went_into(tmp_path):
-    config = toy_config(steps=6, save_every=3, eval_every=3, eval_batches=1, log_every=3)
+    config = toy_config(steps=6, save_every=3, eval_every=3, log_every=3)
     slow = lambda step: (time.sleep(0.05), toy_batch(step))[1]  # noqa: E731
-    options = {"run_dir": tmp_path, "eval_batches": toy_batch, "tensorboard": False, "epoch_steps": 4.0}
+    options = {"run_dir": tmp_path, "held_out": [lambda: toy_batch(0)], "tensorboard": False, "epoch_steps": 4.0}
     fit(toy_task(), config, slow, **options)
     (attempt,) = read_attempts(tmp_path)
     seconds = attempt.marks[-1].seconds

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -163,7 +164,7 @@ def test_the_best_checkpoint_is_the_one_that_was_evaluated_and_survives_a_resume
     loss = [0.0]
     task = dataclasses.replace(toy_task(), evaluate=lambda params, batch: {"it": Term(batch.mel.sum(), 1.0, 1.0)})
 
-    def held_out(index):
+    def held_out():
         mel = np.zeros((8, 12, 8), np.float32)
         mel[0, 0, 0] = loss[0]
         return toy_batch(0)._replace(mel=mel)
@@ -172,8 +173,8 @@ def test_the_best_checkpoint_is_the_one_that_was_evaluated_and_survives_a_resume
         loss[0] = given.get(step + 1, 9.0)
         return toy_batch(step)
 
-    config = toy_config(save_every=0, eval_every=2, eval_batches=1, keep=1)
-    options = {"run_dir": tmp_path, "eval_batches": held_out, "tensorboard": False}
+    config = toy_config(save_every=0, eval_every=2, keep=1)
+    options = {"run_dir": tmp_path, "held_out": [held_out], "tensorboard": False}
     for end in (4, 5, 12):
         fit(task, config, batches, max_steps=end, **options)
         if end == 5:
@@ -185,8 +186,8 @@ def test_the_best_checkpoint_is_the_one_that_was_evaluated_and_survives_a_resume
 
 
 def test_what_is_saved_on_schedule_is_evaluated(tmp_path):
-    config = toy_config(save_every=5, eval_every=3, eval_batches=1, keep=9)
-    fit(toy_task(), config, toy_batch, run_dir=tmp_path, eval_batches=lambda i: toy_batch(100 + i), tensorboard=False)
+    config = toy_config(save_every=5, eval_every=3, keep=9)
+    fit(toy_task(), config, toy_batch, run_dir=tmp_path, held_out=[lambda: toy_batch(100)], tensorboard=False)
     evaluated = [r["step"] for r in read_metrics(tmp_path / "metrics.jsonl") if r["kind"] == "eval"]
     assert evaluated == [3, 5, 6, 9, 10, 12]
     assert best_step(tmp_path)[0] in (5, 10, 12)
@@ -201,7 +202,7 @@ def test_every_nth_checkpoint_is_kept(tmp_path):
 
 def test_the_clock_saves_at_logged_steps(tmp_path, monkeypatch):
     clock = iter(range(0, 10_000, 20))  # every look at it is 20 s later
-    hands = SimpleNamespace(monotonic=lambda: float(next(clock)), time=time.time)
+    hands = SimpleNamespace(monotonic=lambda: float(next(clock)), time=time.time, perf_counter=time.perf_counter)
     monkeypatch.setattr("copycat_jax.train.loop.time", hands)
     saved, save = [], Checkpoints.save
     monkeypatch.setattr(
@@ -283,13 +284,13 @@ def test_order_is_evaluate_save_batch_step(tmp_path, monkeypatch):
         events.append(f"batch {step}")
         return toy_batch(step)
 
-    def held_out(index):
-        events.append(f"evaluate {index}")
-        return toy_batch(100 + index)
+    def held_out():
+        events.append("evaluate")
+        return toy_batch(100)
 
-    config = toy_config(steps=4, save_every=2, eval_every=2, eval_batches=1)
-    fit(toy_task(), config, batches, run_dir=tmp_path, eval_batches=held_out, tensorboard=False)
-    assert events[1:] == ["batch 0", "batch 1", "evaluate 0", "save 2", "batch 2", "batch 3", "evaluate 0", "save 4"]
+    config = toy_config(steps=4, save_every=2, eval_every=2)
+    fit(toy_task(), config, batches, run_dir=tmp_path, held_out=[held_out], tensorboard=False)
+    assert events[1:] == ["batch 0", "batch 1", "evaluate", "save 2", "batch 2", "batch 3", "evaluate", "save 4"]
 
 
 def test_starts_from_another_runs_parameters(whole_run, tmp_path):
@@ -309,6 +310,14 @@ def test_a_collapse_is_said_once(tmp_path, capsys):
     warnings = [line for line in capsys.readouterr().err.splitlines() if "collapsing" in line]
     told = [r for r in notes(tmp_path) if "collapsing" in r["message"]]
     assert len(warnings) == len(told) == 1 and told[0]["step"] == 4
+
+
+def test_without_a_terminal_nobody_waits_long_for_a_word(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("copycat_jax.console.SILENCE_S", 0.0)
+    fit(toy_task(), toy_config(steps=4, log_every=4), toy_batch, run_dir=tmp_path, tensorboard=False)
+    said = [line for line in capsys.readouterr().out.splitlines() if "left" in line]
+    assert [re.search(r"step \d/\d: ", line)[0] for line in said] == [f"step {n}/4: " for n in (1, 2, 3, 4)]
+    assert all("s a step" in line for line in said[:3]) and "loss" in said[3]
 
 
 def test_buckets_compiled_ahead_are_the_ones_used(tmp_path, capsys):
