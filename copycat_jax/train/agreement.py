@@ -128,12 +128,14 @@ def check_run_folder(run_dir: str | Path, checkpoints: str) -> list[int]:
                 break
             os.listdir(folder) if folder.is_dir() else None  # network file systems look anew then
             time.sleep(0.5)
-        seen = (folder / named).exists()
-        check({f"what process 0 writes into {folder}": "seen" if seen else "not seen"})
-        check({f"the list of checkpoints in {folder}": _steps(folder / checkpoints)})
+        seen, found = (folder / named).exists(), _steps(folder / checkpoints)
+        distributed.barrier("all have looked")
     finally:
         if first:
             token.unlink(missing_ok=True)
+    distributed.barrier("the token is gone")  # whoever differs ends the job
+    check({f"what process 0 writes into {folder}": "seen" if seen else "not seen"})
+    check({f"the list of checkpoints in {folder}": found})
     return steps
 
 
