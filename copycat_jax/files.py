@@ -81,27 +81,33 @@ def check_folder(folder: str | Path, make: bool = False) -> Path:
     return folder
 
 
+class NoRoom(UserError):
+    """The disk is full, or what a user may have of it: nothing more can be written there."""
+
+
 @contextlib.contextmanager
 def refusals_of(path: str | Path, *others: type[Exception]) -> Iterator[None]:
     """Raises UserError about `path` where the file system, or a library by an error of `others`, refuses the block."""
     try:
         yield
     except (OSError, *others) as error:
-        reason = getattr(error, "strerror", None) or _refusal(Path(path).absolute().parent) or str(error)
+        refusal = error if getattr(error, "strerror", None) else _refusal(Path(path).absolute().parent) or error
+        reason = getattr(refusal, "strerror", None) or str(refusal)
         other = str(getattr(error, "filename", None) or "")
         reason += f": {other}" * (Path(path).name not in other and other != "")
         remedy = "Choose a folder that exists, is writable and has room."
-        raise UserError(f"cannot be written ({reason})", str(path), remedy) from error
+        kind = NoRoom if getattr(refusal, "errno", None) in (errno.ENOSPC, errno.EDQUOT) else UserError
+        raise kind(f"cannot be written ({reason})", str(path), remedy) from error
 
 
-def _refusal(folder: Path) -> str:
-    """Why the file system takes no block of data in `folder` now; empty if it does. Libraries only say "error"."""
+def _refusal(folder: Path) -> OSError | None:
+    """Why the file system takes no block of data in `folder` now; nothing if it does. Libraries only say "error"."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(_BLOCK_BYTES))
     except OSError as error:
-        return error.strerror or str(error)
-    return ""
+        return error
+    return None
 
 
 @contextlib.contextmanager

@@ -95,7 +95,7 @@ def noting(said: str) -> Iterator[list[int]]:
         came = time.monotonic()
         os.write(2, f"{said}\n".encode())  # a handler may have interrupted a print
 
-    with _handled_by(note):
+    with _handled_by(note, STOPPING):
         yield noted
 
 
@@ -121,11 +121,11 @@ def leave(code: int) -> None:
 
 
 @contextlib.contextmanager
-def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
+def _handled_by(handler: Callable[[int, Any], None], numbers: tuple[int, ...] = ENDING) -> Iterator[None]:
     """Nothing where signals cannot be handled, in another thread; what the process was told to ignore stays ignored."""
     before = {}
     if threading.current_thread() is threading.main_thread():
-        heard = [number for number in ENDING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+        heard = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
         before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield

@@ -15,6 +15,7 @@ import pytest
 from copycat_jax.audio.signal import write_wav
 from copycat_jax.errors import UserError
 from copycat_jax.files import (
+    NoRoom,
     check_file,
     check_folder,
     check_local,
@@ -51,6 +52,7 @@ def test_what_a_disk_refuses_is_said_and_leaves_what_was_there(write, code, tmp_
     with pytest.raises(UserError, match=re.escape(os.strerror(code))) as refusal, write(path):
         raise OSError(code, os.strerror(code))
     assert str(path) in str(refusal.value)
+    assert isinstance(refusal.value, NoRoom) == (code in (errno.ENOSPC, errno.EDQUOT))
     assert [p.name for p in tmp_path.iterdir()] == ["a"] and (path.is_dir() or path.read_text() == "old")
 
 

@@ -112,3 +112,10 @@ def test_a_name_that_the_terminal_cannot_show_is_escaped(name, encoding, tmp_pat
     done = program(tmp_path, f"print({name!a} + '.wav')", env=environment | {"PYTHONUTF8": "0"}, encoding=encoding)
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout == name.encode(encoding, "backslashreplace").decode(encoding) + ".wav\n"
+
+
+@pytest.mark.parametrize("number", signals.STOPPING)
+def test_whatever_asks_to_stop_is_noted(number):
+    with noting("stopping") as noted:
+        signal.raise_signal(number)
+    assert noted == [number]

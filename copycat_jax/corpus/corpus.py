@@ -1,6 +1,7 @@
 """A built corpus open for reading, its description in memory and its utterances on demand; and its speaker vectors."""
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -59,10 +60,13 @@ class Corpus:
         """Names of the speakers in the order of their numbers."""
         return tuple(self.info.speakers)
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
-        """Hash over the ids and contents of all utterances."""
-        return self.info.fingerprint
+        """Hash over all that a model can be trained on: the utterances, and the speaker vectors if there are any."""
+        if self.speaker_vectors is None:
+            return self.info.fingerprint
+        vectors = np.ascontiguousarray(self.speaker_vectors, "<f4")
+        return hashlib.sha256(bytes.fromhex(self.info.fingerprint) + vectors.tobytes()).hexdigest()
 
     @property
     def ids(self) -> np.ndarray:

@@ -95,7 +95,8 @@ def window_inputs(
     resolved = {**config, "shapes": shapes, "mel_spec": spec.to_dict(), "rows": batch_of(rows)}
     hours = float(corpus.lengths[draw.members].sum()) * spec.hop_s / 3600
     summary = f"{len(draw.members)} utterances, {hours:.2f} h, {len(corpus.speakers)} speakers"
-    return Inputs(resolved, batches, held, None, corpus.fingerprint, summary, names=corpus.ids)
+    # Windows bring no speaker vectors: the corpus may be embedded meanwhile.
+    return Inputs(resolved, batches, held, None, corpus.info.fingerprint, summary, names=corpus.ids)
 
 
 def window_draw(corpus: Corpus, members: Int[np.ndarray, " n"], data: AudioConfig) -> WindowDraw:

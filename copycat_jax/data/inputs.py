@@ -129,7 +129,7 @@ def synthetic_corpus(max_seconds: float, audio: bool = False) -> Corpus:
 
 
 def resolve(config: Mapping[str, Any], corpus: Corpus) -> dict[str, Any]:
-    """The configuration with what the data decides: sections shapes, mel_spec and speakers."""
+    """The configuration with what the data decides: sections shapes, mel_spec, speakers and vectors_by."""
     width = EMBEDDING if corpus.speaker_vectors is None else int(corpus.speaker_vectors.shape[1])
     shapes = {
         "mel_bins": corpus.spec.mel_bins,
@@ -137,7 +137,8 @@ def resolve(config: Mapping[str, Any], corpus: Corpus) -> dict[str, Any]:
         "embedding": width,
         "frame_rate_hz": corpus.spec.frame_rate_hz,
     }
-    return {**config, "shapes": shapes, "mel_spec": corpus.spec.to_dict(), "speakers": list(corpus.speakers)}
+    decided = {"shapes": shapes, "mel_spec": corpus.spec.to_dict(), "speakers": list(corpus.speakers)}
+    return {**config, **decided, "vectors_by": corpus.vectors_hash}
 
 
 def batch_of(rows: Mapping[str, int]) -> dict[str, int]:

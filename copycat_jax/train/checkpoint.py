@@ -26,7 +26,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from copycat_jax.console import warn
 from copycat_jax.errors import UserError
-from copycat_jax.files import locked_file, plain, refusals_of
+from copycat_jax.files import check_local, locked_file, plain, refusals_of
 from copycat_jax.train import distributed, identity, seal
 from copycat_jax.train.state import EMA_GROUP, TrainState
 
@@ -57,7 +57,7 @@ class Restored(NamedTuple):
 
 
 def _folder(run_dir: str | Path) -> Path:
-    return Path(run_dir).expanduser().absolute() / FOLDER
+    return check_local(run_dir).expanduser().absolute() / FOLDER
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
-"""Start-up of one or many processes, and the check before the first step that they are about to do the same thing."""
+"""Start-up of one or many processes, and what they say to each other beside the devices."""
 
 import contextlib
-import hashlib
 import importlib.metadata
+import itertools
 import json
 import os
 import secrets
@@ -23,6 +23,7 @@ from copycat_jax.train.referee import Referee, send
 
 ADDRESS, COUNT, INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 _REFEREE, _START_S = "copycat/referee", 60
+_exchanges = itertools.count()
 
 
 def cluster(environment: Mapping[str, str]) -> str:
@@ -156,30 +157,14 @@ def source_commit() -> str:
         return version
 
 
-def digest(value: Any) -> str:
-    """A short hash of a JSON-ready value, independent of the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def check_agreement(facts: Mapping[str, Any]) -> None:
-    """Pre-flight: every process holds the same facts (configuration, commit, data fingerprint, versions).
-
-    Raises:
-      UserError: naming the first fact that differs and the processes that hold another value than process 0.
-    """
+def exchanged(value: Any) -> list[Any]:
+    """The values of all processes, JSON-ready, in their order; through the referee, no device takes part."""
     if jax.process_count() == 1:
-        return
-    from jax.experimental import multihost_utils
-
-    names = sorted(facts)
-    own = np.array([int(digest(facts[n])[:7], 16) for n in names], np.int32)
-    everyone = np.asarray(multihost_utils.process_allgather(own)).reshape(jax.process_count(), len(names))
-    for column, name in enumerate(names):
-        others = [i for i in range(jax.process_count()) if everyone[i, column] != everyone[0, column]]
-        if others:
-            raise UserError(
-                f"processes {others} differ from process 0", name, "Start all with the same code, config and data."
-            )
+        return [value]
+    key, client = f"copycat/exchange{next(_exchanges)}", global_state.client
+    client.key_value_set(f"{key}/{jax.process_index():06}", json.dumps(value))
+    client.wait_at_barrier(key, watchdog.WORK_S * 1000)
+    return [json.loads(text) for _, text in sorted(client.key_value_dir_get(key))]
 
 
 def of_first(number: int) -> int:
@@ -192,8 +177,6 @@ def of_first(number: int) -> int:
 
 
 def barrier(name: str) -> None:
-    """Waits until every process has come to the place called `name`."""
+    """Waits until every process has come to the place called `name`; no device takes part."""
     if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
-
-        multihost_utils.sync_global_devices(name)
+        global_state.client.wait_at_barrier(f"copycat/{name} {next(_exchanges)}", watchdog.WORK_S * 1000)

@@ -23,8 +23,8 @@ import numpy as np
 from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.task import Rows, Task
-from copycat_jax.train import distributed, outcomes, watchdog
-from copycat_jax.train.checkpoint import Checkpoints, Restored, holding_run
+from copycat_jax.train import agreement, distributed, outcomes, sharding, watchdog
+from copycat_jax.train.checkpoint import FOLDER, Checkpoints, Restored, holding_run
 from copycat_jax.train.config import TrainConfig, completed
 from copycat_jax.train.goodput import Ledger, attempts_of, ledger_path
 from copycat_jax.train.hardware import peak_flops
@@ -166,7 +166,7 @@ class _Run:
         return f"the checkpoint of step {good} is kept" if good is not None else "no checkpoint was made yet"
 
     def draw(self, step: int, state: TrainState) -> None:
-        """Pictures and sounds, drawn by process 0 from parameters that all processes bring together."""
+        """Pictures and sounds, drawn by process 0 on a device of its own, from parameters that all bring together."""
         with jax.transfer_guard("allow"):
             params = smoothed_params(state)
             if jax.process_count() > 1:
@@ -174,7 +174,8 @@ class _Run:
 
                 params = multihost_utils.process_allgather(params, tiled=True)
             if self.writer.active:
-                self.writer.media(step, self.render(step, params))
+                with jax.set_mesh(sharding.own_mesh()):
+                    self.writer.media(step, self.render(step, jax.device_get(params)))
 
     def say(self, line: str) -> None:
         """A line beside the progress bar, from process 0."""
@@ -304,8 +305,10 @@ def fit(
     config, commit = completed(config), distributed.source_commit()
     facts = {"config": config, "code": code_digest(), "commit": commit, "fingerprint": fingerprint}
     facts |= {"jax": jax.__version__, "processes": jax.process_count(), "devices": jax.device_count()}
-    distributed.check_agreement(facts)
+    steps = agreement.check_start(run_dir, FOLDER, {**facts, "--max-steps": max_steps, "--force": force})
     trainer = Trainer(task, config, batches(0))
+    agreement.check_room(run_dir, trainer.abstract, max(1, trainer.train.keep + 1 - len(steps)))
+    agreement.check_sum(trainer.mesh)
     first = jax.process_index() == 0
     with (
         watchdog.watching(trainer.train.stall_s),
@@ -318,6 +321,7 @@ def fit(
         resumed = checkpoints.restore(trainer.abstract, force) if checkpoints.latest() is not None else None
         state = resumed.state if resumed else initial_state(trainer)
         start = ledger.step = int(jax.device_get(state.step))
+        agreement.check({"the step to go on from": start})
         ledger.write()
         with (
             MetricsWriter(run_dir, start, first, tensorboard) as writer,

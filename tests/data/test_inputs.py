@@ -73,3 +73,14 @@ def test_what_a_corpus_lacks_is_one_line(corpus, monkeypatch):
     with pytest.raises(UserError, match="Did you mean 'buckets'"):
         corpus_inputs("data", {"data": {"bucketz": 1}, "train": {}}, Share())
     assert corpus_inputs("data", config(), Share()).config["shapes"]["embedding"] == batches.EMBEDDING
+
+
+def test_other_speaker_vectors_are_other_data(corpus):
+    settings = config(needs_speaker_vectors=True)
+    turned = dataclasses.replace(corpus, speaker_vectors=-corpus.speaker_vectors, vectors_hash="another")
+    bare = dataclasses.replace(corpus, speaker_vectors=None)
+    assert len({c.fingerprint for c in (corpus, turned, bare)}) == 3
+    assert bare.fingerprint == corpus.info.fingerprint == turned.info.fingerprint
+    again = dataclasses.replace(corpus, speaker_vectors=corpus.speaker_vectors.copy())
+    assert again.fingerprint == corpus.fingerprint
+    assert resolve(settings, turned)["vectors_by"] == "another"

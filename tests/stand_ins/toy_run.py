@@ -17,7 +17,8 @@ from toy_task import toy_batch, toy_config, toy_task
 
 from copycat_jax.console import run_command
 from copycat_jax.errors import UserError
-from copycat_jax.train import distributed
+from copycat_jax.nn.placement import whole
+from copycat_jax.train import agreement, distributed
 from copycat_jax.train.checkpoint import Checkpoints
 from copycat_jax.train.loop import Trainer, exit_code, fit
 
@@ -43,6 +44,14 @@ def befalls(owner, name: str, what: str) -> None:
     setattr(owner, name, lambda *a, **k: (befall(what), real(*a, **k))[1])
 
 
+def disagree(options) -> None:
+    """This host's clock is off by "clock_s"; it does not see the checkpoint "unseen"; it looks for "shared_s"."""
+    agreement.SHARED_S = options.get("shared_s", agreement.SHARED_S)
+    now, steps = time.time, agreement._steps
+    agreement.time.time = lambda: now() + options.get("clock_s", 0)
+    agreement._steps = lambda folder: [step for step in steps(folder) if step != options.get("unseen")]
+
+
 def main() -> int:
     run, options = sys.argv[1], json.loads(sys.argv[2])
     with distributed.joined():
@@ -51,7 +60,7 @@ def main() -> int:
 
 def train(run, options) -> int:
     processes, process = jax.process_count(), jax.process_index()
-    config = toy_config(**{k: options[k] for k in ("save_every", "steps", "stall_s") if k in options})
+    config = toy_config(**{k: options[k] for k in ("save_every", "steps", "stall_s", "render_every") if k in options})
     config["mesh"]["fsdp"] = options.get("fsdp", 1)
     task = toy_task(options.get("adversary", False), rules=(("kernel", ("fsdp",)),) if options.get("rules") else ())
     pause, poison = options.get("pause", 0.0), options.get("poison", ())
@@ -75,9 +84,18 @@ def train(run, options) -> int:
             state = checkpoints.restore(Trainer(task, config, batches(0)).abstract, force=True).state
         leaves = jax.tree_util.tree_leaves_with_path(state.params)
         np.savez(options["dump"], **{jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves})
-    end, names = options.get("max_steps"), [f"row {i}" for i in range(8)]
-    state = fit(task, config, batches, run_dir=run, tensorboard=False, max_steps=end, names=names)
-    return exit_code(state, config, end)
+
+    def draw(step, params):
+        """As a model does: with arrays that are to lie on the whole mesh."""
+        jax.block_until_ready(jax.jit(lambda p, b: whole(task.synthesize(p, b)))(params, toy_batch(0, rows=1)))
+        Path(run, f"drawn-{process}-{step}").touch()
+        return {}
+
+    disagree(options)
+    named = {name: options[name] for name in ("fingerprint", "max_steps") if name in options}
+    names = [f"row {i}" for i in range(8)]
+    state = fit(task, config, batches, run_dir=run, tensorboard=False, render=draw, names=names, **named)
+    return exit_code(state, config, options.get("max_steps"))
 
 
 if __name__ == "__main__":

@@ -340,6 +340,17 @@ def test_the_stored_configuration_is_complete(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["config"] == config
 
 
+def test_pictures_are_drawn_on_one_device_from_copies(tmp_path):
+    seen = []
+
+    def render(step, params):
+        seen.append((jax.sharding.get_abstract_mesh().size, {type(x) for x in jax.tree.leaves(params)}))
+        return {}
+
+    fit(toy_task(), toy_config(steps=2, render_every=2), toy_batch, run_dir=tmp_path, render=render, tensorboard=False)
+    assert seen == [(1, {np.ndarray})]
+
+
 def test_unknown_train_field(tmp_path):
     with pytest.raises(UserError, match="Did you mean 'save_every'"):
         fit(toy_task(), toy_config(save_evry=1), toy_batch, run_dir=tmp_path)
