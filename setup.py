@@ -52,6 +52,7 @@ EXTRAS["dev"] = EXTRAS["beam"] + [
     "pyright>=1.1.390",
     "import-linter>=2.1",
     "build>=1.2",
+    "kubernetes-validate>=1.31",
 ]
 
 setup(

@@ -27,7 +27,7 @@ from copycat_jax.train import config
 from copycat_jax.train.config import Experiment, OptimizerConfig, TrainConfig
 from prosody_vae.tts.model import SIZES
 
-STEPS = {"tiny": 40, "shipped": 9_000, "base": 40_000, "large": 80_000}
+STEPS = {"tiny": 40, "laptop": 3_000, "shipped": 9_000, "base": 40_000, "large": 80_000}
 VARIANTS = tuple(STEPS)
 
 
@@ -37,6 +37,9 @@ def get_config(variant: str = "shipped") -> Experiment:
     train = dataclasses.replace(train, render_every=3000)
     if variant == "tiny":
         data, train = inputs.TINY_DATA, config.TINY_TRAINING
+    if variant == "laptop":
+        data = dataclasses.replace(data, batch_frames=3200, rows_multiple=4, held_out=0.05)
+        train = TrainConfig(steps=steps, log_every=50, eval_every=500, save_every=250, threads=2)
     return Experiment(
         task="prosody_vae.tts.model:make_task",
         model=dataclasses.replace(SIZES[variant], kl_anneal_steps=(0, 2 * steps // 15)),

@@ -36,7 +36,6 @@ def get_config(variant: str = "shipped") -> Experiment:
             ema_decay=0.99,
             log_every=10 if tiny else 100,
             eval_every=every,
-            eval_batches=1 if variant in ("tiny", "shipped") else 16,
             save_every=every,
             keep=1,
             threads=2,

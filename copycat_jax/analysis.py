@@ -19,7 +19,7 @@ from copycat_jax.align.suspicion import check_match, moved
 from copycat_jax.audio.long import LongAudio, resample_long, trim_long
 from copycat_jax.audio.mel import extract_mel, extract_mel_part
 from copycat_jax.audio.pitch import frame_energy, track_f0, track_f0_part
-from copycat_jax.audio.signal import Audio, resample, trim_bounds
+from copycat_jax.audio.signal import Audio, resample, trim_bounds, voice_band
 from copycat_jax.audio.spool import Samples, Spool, Stretch
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import MelSpec
@@ -111,6 +111,7 @@ def analyse(
             check_match(alignment, where)
         samples = resample(audio.samples[start:stop], rate, spec.sample_rate)
         mel = extract_mel(samples, spec).astype(np.float32)
+        heard = voice_band(samples, spec.sample_rate)
         phones, words = (crop(tier, start_s, stop_s) for tier in (alignment.phones, alignment.words))
         phonemes, durations = frame_durations(phones, len(mel), hop_s)
     kinds = word_breaks(text or "", lexicon.entries if lexicon else (), len(words))
@@ -124,8 +125,8 @@ def analyse(
         breaks=_breaks(phonemes, phones, phone_breaks(phones, words, kinds)),
         alignment=alignment,
         words=tuple(words),
-        f0_hz=track_f0(samples, spec.sample_rate, len(mel), hop_s, tracker=tracker).astype(np.float32),
-        energy=frame_energy(samples, spec).astype(np.float32),
+        f0_hz=track_f0(samples, spec.sample_rate, len(mel), hop_s, tracker, heard=heard),
+        energy=frame_energy(heard, spec),
     )
 
 

@@ -6,7 +6,9 @@ quick. It may have `rewrite(arguments)`, which turns other spellings of its flag
 """
 
 import argparse
+import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -14,6 +16,7 @@ from typing import NamedTuple
 from copycat_jax import signals
 from copycat_jax.console import run_command
 from copycat_jax.errors import UserError, nearest
+from copycat_jax.files import user_cache_folder
 
 
 class Program(NamedTuple):
@@ -40,6 +43,20 @@ def run_program(program: Program, arguments: Sequence[str] | None = None) -> int
     if code in signals.EXIT_CODES:
         signals.leave(code)
     return code
+
+
+def keep_compiled() -> None:
+    """Has JAX keep what it compiles in the user's cache, so that only the first command on a machine waits for it.
+
+    To be called before JAX is imported. Where the cache cannot be written, or the environment names another, nothing
+    changes.
+    """
+    folder = user_cache_folder() / "copycat_jax" / "compiled"
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+            os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 
 class _Parser(argparse.ArgumentParser):

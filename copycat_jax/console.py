@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -15,7 +15,9 @@ from copycat_jax.files import refusals_of
 from copycat_jax.signals import exit_code, heeding
 
 T = TypeVar("T")
+EXIT_FAILED = 1
 EXIT_USER_ERROR = 2
+SILENCE_S = 30.0  # where there is no progress bar, nobody waits longer for a line
 
 
 def run_command(program: str, command: Callable[[], int | None]) -> int:
@@ -26,28 +28,58 @@ def run_command(program: str, command: Callable[[], int | None]) -> int:
     try:
         with heeding():
             return command() or 0
-    except UserError as error:
+    except (Exception, KeyboardInterrupt) as error:
+        code = _explain(program, error)
+        if code is None:
+            raise
+        return code
+
+
+def explain(program: str, error: BaseException) -> int:
+    """Prints what ended the program, as `run_command` does or with its traceback, and returns the exit code."""
+    code = _explain(program, error)
+    if code is None:
+        traceback.print_exception(error)
+    return EXIT_FAILED if code is None else code
+
+
+def _explain(program: str, error: BaseException) -> int | None:
+    if isinstance(error, UserError):
         print(f"{program}: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
         place = f"{error.filename}: " if error.filename else ""
         print(f"{program}: {place}{error.strerror}. Make room, or write elsewhere.", file=sys.stderr)
         return EXIT_USER_ERROR
-    except KeyboardInterrupt as stop:
+    if isinstance(error, KeyboardInterrupt):
         print(f"{program}: interrupted", file=sys.stderr)
-        return exit_code(stop)
+        return exit_code(error)
+    return None
 
 
 def progress(items: Iterable[T], label: str, total: int | None = None, unit: str = "it") -> Iterator[T]:
-    """Iterates over `items` behind a progress bar on standard error (silent where that is not a terminal)."""
+    """Iterates over `items` behind a progress bar on standard error; elsewhere with a line at times."""
+    if not sys.stderr.isatty():
+        yield from _told(items, label, len(items) if total is None and isinstance(items, Sized) else total, unit)
+        return
     from tqdm import tqdm
 
-    yield from tqdm(items, desc=label, total=total, unit=unit, file=sys.stderr, disable=None, dynamic_ncols=True)
+    yield from tqdm(items, desc=label, total=total, unit=unit, file=sys.stderr, dynamic_ncols=True)
+
+
+def _told(items: Iterable[T], label: str, total: int | None, unit: str) -> Iterator[T]:
+    """The items, with a line about how far they are whenever nothing was said for long."""
+    began = said = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if done and now - said > SILENCE_S:
+            left = f" of {total}, {duration((total - done) * (now - began) / done)} left" if total else ""
+            print(noted(f"{label}: {done} {unit}s done{left}"), file=sys.stderr, flush=True)
+            said = now
+        yield item
 
 
 def progress_bar(label: str, total: int | None = None, initial: int = 0, unit: str = "it"):
@@ -55,6 +87,14 @@ def progress_bar(label: str, total: int | None = None, initial: int = 0, unit: s
     from tqdm import tqdm
 
     return tqdm(desc=label, total=total, initial=initial, unit=unit, file=sys.stderr, disable=None, dynamic_ncols=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "40 s", "12 min", "34 h", "3.5 days"."""
+    for size, unit in ((172_800, "days"), (7200, "h"), (120, "min")):
+        if seconds >= size:
+            return f"{seconds / {'days': 86_400, 'h': 3600, 'min': 60}[unit]:.3g} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def say(message: str) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -19,6 +20,18 @@ from copycat_jax.errors import UserError
 _BLOCK_BYTES = 1 << 16
 
 
+def check_local(path: str | Path) -> Path:
+    """`path`, unless it is an address in an object store, as which it must be seen before Path shortens it.
+
+    Raises:
+      UserError: it begins with gs://, s3:// or the like, and would become a folder of that name.
+    """
+    if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):  # no drive, which is one letter
+        remedy = "Mount the bucket as a folder (gcsfuse, mountpoint-s3), or copy it here."
+        raise UserError("is not in a file system of this machine", str(path), remedy)
+    return Path(path)
+
+
 def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = ()) -> Path:
     """The path of a file that is to be written; leaves nothing behind.
 
@@ -28,9 +41,9 @@ def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = (
       inputs: files that it must not replace.
 
     Raises:
-      UserError: wrong ending, a folder, one of `inputs`, no such parent folder, or no permission.
+      UserError: wrong ending, a folder, one of `inputs`, no such parent folder, no permission, or an object store.
     """
-    path = Path(path)
+    path = check_local(path)
     if path.suffix.lower() != suffix:
         better = f"{path.stem.strip('.') or 'result'}{suffix}"  # "." and ".." have no stem
         raise UserError(f"the name does not end in {suffix}", str(path), f"Name it {better}.")
@@ -50,9 +63,9 @@ def check_folder(folder: str | Path, make: bool = False) -> Path:
       make: whether it may be absent as long as it could be made.
 
     Raises:
-      UserError: it is no folder, there is none, or no permission.
+      UserError: it is no folder, there is none, no permission, or it is in an object store.
     """
-    folder = Path(folder)
+    folder = check_local(folder)
     probe = folder.absolute()
     while make and not probe.exists():
         probe = probe.parent
@@ -68,27 +81,33 @@ def check_folder(folder: str | Path, make: bool = False) -> Path:
     return folder
 
 
+class NoRoom(UserError):
+    """The disk is full, or what a user may have of it: nothing more can be written there."""
+
+
 @contextlib.contextmanager
 def refusals_of(path: str | Path, *others: type[Exception]) -> Iterator[None]:
     """Raises UserError about `path` where the file system, or a library by an error of `others`, refuses the block."""
     try:
         yield
     except (OSError, *others) as error:
-        reason = getattr(error, "strerror", None) or _refusal(Path(path).absolute().parent) or str(error)
+        refusal = error if getattr(error, "strerror", None) else _refusal(Path(path).absolute().parent) or error
+        reason = getattr(refusal, "strerror", None) or str(refusal)
         other = str(getattr(error, "filename", None) or "")
         reason += f": {other}" * (Path(path).name not in other and other != "")
         remedy = "Choose a folder that exists, is writable and has room."
-        raise UserError(f"cannot be written ({reason})", str(path), remedy) from error
+        kind = NoRoom if getattr(refusal, "errno", None) in (errno.ENOSPC, errno.EDQUOT) else UserError
+        raise kind(f"cannot be written ({reason})", str(path), remedy) from error
 
 
-def _refusal(folder: Path) -> str:
-    """Why the file system takes no block of data in `folder` now; empty if it does. Libraries only say "error"."""
+def _refusal(folder: Path) -> OSError | None:
+    """Why the file system takes no block of data in `folder` now; nothing if it does. Libraries only say "error"."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(_BLOCK_BYTES))
     except OSError as error:
-        return error.strerror or str(error)
-    return ""
+        return error
+    return None
 
 
 @contextlib.contextmanager

@@ -72,14 +72,14 @@ def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, tit
 
 
 def training_renderer(
-    task: Task, config: Mapping[str, Any], batches: Callable[[int], Batch]
+    task: Task, config: Mapping[str, Any], make_batch: Callable[[], Batch]
 ) -> Callable[[int, Any], dict[str, Any]] | None:
-    """(step, params) -> pictures and sounds of one utterance: target, from its own embedding, from the centroid.
+    """(step, params) -> pictures and sounds of one utterance: as it is, in its own voice, and in another one's.
 
     Args:
       task: the model's pure functions.
       config: the resolved configuration, with the section `mel_spec`.
-      batches: of which the first row of the first is drawn.
+      make_batch: makes the batch whose first row is drawn; the other voice is that of its next row by another speaker.
 
     Returns:
       What `train.loop.fit` renders with; None for a task that synthesizes nothing.
@@ -94,14 +94,16 @@ def training_renderer(
 
         from copycat_jax.vocoder.griffin_lim import griffin_lim
 
-        row = Batch(*(np.asarray(x)[:1] for x in batches(0)))
-        frames = int(row.mask.sum())
-        compiled = jax.jit(synthesize)
-        mels = {
-            "target": row.mel[0, :frames],
-            "own embedding": np.asarray(compiled(params, row))[0, :frames],
-            "centroid": np.asarray(compiled(params, row._replace(speaker_vector=row.centroid)))[0, :frames],
-        }
+        batch = Batch(*(np.asarray(x) for x in make_batch()))
+        row = Batch(*(x[:1] for x in batch))
+        frames, compiled = int(row.mask.sum()), jax.jit(synthesize)
+        shown = {"own embedding": row, "centroid": row._replace(speaker_vector=row.centroid)}
+        others = np.flatnonzero(batch.mask.any(1) & (batch.speaker != batch.speaker[0]))[:1]
+        if len(others):
+            voice = batch.centroid[others]
+            shown["another voice"] = row._replace(speaker=batch.speaker[others], speaker_vector=voice, centroid=voice)
+        mels = {"target": row.mel[0, :frames]}
+        mels |= {name: np.asarray(compiled(params, like))[0, :frames] for name, like in shown.items()}
         sounds = {name: np.asarray(griffin_lim(mel[None], spec))[0] for name, mel in mels.items()}
         hop_s = spec.hop_s
         f0_hz = {name: track_f0(samples, spec.sample_rate, frames, hop_s) for name, samples in sounds.items()}

@@ -15,11 +15,15 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 EXIT_CODES = tuple(128 + number for number in ENDING)  # as a shell has it: 130 for Ctrl-C, 143 for SIGTERM
+# What asks a training process to stop, if it is handled; a terminal and a launcher may both send one within a moment.
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
+SAME_S = 1.0
 _AGAIN_AFTER_S = 0.05
 
 
@@ -74,16 +78,24 @@ def heeding() -> Iterator[None]:
 
 @contextlib.contextmanager
 def noting(said: str) -> Iterator[list[int]]:
-    """While it lasts the first signal is only noted in the list that it gives, and `said`; a second raises Stopped."""
+    """While it lasts the first signal is only noted in the list that it gives, and `said`; a second raises Stopped.
+
+    What comes within SAME_S of the first is no second one.
+    """
     noted: list[int] = []
+    came = time.monotonic()
 
     def note(number: int, _: Any) -> None:
+        nonlocal came
+        if noted and time.monotonic() - came < SAME_S:
+            return
         noted.append(number)
         if len(noted) > 1:
             raise Stopped(number)
+        came = time.monotonic()
         os.write(2, f"{said}\n".encode())  # a handler may have interrupted a print
 
-    with _handled_by(note):
+    with _handled_by(note, STOPPING):
         yield noted
 
 
@@ -109,11 +121,11 @@ def leave(code: int) -> None:
 
 
 @contextlib.contextmanager
-def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
+def _handled_by(handler: Callable[[int, Any], None], numbers: tuple[int, ...] = ENDING) -> Iterator[None]:
     """Nothing where signals cannot be handled, in another thread; what the process was told to ignore stays ignored."""
     before = {}
     if threading.current_thread() is threading.main_thread():
-        heard = [number for number in ENDING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+        heard = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
         before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield

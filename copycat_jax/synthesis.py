@@ -5,19 +5,18 @@
 
 A transfer has two halves. `prepare` turns a recording and its text into a `Source`: its analysis, the same that corpora
 are built with, under the MelSpec that lies in the bundle, and its speaker's register and vector. `convert` gives it to
-one or more voices. Shapes are padded to few static buckets, which the models do not notice, so that each function is
-compiled a handful of times.
+one or more voices. Shapes are padded to few static buckets (`programs`), which the models do not notice, so that each
+function is compiled a handful of times.
 """
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from copycat_jax import console
@@ -28,13 +27,11 @@ from copycat_jax.audio import pitch, signal
 from copycat_jax.audio.long import LongAudio, read_long_audio, surrounded_blocks
 from copycat_jax.audio.loudness import gain_to, limit, loudness_lufs
 from copycat_jax.audio.spool import Spool
-from copycat_jax.batch import AlignedPhonemes
 from copycat_jax.bundle.bundle import Bundle, Speaker, read_bundle, shipped
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.files import refusals_of
 from copycat_jax.mel_spec import MelSpec
-from copycat_jax.models import copycat, speaker
-from copycat_jax.nn.spectrum import sharpen_mel
+from copycat_jax.programs import Programs
 from copycat_jax.source import Progress, Source, check_shift, register_ratio, silently, tracker_of
 from copycat_jax.text.phonemes import to_ids
 from copycat_jax.types import Alignment
@@ -46,8 +43,6 @@ OVERLAP = 4  # frames over which two pieces are crossfaded
 LONGEST_S = 10.0  # of a piece: what the models were trained on
 FADE_S = 0.005  # where a result meets the silence around it; shorter ones click
 Recording = str | Path | np.ndarray | signal.Audio
-# Of the model's mel before it is vocoded; on 48 development clips: voicing error 0.138 without, 0.115 with.
-SHARPNESS = 0.5
 
 
 class Transfer(NamedTuple):
@@ -74,14 +69,7 @@ class Synthesizer:
         self.bundle = bundle
         self.spec: MelSpec = bundle.spec
         self.voices: Mapping[str, Speaker] = bundle.speakers
-        # float32: weights are shipped as float16 anyway, and bfloat16 does not pay on a CPU.
-        single = {"compute_dtype": "float32"}
-        config = copycat.CopyCatConfig.from_dict(bundle.config["copycat"] | single)
-        classifier = speaker.SpeakerConfig.from_dict(bundle.config["speaker"] | single)
-        self._step = math.lcm(64, config.tau)
-        self._params = jax.tree.map(jnp.asarray, bundle.params)
-        self._embed = jax.jit(lambda params, mel, mask: speaker.embed(params, classifier, mel, mask))
-        self._transfer = jax.jit(partial(_transfer, config=config, spec=bundle.spec))
+        self.programs = Programs(bundle)
         self._vocoders: dict[str, Vocoder] = {}
         self.tracker = tracker_of(bundle.speakers)
 
@@ -236,11 +224,8 @@ class Synthesizer:
 
     def embed(self, mels: Iterable[np.ndarray]) -> np.ndarray:
         """Speaker vector float32 [E] of recordings of one speaker: mean over their mels [T, M], weighted by length."""
-        vectors, lengths = [], []
-        for mel in mels:
-            padded, mask = self._padded(mel)
-            vectors.append(np.asarray(self._embed(self._params["speaker"], padded[None], mask[None]))[0])
-            lengths.append(len(mel))
+        self.programs.await_compiled()
+        vectors, lengths = zip(*((self.programs.embed(mel), len(mel)) for mel in mels), strict=True)
         return np.average(vectors, axis=0, weights=lengths).astype(np.float32)
 
     def check_voices(self, voices: Sequence[str]) -> None:
@@ -258,10 +243,20 @@ class Synthesizer:
             self._vocoders[str(name)] = open_vocoder(str(name), self.spec)
         return self._vocoders[str(name)]
 
-    def bucket(self, frames: int) -> int:
-        """The static number of frames that `frames` are padded to: a multiple of tau, steps growing with length."""
-        step = self._step * (1 if frames <= 4 * self._step else 2 if frames <= 14 * self._step else 4)
-        return -(-frames // step) * step
+    def compile_ahead(self, source: Recording, voices: int = 1, vocoder: str | Path = DEFAULT_VOCODER) -> None:
+        """Begins to compile what a recording will need in so many voices, beside the caller, who prepares it meanwhile.
+
+        Nothing is begun for recordings that will be cut into pieces, and errors are left to `prepare`.
+        """
+        with contextlib.suppress(UserError):
+            audio = self._read(source, None)
+            if not isinstance(audio, signal.Audio) or len(audio.samples) > LONGEST_S * audio.sample_rate:
+                return
+            start, stop = signal.trim_bounds(audio.samples, audio.sample_rate)
+            frames = self.spec.frames(round((stop - start) * self.spec.sample_rate / audio.sample_rate))
+            silent = np.full((voices, frames, self.spec.mel_bins), math.log(self.spec.floor), np.float32)
+            ratios, vocode = np.ones(voices, np.float32), self.vocoder(vocoder)
+            self.programs.compile_ahead(frames, voices, [lambda: self._vocode(silent, silent[0], ratios, vocode)])
 
     def _convert(
         self,
@@ -314,18 +309,11 @@ class Synthesizer:
         """Mels [V, stop - start, M] of the pieces of a source in all voices at once."""
         found = source.analysis
         centroids = np.array([self.voices[name].centroid for name in voices], np.float32)
-        ids, rows = to_ids(found.phonemes), partial(_rows, count=len(voices))
+        ids = to_ids(found.phonemes)
         for number, piece in enumerate(source.pieces):
-            mel, mask = self._padded(found.mel_part(piece.start, piece.stop))
-            size = _phoneme_bucket(len(piece.durations), len(mel))
-            phonemes, frames = np.zeros((2, size), np.int32)
-            phonemes[: len(piece.durations)] = ids[piece.first : piece.first + len(piece.durations)]
-            frames[: len(piece.durations)] = piece.durations
             rng = None if seed is None else jax.random.fold_in(jax.random.key(seed), number)
-            aligned = AlignedPhonemes(rows(phonemes), rows(frames), rows(mask))
-            inputs = (rows(mel), ratios, aligned, rows(source.vector), centroids)
-            result = np.asarray(self._transfer(self._params["copycat"], *inputs, rng), np.float32)
-            yield result[:, : piece.stop - piece.start]
+            mel, own = found.mel_part(piece.start, piece.stop), slice(piece.first, piece.first + len(piece.durations))
+            yield self.programs.transfer(mel, ratios, ids[own], piece.durations, source.vector, centroids, rng)
 
     def _vocode(self, mel: np.ndarray, source_mel: np.ndarray, ratios: np.ndarray, vocode: Vocoder) -> np.ndarray:
         """Samples [V, T * hop] of mels [V, T, M], with the melody heard in the source by the vocoder, times the ratios.
@@ -335,7 +323,7 @@ class Synthesizer:
         mels that are spoken, 0.995, 0.7 %, 3.55 with the source's, 0.992, 0.8 %, 3.71 halfway.
         """
         frames = mel.shape[1]
-        room = ((0, 0), (0, self.bucket(frames) - frames), (0, 0))
+        room = ((0, 0), (0, self.programs.bucket(frames) - frames), (0, 0))
         padded, heard = (np.pad(m, room, constant_values=math.log(self.spec.floor)) for m in (mel, source_mel[None]))
         f0_hz = None
         if vocode.read_f0 is not None:
@@ -367,28 +355,7 @@ class Synthesizer:
         signal.check_samples(recording.samples, "source")
         return recording
 
-    def _padded(self, mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A mel [T, M] in its bucket, and the mask of its real frames."""
-        padded = np.zeros((self.bucket(len(mel)), mel.shape[1]), np.float32)
-        padded[: len(mel)] = mel
-        return padded, np.arange(len(padded)) < len(mel)
-
 
 def load(path: str | Path | None = None) -> Synthesizer:
     """A Synthesizer of the bundle at `path`, or of the one that ships; raises UserError if unusable."""
     return Synthesizer(read_bundle(shipped() if path is None else path, "copycat"))
-
-
-def _transfer(params, mel, ratio, aligned, source, target, rng, *, config, spec: MelSpec) -> jax.Array:
-    """`models.copycat.transfer_mel`, sharpened for the vocoder."""
-    result = copycat.transfer_mel(params, config, mel, ratio, aligned, source, target, spec, rng)
-    return sharpen_mel(result, SHARPNESS)
-
-
-def _phoneme_bucket(phonemes: int, frames: int) -> int:
-    """Phonemes are padded to a quarter of the frames, a half or all: never more than one per frame."""
-    return next(size for size in (frames // 4, frames // 2, frames) if phonemes <= size)
-
-
-def _rows(value: np.ndarray, count: int) -> np.ndarray:
-    return np.broadcast_to(value, (count, *value.shape))

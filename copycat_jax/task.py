@@ -12,10 +12,13 @@ Rngs = Any  # {name: typed PRNG key}, already folded with the step
 
 
 class Term(NamedTuple):
-    """One named loss or metric as (sum, count), divided once, at the very end; weight 0 = only logged."""
+    """One named loss or metric as (sum, count), divided once, at the very end; weight 0 = only logged.
+
+    Both are over what is real: a row whose `mask` is False throughout only fills up a batch and counts nowhere.
+    """
 
     sum: Array  # float32 scalar
-    count: Array  # float32 scalar
+    count: Array  # float32 scalar; 0 = nothing there to be counted
     weight: Array | float = 0.0
 
 
@@ -23,10 +26,9 @@ Terms = dict[str, Term]
 
 
 def total(terms: Terms) -> Array:
-    """The scalar to minimise: sum over terms of weight * sum / count."""
-    return sum(
-        t.weight * t.sum / t.count for t in terms.values() if not (isinstance(t.weight, float) and t.weight == 0)
-    )
+    """The scalar to minimise: sum over terms of weight * sum / count; what was not counted adds nothing."""
+    weighted = [t for t in terms.values() if not (isinstance(t.weight, float) and t.weight == 0)]
+    return sum(t.weight * t.sum / t.count.clip(1e-30) for t in weighted)
 
 
 class Floor(NamedTuple):
@@ -63,6 +65,7 @@ class Task:
         what matches none takes the trainer's default (largest divisible dimension over "fsdp").
       rng_names: the streams the losses draw from.
       floors: by the names of metrics.
+      frames_multiple, min_frames: what it asks of the frames of every batch; checked before anything is compiled.
     """
 
     name: str
@@ -74,6 +77,8 @@ class Task:
     sharding_rules: tuple[tuple[str, tuple], ...] = ()
     rng_names: tuple[str, ...] = ("dropout", "sample")
     floors: Mapping[str, Floor] = dataclasses.field(default_factory=dict)
+    frames_multiple: int = 1
+    min_frames: int = 1
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from copycat_jax.analysis import ALIGNMENT_SLACK_S, analyse
 from copycat_jax.audio.signal import read_audio, write_wav
 from copycat_jax.corpus.builder import build_corpus
 from copycat_jax.corpus.cache import FeatureOptions
-from copycat_jax.corpus.shards import ShardReader
+from copycat_jax.corpus.corpus import open_corpus
 from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN
@@ -89,7 +89,7 @@ def test_a_build_stores_what_a_transfer_hears(audio, found, tmp_path, aligned):
         grid.parent.mkdir()
         write_textgrid(grid, found.alignment)
     build_corpus([("plain", plain)], tmp_path / "data", FeatureOptions(f0="pyin"))
-    (stored,) = ShardReader(sorted((tmp_path / "data").glob("*.array_record*")), HIFIGAN)
+    (stored,) = open_corpus(tmp_path / "data").source
     synthesizer = synthesis.load(write_tiny(tmp_path / "bundle"))
     heard = synthesizer.prepare(recording, TEXT, alignment=grid if aligned else None).analysis
     np.testing.assert_array_equal(stored.phonemes, to_ids(heard.phonemes))

@@ -4,6 +4,7 @@ import errno
 
 import pytest
 
+from copycat_jax import console
 from copycat_jax.console import run_command
 from copycat_jax.errors import UserError, nearest
 
@@ -32,6 +33,21 @@ def test_our_own_mistakes_are_not_hidden():
 @pytest.mark.parametrize("result, code", [(None, 0), (0, 0), (3, 3)])
 def test_the_exit_code_is_the_command_s(result, code):
     assert run_command("copycat", lambda: result) == code
+
+
+def test_without_a_terminal_progress_is_told_at_times(capsys, monkeypatch):
+    assert list(console.progress(range(3), "reading", unit="page")) == [0, 1, 2]
+    assert capsys.readouterr().err == ""  # nobody waited
+    monkeypatch.setattr(console, "SILENCE_S", 0.0)
+    monkeypatch.setattr(console.time, "monotonic", iter([0, 10, 20, 300]).__next__)
+    assert list(console.progress(range(3), "reading", unit="page")) == [0, 1, 2]
+    lines = ["reading: 1 pages done of 3, 40 s left", "reading: 2 pages done of 3, 2.5 min left"]
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+@pytest.mark.parametrize("seconds, said", [(9.6, "10 s"), (600, "10 min"), (122_400, "34 h"), (2e6, "23.1 days")])
+def test_durations_are_said_as_people_say_them(seconds, said):
+    assert console.duration(seconds) == said
 
 
 def test_the_nearest_name_is_offered_or_none():

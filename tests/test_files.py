@@ -15,8 +15,10 @@ import pytest
 from copycat_jax.audio.signal import write_wav
 from copycat_jax.errors import UserError
 from copycat_jax.files import (
+    NoRoom,
     check_file,
     check_folder,
+    check_local,
     locked_file,
     plain,
     private_temporary_folder,
@@ -50,6 +52,7 @@ def test_what_a_disk_refuses_is_said_and_leaves_what_was_there(write, code, tmp_
     with pytest.raises(UserError, match=re.escape(os.strerror(code))) as refusal, write(path):
         raise OSError(code, os.strerror(code))
     assert str(path) in str(refusal.value)
+    assert isinstance(refusal.value, NoRoom) == (code in (errno.ENOSPC, errno.EDQUOT))
     assert [p.name for p in tmp_path.iterdir()] == ["a"] and (path.is_dir() or path.read_text() == "old")
 
 
@@ -148,6 +151,17 @@ def test_a_folder_may_be_absent_only_where_it_could_be_made(tmp_path):
     with pytest.raises(UserError, match="is not a folder"):
         check_folder(deep, make=True)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("address", ["gs://bucket/data", "s3://bucket/a.wav", "GS:/b", Path("hdfs://name/b")])
+def test_an_object_store_is_no_folder_of_that_name(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    for check in (check_local, lambda path: check_folder(path, make=True), lambda path: check_file(path, ".wav")):
+        with pytest.raises(UserError, match="not in a file system of this machine"):
+            check(address)
+    for path in ("C:/data", "a:b", "./gs://x", str(tmp_path)):
+        assert check_local(path) == Path(path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from reference import import_librosa
 
 from copycat_jax.mel_spec import MEL_SPECS, mel_edges_hz, mel_filters, window
-from copycat_jax.numba_cache import import_librosa
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

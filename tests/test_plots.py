@@ -3,13 +3,14 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
+from reference import import_librosa
 
 from copycat_jax import plots
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN
-from copycat_jax.numba_cache import import_librosa
 
 PHONEMES, DURATIONS = ("SIL", "HH", "AH0", "L", "OW1", "SIL"), np.array([5, 10, 12, 8, 20, 5], np.int32)
 FRAMES = int(DURATIONS.sum())
@@ -127,19 +128,25 @@ def test_training_is_rendered_for_tasks_that_synthesize():
     from copycat_jax.data.synthetic import synthetic_batch
     from copycat_jax.task import Task
 
-    batch, drawn = synthetic_batch(2, 40, 6), []
+    batch = synthetic_batch(3, 40, 6)
+    blank = np.array([True, False, True])  # the second row only fills up
+    voices = np.array([[1.0], [5.0], [9.0]], np.float32) * np.ones_like(batch.centroid)
+    batch = batch._replace(speaker=np.array([0, 1, 2], np.int32), centroid=voices, mask=batch.mask & blank[:, None])
+
+    heard = []
 
     def synthesize(params, row):
+        note = lambda speaker, vector: heard.append((int(speaker), float(vector)))  # noqa: E731
+        jax.debug.callback(note, row.speaker[0], row.speaker_vector.mean())
         return row.mel + row.speaker_vector.mean() * params
 
     fields = {"name": "t", "init": lambda rng, batch: {}, "loss": {}, "evaluate": lambda params, batch: {}}
     config = {"mel_spec": HIFIGAN.to_dict()}
-    assert plots.training_renderer(Task(**fields), config, lambda index: batch) is None
-    render = plots.training_renderer(
-        Task(**fields, synthesize=synthesize), config, lambda i: (drawn.append(i), batch)[1]
-    )
+    assert plots.training_renderer(Task(**fields), config, lambda: batch) is None
+    render = plots.training_renderer(Task(**fields, synthesize=synthesize), config, lambda: batch)
     items = render(7, 0.0)
-    assert drawn == [0] and items["reconstruction"].dtype == np.uint8
+    assert items["reconstruction"].dtype == np.uint8
     sounds = {name: item for name, item in items.items() if name != "reconstruction"}
-    assert set(sounds) == {"audio/target", "audio/own embedding", "audio/centroid"}
+    assert set(sounds) == {"audio/target", "audio/own embedding", "audio/centroid", "audio/another voice"}
+    assert heard[1:] == [(0, 1.0), (2, 9.0)]
     assert all(rate == 22050 and len(samples) == 40 * 256 for samples, rate in sounds.values())

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from copycat_jax import signals
 from copycat_jax.console import run_command
 from copycat_jax.errors import UserError
 from copycat_jax.signals import ENDING, Stopped, heeding, noting, withheld
@@ -50,12 +51,17 @@ def test_a_signal_that_a_callback_swallows_comes_again():
     assert run_command("copycat", collect) == 143
 
 
-def test_the_first_is_noted_and_the_second_ends(capfd):
+def test_the_first_is_noted_and_the_second_ends(capfd, monkeypatch):
+    with noting("now") as noted:  # a terminal and a launcher say the same thing at once
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert noted == [signal.SIGTERM]
+    monkeypatch.setattr(signals, "SAME_S", 0.0)
     with pytest.raises(Stopped), noting("soon") as noted:
         signal.raise_signal(signal.SIGTERM)
         assert noted == [signal.SIGTERM]
         signal.raise_signal(signal.SIGINT)
-    assert capfd.readouterr().err == "soon\n"
+    assert capfd.readouterr().err == "now\nsoon\n"
 
 
 def test_what_is_started_while_withheld_does_not_hear_of_it():
@@ -106,3 +112,10 @@ def test_a_name_that_the_terminal_cannot_show_is_escaped(name, encoding, tmp_pat
     done = program(tmp_path, f"print({name!a} + '.wav')", env=environment | {"PYTHONUTF8": "0"}, encoding=encoding)
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout == name.encode(encoding, "backslashreplace").decode(encoding) + ".wav\n"
+
+
+@pytest.mark.parametrize("number", signals.STOPPING)
+def test_whatever_asks_to_stop_is_noted(number):
+    with noting("stopping") as noted:
+        signal.raise_signal(number)
+    assert noted == [number]

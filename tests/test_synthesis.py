@@ -75,7 +75,7 @@ def test_several_voices_at_once_are_the_voices_one_by_one(synthesizer, source):
 
 def test_another_bucket_gives_the_same_speech(synthesizer, source, monkeypatch):
     (narrow,) = synthesizer.convert(source, ["af_heart"], vocoder="dummy")
-    monkeypatch.setattr(synthesizer, "bucket", lambda frames: 640)
+    monkeypatch.setattr(synthesizer.programs, "bucket", lambda frames: 640)
     (wide,) = synthesizer.convert(source, ["af_heart"], vocoder="dummy")
     np.testing.assert_allclose(narrow.mel, wide.mel, atol=2e-4)
 
@@ -136,7 +136,7 @@ def test_a_given_alignment_is_believed(synthesizer, source, clip):
 
 def test_long_recordings_are_cut_and_joined(synthesizer, source, clip, monkeypatch):
     monkeypatch.setattr(synthesis, "LONGEST_S", 2.6)
-    monkeypatch.setattr(synthesizer, "bucket", lambda frames: 512)  # what is compiled already
+    monkeypatch.setattr(synthesizer.programs, "bucket", lambda frames: 512)  # what is compiled already
     cut = synthesizer.prepare(clip, alignment=source.analysis.alignment._replace(words=()))
     assert len(cut.pieces) >= 2
     (result,) = synthesizer.convert(cut, ["af_heart"], vocoder="dummy", trim=True)
@@ -152,7 +152,7 @@ def test_long_recordings_are_cut_and_joined(synthesizer, source, clip, monkeypat
 @pytest.mark.parametrize("trim", [False, True])
 def test_what_is_written_piece_by_piece_is_what_is_made_at_once(synthesizer, clip, source, monkeypatch, tmp_path, trim):
     monkeypatch.setattr(synthesis, "LONGEST_S", 2.6)
-    monkeypatch.setattr(synthesizer, "bucket", lambda frames: 512)  # what is compiled already
+    monkeypatch.setattr(synthesizer.programs, "bucket", lambda frames: 512)  # what is compiled already
     alignment, heard = source.analysis.alignment, []
     short = synthesizer.prepare(clip, alignment=alignment)
     monkeypatch.setattr(synthesis, "WHOLE_S", 1.0)  # long from here on
@@ -176,7 +176,7 @@ def test_a_cut_is_no_seam(synthesizer, source, clip, monkeypatch):
     (whole,) = synthesizer.convert(source, ["af_heart"], vocoder="hiss", trim=True)
     monkeypatch.setattr(synthesis, "LONGEST_S", 2.6)
     monkeypatch.setattr(synthesis, "WHOLE_S", 1.0)
-    monkeypatch.setattr(synthesizer, "bucket", lambda frames: 512)
+    monkeypatch.setattr(synthesizer.programs, "bucket", lambda frames: 512)
     long = synthesizer.prepare(CLIP / "source.opus", alignment=source.analysis.alignment)
     cuts = [piece.start for piece in long.pieces[1:]]
     assert cuts
@@ -311,3 +311,26 @@ def test_a_source_is_measured_as_the_voices_were(synthesizer):
     assert made_by("dio", "dio") == "dio"
     with pytest.raises(UserError, match="dio and pyin"):
         made_by("dio", "pyin")
+
+
+def test_what_was_compiled_ahead_is_not_compiled_again(tmp_path):
+    import jax
+
+    compiled = []
+
+    def note(name, *_, **__):
+        compiled.extend([name] if name == "/jax/core/compile/backend_compile_duration" else [])
+
+    fresh = synthesis.load(write_tiny(tmp_path / "bundle"))
+    jax.monitoring.register_event_duration_secs_listener(note)
+    try:
+        fresh.compile_ahead(CLIP / "source.opus", voices=2, vocoder="griffin_lim")
+        fresh.programs.await_compiled()
+        assert compiled
+        compiled.clear()
+        found = fresh.prepare(CLIP / "source.opus", TEXT)
+        fresh.convert(found, list(VOICES)[:2], vocoder="griffin_lim")
+        assert not compiled
+        fresh.compile_ahead("no such file")  # `prepare` will say so
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)

@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Iterator
 from io import BufferedIOBase
+from mmap import mmap
 from typing import NamedTuple
 
 from copycat_jax.errors import UserError
@@ -18,19 +19,25 @@ from copycat_jax.errors import UserError
 class _Layout(NamedTuple):
     header: str  # of a chunk: its name and its length, as struct has it
     first: int  # where the first chunk begins
-    sound: bytes  # the name of the chunk that holds the sound
+    sound: tuple[bytes, ...]  # names of the chunk that holds the sound
+    multiple: int  # of bytes, which each chunk is filled up to
+    itself: int = 0  # bytes of the header that the length counts too
 
 
 _LAYOUTS = {
-    b"RIFF": _Layout("<4sI", 12, b"data"),
-    b"RIFX": _Layout(">4sI", 12, b"data"),
-    b"RF64": _Layout("<4sI", 12, b"data"),
-    b"FORM": _Layout(">4sI", 12, b"SSND"),
-    b"caff": _Layout(">4sq", 8, b"data"),
+    b"RIFF": _Layout("<4sI", 12, (b"data",), 2),
+    b"RIFX": _Layout(">4sI", 12, (b"data",), 2),
+    b"RF64": _Layout("<4sI", 12, (b"data",), 2),
+    b"FORM": _Layout(">4sI", 12, (b"SSND", b"BODY"), 2),
+    b"caff": _Layout(">4sq", 8, (b"data",), 1),
+    b"riff": _Layout("<4s12xQ", 40, (b"data",), 8, 24),  # Sony's w64
 }
 # What writers to a pipe, who cannot know the length, put there, give or take the headers (and 0, and -1).
-_PLACEHOLDERS = (2_000_000_000, 1 << 31, 1 << 32)
+_PLACEHOLDERS = (2_000_000_000, 1 << 31, 1 << 32, 1 << 63, 1 << 64)
 _NEIGHBOURHOOD = 1 << 16
+_HEAD = 1024  # bytes, in which the headers lie of files that have no chunks
+_NIST_FIELD = re.compile(rb"^(sample_count|channel_count|sample_n_bytes) -\w+ (\d+)", re.MULTILINE)
+_VOC_SOUNDS = (1, 9)  # types of the blocks that hold sound, not silence, marks or text
 
 _MPEG_TAGS = (0x50, 0x55)  # of MP2 and MP3 as wav files name their codec
 # kbit/s of MPEG frames by (version 1 or not, layer) and the index in their header; 0 and 15 are none.
@@ -51,12 +58,12 @@ _XING = re.compile(
 
 
 class Chunk(NamedTuple):
-    """The sound in a file of chunks, in bytes."""
+    """The sound in a file, in bytes."""
 
     start: int
     length: int
-    mpeg: bool  # an MP3 in a wav
-    unsaid: bool  # the header says that there is none
+    mpeg: bool = False  # an MP3 in a wav
+    unsaid: tuple[str, int] | None = None  # how and where a length is to be written that libsndfile would go by
 
 
 def truncated(where: str, found: str) -> UserError:
@@ -65,18 +72,30 @@ def truncated(where: str, found: str) -> UserError:
 
 
 def sound_chunk(file: BufferedIOBase, where: str) -> Chunk | None:
-    """The chunk of a wav, RF64, AIFF or CAF file that holds its sound; None for other files, or where it has none.
+    """Where the sound of a file lies whose header says how long it is; None for other files, or where there is none.
 
-    Its length is what the file has of it where the header holds a placeholder.
+    Known are wav, RF64, w64, AIFF, 8SVX and CAF, which are made of chunks, and AU, NIST SPHERE and VOC. The length is
+    what the file has of it where the header holds a placeholder.
 
     Raises:
       UserError: the file ends before the sound does, or another recording follows the first.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    magic = file.read(4)
-    if magic not in _LAYOUTS:
+    head = file.read(_HEAD)
+    if head[:4] in _LAYOUTS:
+        return _among_chunks(file, size, head[:4], where)
+    promise = next((promise for magic, promise in _PROMISES.items() if head.startswith(magic)), None)
+    start, length = (promise(head) if promise else None) or (0, 0)
+    if not start or start > size:
         return None
+    field = (">I" if head[:4] == b".snd" else "<I", 8) if head[:4] in (b".snd", b"dns.") else None
+    found = size - start if length == 0 and field else _real_length(length, size - start, where)
+    return Chunk(start, found, unsaid=field if found != length else None)
+
+
+def _among_chunks(file: BufferedIOBase, size: int, magic: bytes, where: str) -> Chunk | None:
+    """`sound_chunk` of a file of chunks."""
     layout, found, mpeg, real_length = _LAYOUTS[magic], None, False, 0
     file.seek(layout.first)
     while (chunk := _chunk(file, layout)) is not None:
@@ -86,28 +105,75 @@ def sound_chunk(file: BufferedIOBase, where: str) -> Chunk | None:
             mpeg = int.from_bytes(file.read(2), "big" if magic == b"RIFX" else "little") in _MPEG_TAGS
         elif name == b"ds64":  # the sizes that RF64 has no room for elsewhere: the file's, the sound's
             real_length = int.from_bytes(file.read(16)[8:], "little")
-        elif name == layout.sound:
+        elif name in layout.sound:
             if length == 0xFFFFFFFF and real_length:
                 length = real_length
-            unsaid = length == 0 and left > 0 and not _is_next(_chunk(file, layout), left)
-            if unsaid:
+            field = None
+            if length == 0 and left > 0 and not _is_next(_chunk(file, layout), left):
                 length = left
-            elif length < 0 or any(abs(length - known) <= _NEIGHBOURHOOD for known in _PLACEHOLDERS):
-                length = min(length, left) if length >= 0 else left
-            if left < length:
-                raise truncated(where, f"{length} bytes of sound promised, {left} found")
-            found = Chunk(start, length, mpeg, unsaid)
+                field = (layout.header[0] + "I", start - 4) if magic in (b"RIFF", b"RIFX") else None
+            length = _real_length(length, left, where)
+            found = Chunk(start, length, mpeg, field)
         elif name == magic and found:
             raise UserError("another recording follows the first in it", where, "Give each a file of its own.")
         if not 0 <= length <= left:
             break
-        file.seek(start + length + (length % 2 if layout.first == 12 else 0))
+        file.seek(start + length + -length % layout.multiple)
     return found
 
 
+def _real_length(promised: int, left: int, where: str) -> int:
+    """How much of the sound is there; UserError where that is less than a header promises, unless by a placeholder."""
+    if promised < 0:
+        return left
+    if any(abs(promised - known) <= _NEIGHBOURHOOD for known in _PLACEHOLDERS):
+        return min(promised, left)
+    if left < promised:
+        raise truncated(where, f"{promised} bytes of sound promised, {left} found")
+    return promised
+
+
+def _au_promise(head: bytes) -> tuple[int, int] | None:
+    """Where the sound of an AU file begins and how long it is said to be, in bytes."""
+    return struct.unpack(">II" if head[:4] == b".snd" else "<II", head[4:12]) if len(head) >= 12 else None
+
+
+def _nist_promise(head: bytes) -> tuple[int, int] | None:
+    """The same of a NIST SPHERE file; None where it is compressed, or does not say."""
+    fields = {name: int(number) for name, number in _NIST_FIELD.findall(head)}
+    length = head[8:16].strip()
+    if b"embedded" in head or not length.isdigit() or not {b"sample_count", b"sample_n_bytes"} <= fields.keys():
+        return None
+    samples = fields[b"sample_count"] * fields.get(b"channel_count", 1)
+    return int(length), samples * fields[b"sample_n_bytes"]
+
+
+def _voc_promise(head: bytes) -> tuple[int, int] | None:
+    """The same of a VOC file: its first block of sound."""
+    place = int.from_bytes(head[20:22], "little")
+    while place + 4 <= len(head) and head[place]:
+        length = int.from_bytes(head[place + 1 : place + 4], "little")
+        if head[place] in _VOC_SOUNDS:
+            return place + 4, length
+        place += 4 + length
+    return None
+
+
+_PROMISES = {
+    b".snd": _au_promise,
+    b"dns.": _au_promise,
+    b"NIST_1A": _nist_promise,
+    b"Creative Voice File": _voc_promise,
+}
+
+
 def _chunk(file: BufferedIOBase, layout: _Layout) -> tuple[bytes, int] | None:
+    """Name and length of the chunk that begins here."""
     header = file.read(struct.calcsize(layout.header))
-    return struct.unpack(layout.header, header) if len(header) == struct.calcsize(layout.header) else None
+    if len(header) < struct.calcsize(layout.header):
+        return None
+    name, length = struct.unpack(layout.header, header)
+    return name, length - layout.itself
 
 
 def _is_next(chunk: tuple[bytes, int] | None, left: int) -> bool:
@@ -115,15 +181,8 @@ def _is_next(chunk: tuple[bytes, int] | None, left: int) -> bool:
     return chunk is not None and chunk[0].strip().isalnum() and 0 <= chunk[1] <= left
 
 
-def with_length(content: bytes, chunk: Chunk) -> bytes:
-    """A wav whose header says how long its sound is."""
-    byte_order = "<I" if content[:4] == b"RIFF" else ">I"
-    length = struct.pack(byte_order, min(chunk.length, 0xFFFFFFFF))
-    return content[: chunk.start - 4] + length + content[chunk.start :]
-
-
-def ogg_links(content: bytes, where: str) -> list[bytes]:
-    """The recordings that an Ogg file chains, in order; one in most files.
+def ogg_links(content: bytes | mmap, where: str) -> list[slice]:
+    """Where the recordings lie that an Ogg file chains, in order; one in most files.
 
     Raises:
       UserError: the last page is not whole.
@@ -139,10 +198,10 @@ def ogg_links(content: bytes, where: str) -> list[bytes]:
         if begins and not heads:
             starts.append(place)
         place, heads = stop, begins
-    return [content[start:stop] for start, stop in zip(starts, [*starts[1:], len(content)], strict=True)]
+    return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], len(content)], strict=True)]
 
 
-def mpeg_parts(content: bytes, where: str) -> list[bytes]:
+def mpeg_parts(content: bytes | mmap, where: str) -> list[bytes]:
     """The recordings that follow each other in an MP3, each of whole frames, without what is between them (tags).
 
     Raises:
@@ -167,7 +226,7 @@ def _check_frames(promised: int, found: int, where: str) -> None:
         raise truncated(where, f"{promised} frames promised, {found} found")
 
 
-def _frames(content: bytes, where: str) -> Iterator[bytes]:
+def _frames(content: bytes | mmap, where: str) -> Iterator[bytes]:
     """The MPEG frames of a file, tags and noise left out."""
     place, before = 0, False
     while place < len(content):
@@ -187,7 +246,7 @@ def _frames(content: bytes, where: str) -> Iterator[bytes]:
             place, before = tag if tag >= 0 else after if after >= 0 else len(content), False
 
 
-def _in_a_row(content: bytes, place: int) -> bool:
+def _in_a_row(content: bytes | mmap, place: int) -> bool:
     """Whether frames follow each other from here on, or up to the end."""
     for _ in range(_IN_A_ROW):
         if place == len(content):
@@ -199,7 +258,7 @@ def _in_a_row(content: bytes, place: int) -> bool:
     return True
 
 
-def _frame_length(content: bytes, place: int) -> int:
+def _frame_length(content: bytes | mmap, place: int) -> int:
     """The bytes of the MPEG frame whose header is here, or 0."""
     if len(content) < place + 4 or content[place] != 0xFF or content[place + 1] < 0xE0:
         return 0

@@ -2,21 +2,24 @@
 
 import contextlib
 import io
+import mmap
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
-from copycat_jax.audio.containers import mpeg_parts, ogg_links, sound_chunk, truncated, with_length
+from copycat_jax.audio.containers import mpeg_parts, ogg_links, sound_chunk, truncated
 from copycat_jax.errors import UserError
+from copycat_jax.files import refusals_of
 
 READABLE = "wav, flac, ogg (Vorbis or Opus) or mp3"
 
@@ -26,70 +29,118 @@ _MOST_PER_BYTE = 10_000  # samples; silence in flac has half of them
 _MPEG_FRAME = 1152  # samples, by which an MP3's own count may be wrong
 
 
-class Sound(NamedTuple):
-    """A decoded recording, its channels averaged: float32 [N], at `rate` Hz."""
+# As libsndfile names them: those of which it is known how long they are, or that say nothing of it. Others, of
+# samplers or MATLAB's, say it in ways of their own and would be read as if whole where they are cut short.
+_FORMATS = frozenset(
+    (
+        *("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"),
+        *("NIST", "VOC", "SVX", "PVF", "PAF", "IRCAM", "HTK"),
+    )
+)
 
-    samples: Float[np.ndarray, " N"]
+
+_File: TypeAlias = io.BufferedReader | io.BufferedRandom
+
+
+class Sound(NamedTuple):
+    """A recording, its channels averaged: its rate in Hz and its samples, float32 [n], as they are decoded."""
+
     rate: int
+    blocks: Iterator[Float[np.ndarray, " n"]]
 
 
 class _Unknown(Exception):
     """The format is none that libsndfile opens; says why."""
 
 
-def decode(path: Path | None, where: str) -> list[Sound]:
+def decode(path: Path | None, where: str) -> Iterator[Sound]:
     """Decodes a file, or standard input where `path` is None: the recordings it holds, one but for concatenated ones.
 
+    Each is to be read before the next is asked for. What cannot be read twice, as a pipe, is copied into a temporary
+    file first; memory holds no more than a block of samples, and of an MP3 what is in the file.
+
     Raises:
-      UserError: it is empty, a device, damaged, cut short, or of an unknown format.
+      UserError: it is empty, a device, damaged, cut short, or of an unknown format; the last of this may turn out only
+        when the last block was read.
       OSError: it cannot be opened or read.
     """
-    with open(0 if path is None else path, "rb", closefd=path is not None) as file:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open(0 if path is None else path, "rb", closefd=path is not None))
         mode = os.fstat(file.fileno()).st_mode
         if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
             raise UserError("is a device or a terminal, not a recording", where, f"Give a {READABLE} file.")
-        seekable = stat.S_ISREG(mode) and path is not None
-        content: io.BufferedIOBase = file if seekable else io.BytesIO(file.read())  # a pipe tells it only once
-        if not content.read(1):
+        if path is None or not stat.S_ISREG(mode):
+            file = stack.enter_context(_copied(file))
+        if not file.read(1):
             raise UserError("the file is empty (0 bytes)", where, f"Give a {READABLE} file.")
         try:
-            return _open(content, where)
+            yield from _open(file, where)
         except _Unknown as error:
-            return _through_ffmpeg(path if seekable else None, content, where, str(error))
+            yield from _through_ffmpeg(file, where, str(error))
 
 
-def _open(content: io.BufferedIOBase, where: str) -> list[Sound]:
+@contextlib.contextmanager
+def _copied(file: _File) -> Iterator[_File]:
+    """A temporary file of a name and what comes out of `file`."""
+    folder = tempfile.gettempdir()
+    with contextlib.ExitStack() as stack:
+        with refusals_of(folder):
+            name = stack.enter_context(tempfile.NamedTemporaryFile(prefix="copycat-", dir=folder)).name
+            copy = stack.enter_context(open(name, "r+b"))
+        while block := file.read(_BLOCK):
+            with refusals_of(folder):
+                copy.write(block)
+        with refusals_of(folder):
+            copy.flush()
+        copy.seek(0)
+        yield copy
+
+
+def _open(file: _File, where: str) -> Iterator[Sound]:
     """What libsndfile makes of a file, taken apart before where it would end too early; _Unknown if nothing."""
-    content.seek(0)
-    head = content.read(12)
-    content.seek(0)
+    file.seek(0)
+    head = file.read(12)
     if head[:4] == b"OggS":
-        return [_read(io.BytesIO(link), where) for link in ogg_links(content.read(), where)]
-    chunk = sound_chunk(content, where)
+        with _mapped(file) as content:
+            links = ogg_links(content, where)
+            for link in links:
+                yield _read(io.BytesIO(content[link]) if len(links) > 1 else file, where)
+        return
+    chunk = sound_chunk(file, where)
     if chunk and chunk.mpeg:
-        content.seek(chunk.start)
-        return _read_mpeg(content.read(chunk.length), where)
-    content.seek(0)
-    if chunk and chunk.unsaid and head[:3] == b"RIF":  # libsndfile believes it
-        content = io.BytesIO(with_length(content.read(), chunk))
-    try:
-        return [_read(content.name if isinstance(content, io.BufferedReader) else content, where)]
-    except _Unknown as error:
-        content.seek(0)
-        return _read_mpeg(content.read(), where, str(error))
+        file.seek(chunk.start)
+        yield from _read_mpeg(file.read(chunk.length), where)
+    elif chunk and chunk.unsaid:  # libsndfile believes it
+        file.seek(0)
+        with _copied(file) as copy:
+            form, place = chunk.unsaid
+            os.pwrite(copy.fileno(), struct.pack(form, min(chunk.length, 0xFFFFFFFF)), place)
+            yield _read(copy, where)
+    else:
+        try:
+            sound = _read(file, where)
+        except _Unknown as error:
+            with _mapped(file) as content:
+                yield from _read_mpeg(content, where, str(error))
+        else:
+            yield sound
 
 
-def _read(source: io.BufferedIOBase | str | int, where: str, slack: int = 0) -> Sound:
+def _mapped(file: _File) -> mmap.mmap:
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _read(source: _File | io.BytesIO | int, where: str, slack: int = 0) -> Sound:
     """Decodes one stream to its end.
 
     Args:
-      source: the name of a file, one in memory, or the descriptor of a pipe.
+      source: a file, one in memory, or the descriptor of a pipe.
       where: its name.
       slack: by how many samples less than promised it may have.
 
     Raises:
       _Unknown: libsndfile does not open it.
-      UserError: it is damaged or cut short.
+      UserError: it is damaged or cut short; of the latter the blocks tell.
     """
     import soundfile
 
@@ -99,47 +150,46 @@ def _read(source: io.BufferedIOBase | str | int, where: str, slack: int = 0) -> 
         def seekable(self) -> bool:
             return False
 
-    size = _size(source)
+    size = _UNKNOWN if isinstance(source, int) else source.seek(0, os.SEEK_END)
+    named = source.name if isinstance(source, _File) else source
     try:
-        stream = Stream(source, closefd=False)  # type: ignore[reportArgumentType]
+        if not isinstance(source, int):
+            source.seek(0)
+        stream = Stream(named, closefd=False)  # type: ignore[reportArgumentType]
     except soundfile.LibsndfileError as error:
         raise _Unknown(error.error_string.strip(". ")) from None
-    with stream:
-        if stream.format == "MP3" and not isinstance(source, int):
-            raise _Unknown("an MP3")
+    with contextlib.ExitStack() as refused:
+        refused.callback(stream.close)
+        if stream.format not in _FORMATS or (stream.format == "MP3" and not isinstance(source, int)):
+            raise _Unknown(f"a file of format {stream.format}")
         if size * _MOST_PER_BYTE < stream.frames < _UNKNOWN:  # some decoders would give as many, all made up
             raise truncated(where, f"{stream.frames} samples promised, {size} bytes found")
-        samples, promised, rate = np.concatenate(list(_blocks(stream))), stream.frames, int(stream.samplerate)
-    if len(samples) + slack < promised < _UNKNOWN:
-        raise truncated(where, f"{promised} samples promised, {len(samples)} found")
-    return Sound(samples, rate)
+        refused.pop_all()
+    return Sound(int(stream.samplerate), _blocks(stream, slack, where))
 
 
-def _size(source: io.BufferedIOBase | str | int) -> int:
-    """Bytes of a source of `_read`; of a pipe not known."""
-    if isinstance(source, io.BytesIO):
-        return len(source.getbuffer())
-    return os.stat(source).st_size if isinstance(source, str) else _UNKNOWN
+def _blocks(stream: Any, slack: int, where: str) -> Iterator[Float[np.ndarray, " n"]]:
+    """The samples of an open stream, which is closed then; UserError at its end where more are promised."""
+    with stream:
+        promised, found = stream.frames, 0
+        while len(block := stream.read(_BLOCK, dtype="float32", always_2d=True)):
+            found += len(block)
+            yield block.mean(axis=1, dtype=np.float32)
+    if found + slack < promised < _UNKNOWN:
+        raise truncated(where, f"{promised} samples promised, {found} found")
 
 
-def _blocks(stream: Any) -> Iterator[Float[np.ndarray, " n"]]:
-    yield np.zeros(0, np.float32)
-    while len(block := stream.read(_BLOCK, dtype="float32", always_2d=True)):
-        yield block.mean(axis=1, dtype=np.float32)
-
-
-def _read_mpeg(content: bytes, where: str, reason: str = "no frames found") -> list[Sound]:
+def _read_mpeg(content: bytes | mmap.mmap, where: str, reason: str = "no frames found") -> Iterator[Sound]:
     """Decodes the MP3s in a file, one after the other; _Unknown, for `reason`, where there is none.
 
     Through a pipe, since libsndfile trusts its estimate of the length of any MP3 that it could seek in.
     """
-    sounds = []
-    for part in mpeg_parts(content, where):
-        with _piped(part) as descriptor:
-            sounds.append(_read(descriptor, where, slack=2 * _MPEG_FRAME))
-    if not sounds:
+    parts = mpeg_parts(content, where)
+    if not parts:
         raise _Unknown(reason)
-    return sounds
+    for part in parts:
+        with _piped(part) as descriptor:
+            yield _read(descriptor, where, slack=2 * _MPEG_FRAME)
 
 
 @contextlib.contextmanager
@@ -160,33 +210,25 @@ def _piped(content: bytes) -> Iterator[int]:
         feeder.join()
 
 
-def _through_ffmpeg(path: Path | None, content: io.BufferedIOBase, where: str, reason: str) -> list[Sound]:
-    """Decodes what libsndfile does not know (for `reason`): m4a, aac, webm, wma and many more, where ffmpeg is.
-
-    Args:
-      path: the file; None where it has no name that ffmpeg could open twice, as m4a needs: then one is lent to it.
-      content: what is in it.
-      where: its name, for errors.
-      reason: what libsndfile said.
-    """
+def _through_ffmpeg(file: _File, where: str, reason: str) -> Iterator[Sound]:
+    """Decodes what libsndfile does not know (for `reason`): m4a, aac, webm, wma and many more, where ffmpeg is."""
     if shutil.which("ffmpeg") is None:
         remedy = f"Give a {READABLE} file; others (m4a, aac, webm) need ffmpeg, which is not installed."
         raise UserError(f"not a readable recording ({reason})", where, remedy)
+    source = f"file:{Path(os.fsdecode(file.name)).absolute()}"
+    options = ["-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file", "-i", source]
+    command = ["ffmpeg", *options, "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
     with contextlib.ExitStack() as stack:
-        if path is None:
-            file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="copycat-"))
-            content.seek(0)
-            shutil.copyfileobj(content, file)
-            file.flush()
-            path = Path(file.name)
-        options = ["-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file", "-i", f"file:{path.absolute()}"]
-        command = ["ffmpeg", *options, "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    # Each line begins with which part of ffmpeg says it; the first tells the cause.
-    said = [line.split("] ")[-1] for line in done.stderr.decode(errors="replace").splitlines()]
-    why = said[0] if said else reason
-    if not done.stdout:
-        raise UserError(f"not a readable recording ({why})", where, f"Give a {READABLE} file, or what ffmpeg reads.")
-    if done.returncode or "prematurely" in why:
-        raise UserError(f"the recording is damaged or cut short ({why})", where, "Copy or download the file again.")
-    return _open(io.BytesIO(done.stdout), where)
+        with refusals_of(folder := tempfile.gettempdir()):
+            name = stack.enter_context(tempfile.NamedTemporaryFile(prefix="copycat-", dir=folder)).name
+            made = stack.enter_context(open(name, "r+b"))
+        done = subprocess.run(command, stdout=made, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
+        # Each line begins with which part of ffmpeg says it; the first tells the cause.
+        said = [line.split("] ")[-1] for line in done.stderr.decode(errors="replace").splitlines()]
+        why = said[0] if said else reason
+        if not os.fstat(made.fileno()).st_size:
+            remedy = f"Give a {READABLE} file, or what ffmpeg reads."
+            raise UserError(f"not a readable recording ({why})", where, remedy)
+        if done.returncode or "prematurely" in why:
+            raise UserError(f"the recording is damaged or cut short ({why})", where, "Copy or download the file again.")
+        yield from _open(made, where)

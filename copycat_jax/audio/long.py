@@ -1,7 +1,4 @@
-"""Recordings of any length: kept, trimmed and resampled by way of temporary files.
-
-Memory grows only while a file is decoded, by its samples (`signal.reading_audio`).
-"""
+"""Recordings of any length: kept, trimmed and resampled by way of temporary files."""
 
 import contextlib
 import os
@@ -11,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from copycat_jax.audio.signal import Audio, check_samples, reading_audio, surround, trim_bounds
+from copycat_jax.audio.signal import Audio, check_samples, reading_audio, resampled_blocks, surround, trim_bounds
 from copycat_jax.audio.spool import Samples, Spool, blocks_of
 from copycat_jax.errors import UserError
 
@@ -64,14 +61,9 @@ def recording_seconds(path: str | os.PathLike) -> float:
 
 def resample_long(samples: Samples, start: int, stop: int, from_rate: int, to_rate: int) -> Spool:
     """`resample` of samples[start:stop], any number of them, into a temporary file."""
-    import soxr
-
     out = Spool()
-    stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")
-    for block in blocks_of(samples, start, stop):
-        out.append(block if from_rate == to_rate else stream.resample_chunk(block))
-    if from_rate != to_rate:
-        out.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
+    for block in resampled_blocks(blocks_of(samples, start, stop), from_rate, to_rate):
+        out.append(block)
     return out
 
 

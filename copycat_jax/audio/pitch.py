@@ -1,29 +1,25 @@
 """Fundamental frequency, voicing and energy on the frames of a mel spectrogram; a voice's register and spread."""
 
-import functools
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from copycat_jax.audio import pyin
 from copycat_jax.audio.mel import frame_signal
 from copycat_jax.audio.signal import resample, speech_mask, voice_band
 from copycat_jax.audio.spool import Samples
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.mel_spec import MelSpec, window
-from copycat_jax.numba_cache import filling_numba_cache, import_librosa
 
 TRACKERS = ("pyin", "dio", "none")
 MARGIN_S = 0.5  # what a tracker of a part hears beside it
 VOICED_HZ = 46.0  # no one speaks lower; rendered curves hold such values where they mean "unvoiced"
 REGISTERS_HZ = (65.0, 400.0)  # of voices, from the lowest basses to small children
 
-# pYIN at about 16 kHz in frames of 64 ms: three periods of the lowest voice; fifteen times real time on one core.
-# A prior on higher thresholds than librosa's (2, 18) hears more of the low, creaky frames that a register needs.
+# pYIN at about 16 kHz in frames of 64 ms: three periods of the lowest voice.
 _PYIN_RATE_HZ = 16000
 _PYIN_FRAME = 1024
-_PYIN_RESOLUTION = 0.2
-_PYIN_THRESHOLDS = (2, 12)
 _DIO_RATE_HZ = 24000
 _OCTAVE = 12.0  # semitones
 
@@ -36,6 +32,7 @@ def track_f0(
     tracker: str = "pyin",
     fmin_hz: float = 55.0,
     fmax_hz: float = 600.0,
+    heard: Float[np.ndarray, " N"] | None = None,
 ) -> Float[np.ndarray, " T"]:
     """Tracks the fundamental frequency at the centres of mel frames.
 
@@ -44,9 +41,10 @@ def track_f0(
       rate: its sample rate in Hz.
       frames: how many values to return, T.
       hop_s: seconds between frames; value t stands at (t + 0.5) * hop_s, the centre of frame t.
-      tracker: "pyin" (librosa), "dio" (pyworld's dio and stonemask) or "none" (all unvoiced).
+      tracker: "pyin" (`audio.pyin`), "dio" (pyworld's dio and stonemask) or "none" (all unvoiced).
       fmin_hz: lowest frequency looked for.
       fmax_hz: highest frequency looked for.
+      heard: what `voice_band` makes of the signal, where that is known.
 
     Returns:
       F0 in Hz, float32 [T]; 0 where the frame is unvoiced.
@@ -60,7 +58,8 @@ def track_f0(
     if tracker == "none" or not np.any(samples):
         return np.zeros(frames, np.float32)
     track = _pyin if tracker == "pyin" else _dio
-    heard = voice_band(np.asarray(samples, np.float32), rate)
+    samples = np.asarray(samples, np.float32)
+    heard = voice_band(samples, rate) if heard is None else heard
     f0_hz = track(heard, rate, frames, hop_s, fmin_hz, fmax_hz).astype(np.float32)
     if heard is not samples:  # what is left of a hum has a pitch, too
         centres = ((np.arange(frames) + 0.5) * hop_s * rate).astype(np.int64)
@@ -81,34 +80,13 @@ def track_f0_part(
     return track_f0(part, rate, stop - first, hop_s, tracker)[start - first :]
 
 
-@functools.cache
-def _compile_pyin() -> None:
-    """What pYIN compiles when it is first used, it compiles here."""
-    librosa = import_librosa()
-    with filling_numba_cache():
-        tone = np.sin(2 * np.pi * 200 / _PYIN_RATE_HZ * np.arange(4 * _PYIN_FRAME)).astype(np.float32)
-        librosa.pyin(tone, fmin=100.0, fmax=400.0, sr=_PYIN_RATE_HZ, frame_length=_PYIN_FRAME, center=False)
-
-
 def _pyin(samples: np.ndarray, rate: int, frames: int, hop_s: float, fmin_hz: float, fmax_hz: float) -> np.ndarray:
-    _compile_pyin()
     hop = max(1, round(_PYIN_RATE_HZ * hop_s))
     signal = resample(samples, rate, hop / hop_s)  # the rate at which a hop is a whole number of samples
     left = _PYIN_FRAME // 2 - hop // 2
-    right = max(0, (frames - 1) * hop + _PYIN_FRAME - left - len(signal))
-    f0, voiced_flag, _ = import_librosa().pyin(
-        np.pad(signal, (left, right)),
-        fmin=fmin_hz,
-        fmax=fmax_hz,
-        sr=hop / hop_s,
-        frame_length=_PYIN_FRAME,
-        hop_length=hop,
-        resolution=_PYIN_RESOLUTION,
-        beta_parameters=_PYIN_THRESHOLDS,
-        center=False,
-        fill_na=None,
-    )
-    return np.where(voiced_flag, f0, 0.0)[:frames]
+    padded = np.pad(signal, (left, max(0, (frames - 1) * hop + _PYIN_FRAME - left - len(signal))))
+    heard = np.lib.stride_tricks.sliding_window_view(padded, _PYIN_FRAME)[::hop][:frames]
+    return pyin.track(heard, hop / hop_s, hop, fmin_hz, fmax_hz)
 
 
 def _dio(samples: np.ndarray, rate: int, frames: int, hop_s: float, fmin_hz: float, fmax_hz: float) -> np.ndarray:
@@ -143,10 +121,12 @@ def semitones(f0_hz: Float[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
 def frame_energy(samples: Float[np.ndarray, " N"], spec: MelSpec) -> Float[np.ndarray, " T"]:
     """Natural log of the root mean square of every windowed frame, clipped below at the spec's floor, float32 [T].
 
+    Of a recording that may hum give what `audio.signal.voice_band` makes of it.
+
     Raises:
       UserError: the signal is shorter than the spec's padding.
     """
-    frames, weights = frame_signal(voice_band(samples, spec.sample_rate), spec), window(spec) ** 2
+    frames, weights = frame_signal(samples, spec), window(spec) ** 2
     power = np.einsum("tf,tf,f->t", frames, frames, weights / weights.sum())
     return np.log(np.maximum(np.sqrt(power), spec.floor)).astype(np.float32)
 

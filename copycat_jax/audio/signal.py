@@ -2,19 +2,20 @@
 
 import contextlib
 import io
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int16
 
 from copycat_jax.audio.decode import READABLE, decode
-from copycat_jax.audio.spool import blocks_of
 from copycat_jax.errors import UserError
 from copycat_jax.files import refusals_of, replacing_file
 
+_T = TypeVar("_T")
 COMMENT = "synthetic speech"
 STANDARD_INPUT = "-"  # as a path
 RATES_HZ = (2000, 1_000_000)  # below lies no speech, and beyond no converter
@@ -70,8 +71,7 @@ def read_audio(path: str | os.PathLike) -> Audio:
 def reading_audio(path: str | os.PathLike) -> Iterator[tuple[int, Iterator[Float[np.ndarray, " n"]]]]:
     """The rate of a file and its samples, block by block, channels averaged; raises as `read_audio` for bad files.
 
-    The file is decoded at once, since what it holds is known to be whole only then: its samples, four bytes each, are
-    in memory as long as the blocks are read, so that this memory grows with the length of the recording.
+    Whether it is whole is known only when the last block was read.
     """
     name = os.fspath(path)
     where = "standard input" if name == STANDARD_INPUT else str(path)
@@ -79,8 +79,18 @@ def reading_audio(path: str | os.PathLike) -> Iterator[tuple[int, Iterator[Float
         raise UserError("no such file", where, "Give the path of a recording.")
     if os.path.isdir(name):
         raise UserError("is a folder, not a recording", where, f"Give a {READABLE} file.")
+    with contextlib.closing(_refusing(decode(None if name == STANDARD_INPUT else Path(name), where), where)) as sounds:
+        first = next(sounds)
+        if not RATES_HZ[0] <= first.rate <= RATES_HZ[1]:
+            raise UserError(f"a sample rate of {first.rate} Hz", where, "Give a recording of 8000 Hz or more.")
+        others = (resampled_blocks(other.blocks, other.rate, first.rate) for other in sounds)
+        yield first.rate, _refusing(itertools.chain(first.blocks, itertools.chain.from_iterable(others)), where)
+
+
+def _refusing(decoded: Iterator[_T], where: str) -> Generator[_T, None, None]:
+    """What is decoded; whatever goes wrong in it is a UserError."""
     try:
-        first, *others = decode(None if name == STANDARD_INPUT else Path(name), where)
+        yield from decoded
     except UserError:
         raise
     except OSError as error:
@@ -89,10 +99,6 @@ def reading_audio(path: str | os.PathLike) -> Iterator[tuple[int, Iterator[Float
     except Exception as error:  # whatever a decoder makes of a damaged file
         what = f"the recording is damaged ({getattr(error, 'error_string', None) or error or type(error).__name__})"
         raise UserError(what, where, f"Copy or download the file again, or give a {READABLE} file.") from error
-    if not RATES_HZ[0] <= first.rate <= RATES_HZ[1]:
-        raise UserError(f"a sample rate of {first.rate} Hz", where, "Give a recording of 8000 Hz or more.")
-    samples = [first.samples, *(resample(other.samples, other.rate, first.rate) for other in others)]
-    yield first.rate, blocks_of(np.concatenate(samples) if others else first.samples)
 
 
 def check_samples(samples: np.ndarray, where: str) -> None:
@@ -114,6 +120,21 @@ def resample(samples: Float[np.ndarray, " N"], from_rate: float, to_rate: float)
     if from_rate == to_rate:
         return samples
     return soxr.resample(samples, from_rate, to_rate, quality="HQ").astype(np.float32, copy=False)
+
+
+def resampled_blocks(
+    blocks: Iterable[Float[np.ndarray, " n"]], from_rate: int, to_rate: int
+) -> Iterator[Float[np.ndarray, " m"]]:
+    """`resample` of a signal that comes, and goes, block by block."""
+    import soxr
+
+    if from_rate == to_rate:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def _loudness_db(samples: Float[np.ndarray, " N"], rate: int) -> Float[np.ndarray, " N"]:
@@ -146,7 +167,8 @@ def _high_pass(samples: Float[np.ndarray, " N"], rate: int) -> Float[np.ndarray,
     taps = -low / low.sum()
     taps[half] += 1.0
     padded = _continued(np.asarray(samples, np.float64), half, round(_CONTINUED_S * rate))
-    size = 1 << max(18, (8 * half).bit_length())  # of a block: bounds the memory that an hour of speech takes
+    # Of a block: bounds the memory that an hour of speech takes.
+    size = 1 << min(max(18, (8 * half).bit_length()), (len(padded) - 1).bit_length())
     response, step, filtered = np.fft.rfft(taps, size), size - 2 * half, np.empty(len(samples))
     for start in range(0, len(samples), step):
         block = np.fft.irfft(np.fft.rfft(padded[start : start + size], size) * response, size)[2 * half :]

@@ -157,9 +157,10 @@ def measure_corpus(path: str, config: dict[str, Any]) -> dict[str, Any]:
     from copycat_jax.corpus.corpus import open_corpus
     from copycat_jax.data.batches import open_prefetch
     from copycat_jax.data.inputs import corpus_batches, resolve
+    from copycat_jax.data.plan import Share
 
     corpus, threads = open_corpus(path), config["train"]["threads"]
-    batches, _, plan = corpus_batches(corpus, resolve(config, corpus), 0, 1)
+    batches, _, plan = corpus_batches(corpus, resolve(config, corpus), Share())
     figures = measure_input(lambda: open_prefetch(batches, 0, threads))
     return {"threads": threads, **figures, "plan_padding_efficiency": round(plan.padding_efficiency, 4)}
 

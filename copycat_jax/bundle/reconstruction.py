@@ -17,7 +17,7 @@ from copycat_jax.corpus.corpus import Corpus
 from copycat_jax.data.audio import AudioConfig, open_audio_corpus, window_inputs
 from copycat_jax.data.batches import make_evaluation
 from copycat_jax.data.inputs import Inputs
-from copycat_jax.data.plan import make_batch_plan
+from copycat_jax.data.plan import Share, make_batch_plan
 from copycat_jax.errors import UserError
 
 # Kind of a bundle -> the task whose `reconstruct` is asked.
@@ -25,7 +25,7 @@ TASKS = {"copycat": "copycat_jax.models.copycat:make_task", "prosody_vae": "pros
 Mels = dict[int, list[Float16[np.ndarray, "T M"]]]
 
 
-def finetuning_inputs(path: str | None, config: Mapping[str, Any], process: int, processes: int) -> Inputs:
+def finetuning_inputs(path: str | None, config: Mapping[str, Any], share: Share) -> Inputs:
     """What `data.audio.audio_inputs` makes, with the mels of `data.bundles` beside the recordings' own.
 
     Raises:
@@ -43,7 +43,7 @@ def finetuning_inputs(path: str | None, config: Mapping[str, Any], process: int,
         found = reconstructed_mels(read_bundle(folder), corpus, folder)
         for index, mel in found.items():
             mels.setdefault(index, []).append(mel)
-    inputs = window_inputs(corpus, config, process, processes, mels)
+    inputs = window_inputs(corpus, config, share, mels)
     return inputs._replace(summary=f"{inputs.summary}, {len(mels)} of them as bundles make them too")
 
 

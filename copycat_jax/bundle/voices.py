@@ -116,7 +116,7 @@ def make_card(
     lines += [
         f"* trained for {step} steps with {training.get('name', '?')}, learning rate {training.get('lr', '?')}",
         f"* mel convention `{config['mel_spec']['name']}`; {config['shapes']['speakers']} speakers in training",
-        "* licence: Apache-2.0, as the project",
+        "* licence: not stated here; what may be done with it depends on the recordings it was trained on",
         "",
     ]
     if speakers:

@@ -13,6 +13,7 @@ VERBS = {
     "build": "turn a speech corpus into training shards",
     "embed": "write the speaker vectors of a built corpus",
     "train": "train a model from a configuration",
+    "runs": "show where a run's time went, or how two runs differ",
     "export": "turn a training run into a bundle",
     "evaluate": "measure transfers against the truth or the source",
     "bench": "measure training and synthesis speed",

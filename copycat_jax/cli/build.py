@@ -4,9 +4,13 @@ import argparse
 import os
 import unicodedata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from copycat_jax.corpus.description import CorpusInfo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,19 +43,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes (default: one per core)")
     parser.add_argument("--cache", metavar="DIR", help="folder of computed features (default: DATA.cache)")
     parser.add_argument("--shards", type=int, metavar="N", help="number of shards (default: one per 128 MB)")
-    parser.add_argument("--beam", metavar="RUNNER", help="write the shards with Apache Beam, e.g. DirectRunner")
-    parser.add_argument("--overwrite", action="store_true", help="replace a corpus that is already there")
+    parser.add_argument(
+        "--beam",
+        default="",
+        metavar="RUNNER",
+        help="compute and write with Apache Beam: a runner and its options, such as 'FlinkRunner --parallelism=64'",
+    )
+    there = parser.add_mutually_exclusive_group()
+    there.add_argument("--overwrite", action="store_true", help="replace a corpus that is already there")
+    there.add_argument("--append", action="store_true", help="add to it what it does not hold, in further shards")
+    there.add_argument("--check", action="store_true", help="read all of it and name what is damaged; builds nothing")
 
 
 def run(arguments: argparse.Namespace) -> int | None:
     """Builds the corpus and says what became of the recordings."""
-    from copycat_jax.corpus.builder import BAD_FILE, Exclusions, build_corpus
+    from copycat_jax.corpus.builder import BAD_FILE, build_corpus
     from copycat_jax.corpus.cache import FeatureOptions, Limits
+    from copycat_jax.corpus.description import VECTORS_FILE
     from copycat_jax.corpus.ids import as_id
+    from copycat_jax.corpus.sources import Exclusions
     from copycat_jax.corpus.utterance import text_key
-    from copycat_jax.files import check_folder
+    from copycat_jax.files import check_folder, check_local
     from copycat_jax.mel_spec import mel_spec
 
+    if arguments.check:
+        return _check(arguments)
     sources = [_source(value) for value in arguments.source]
     if not 0 <= arguments.min_seconds < arguments.max_seconds:
         raise UserError(f"{arguments.min_seconds:g} to {arguments.max_seconds:g} s", "--min-seconds, --max-seconds")
@@ -63,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         texts=frozenset(text_key(line) for line in _lines(arguments.exclude_texts, "--exclude-texts")),
         pattern=arguments.exclude,
     )
-    out = Path(arguments.out).absolute()
+    out = check_local(arguments.out).absolute()
     check_folder(out.parent, make=True)
     check_folder(arguments.cache or out.with_name(out.name + ".cache"), make=True)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -79,19 +95,41 @@ def run(arguments: argparse.Namespace) -> int | None:
         on_bad=arguments.on_bad,
         cache=arguments.cache,
         shards=arguments.shards,
-        beam_runner=arguments.beam,
+        beam_command=arguments.beam,
         overwrite=arguments.overwrite,
+        append=arguments.append,
     )
-    info = report.info
-    console.say(
-        f"{arguments.out}: {info.utterances} utterances, {info.seconds / 3600:.2f} h, {len(info.speakers)} speakers,"
-        f" {len(info.shards)} shards, fingerprint {info.fingerprint[:12]}"
-    )
+    console.say(_summary(arguments.out, report.info))
+    if arguments.append:
+        console.say(f"added {report.written}")
+        if report.written and (out / VECTORS_FILE).is_file():
+            console.say("its speaker vectors are those of the corpus before: run `copycat embed` again")
     console.say(f"computed {report.computed}, from the cache {report.cached}, excluded {report.excluded}")
     if report.bad:
-        lengths = sum(row[2] == "length" for row in report.bad)
+        lengths = sum(row.kind == "length" for row in report.bad)
         table = Path(arguments.out) / BAD_FILE
         console.say(f"left out: {len(report.bad) - lengths} bad, {lengths} too short or long; see {table}")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from copycat_jax.corpus.check import check_corpus
+
+    if arguments.source:
+        raise UserError("builds nothing", "--check", "Leave --source out.")
+    info, faults = check_corpus(arguments.out)
+    for fault in faults:
+        console.say(fault)
+    if faults:
+        remedy = "Restore what is named from a copy, or build again; the cache makes that quick."
+        raise UserError(f"{len(faults)} faults in {info.utterances} utterances", arguments.out, remedy)
+    console.say(f"{_summary(arguments.out, info)}: every record is what was built")
+
+
+def _summary(path: str, info: "CorpusInfo") -> str:
+    return (
+        f"{path}: {info.utterances} utterances, {info.seconds / 3600:.2f} h, {len(info.speakers)} speakers,"
+        f" {len(info.shards)} shards, fingerprint {info.fingerprint[:12]}"
+    )
 
 
 def _source(value: str) -> tuple[str, str]:

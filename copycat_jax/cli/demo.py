@@ -4,6 +4,7 @@ import argparse
 import time
 
 from copycat_jax import console
+from copycat_jax.command_line import keep_compiled
 from copycat_jax.demo import CLIP, choose_voices, clip_text
 from copycat_jax.files import check_folder, write_text
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
@@ -22,6 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     text = clip_text()
     with console.progress_bar("demo", total=5, unit="step") as bar:
         bar.set_postfix_str("loading")
+        keep_compiled()
         from copycat_jax.audio.signal import read_audio, write_wav
         from copycat_jax.synthesis import load
         from copycat_jax.transfer_page import account, render_transfer_page
@@ -32,6 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
         bar.update()
         bar.set_postfix_str("aligning the recording")
         recording = read_audio(CLIP / "source.opus")
+        synthesizer.compile_ahead(recording, len(voices), arguments.vocoder)
         source = synthesizer.prepare(recording, text)
         bar.update()
         bar.set_postfix_str(f"speaking as {', '.join(voices)}")

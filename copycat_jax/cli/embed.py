@@ -31,5 +31,5 @@ def run(arguments: argparse.Namespace) -> int | None:
         what = f"made for mel convention '{classifier.spec.name}', the corpus has '{corpus.spec.name}'"
         raise UserError(what, arguments.bundle, "Build the corpus with the same --spec.")
     vectors = embed_corpus(corpus, classifier, arguments.batch)
-    write_vectors(path / VECTORS_FILE, vectors, corpus.fingerprint, classifier.hash)
+    write_vectors(path / VECTORS_FILE, vectors, corpus.info.fingerprint, classifier.hash)
     console.say(f"{path / VECTORS_FILE}: {len(vectors)} vectors of width {vectors.shape[1]}")

@@ -61,6 +61,9 @@ def run(arguments: argparse.Namespace) -> None:
         if (arguments.speaker is None) == (arguments.speaker_run is None):
             raise UserError("a CopyCat bundle needs its speaker classifier", remedy="Give --speaker or --speaker-run.")
         classifier = read_classifier(arguments.speaker or arguments.speaker_run)
+        if trained.config.get("vectors_by", classifier.hash) not in ("", classifier.hash):
+            what = "the run was trained on the speaker vectors of another classifier"
+            raise UserError(what, arguments.speaker or arguments.speaker_run, "Give the one of `copycat embed` then.")
         parts["speaker"] = classifier.params, classifier.fields
         if arguments.corpus is None:
             raise UserError("no --corpus", remedy="Give the built corpus with the voices.")

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from copycat_jax import console
+from copycat_jax.command_line import keep_compiled
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_file, check_folder, write_text
+from copycat_jax.files import NoRoom, check_file, check_folder, write_text
 from copycat_jax.manifest import HEADER, TransferLine, read_manifest
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
@@ -57,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int | None:
     """Runs `copycat transfer`; raises UserError where lines of a manifest failed, after the others are written."""
+    keep_compiled()
     if arguments.manifest is not None:
         return _run_manifest(arguments)
     for name in ("source", "voice", "out"):
@@ -84,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         synthesizer = _load(arguments)
         _check_voice(synthesizer, arguments.voice, arguments.bundle)
         recording = _read_once(source)
+        synthesizer.compile_ahead(recording, vocoder=arguments.vocoder)
         prepared_s = recording_seconds(recording) if isinstance(recording, Path) else recording.seconds
         if (plot or page) and prepared_s > WHOLE_S:
             what = f"{prepared_s:.0f} s are too long for a picture or a page"
@@ -136,7 +139,7 @@ def _run_manifest(arguments: argparse.Namespace) -> int:
     lines = read_manifest(arguments.manifest)
     failures = [line for line in lines if isinstance(line, UserError)]
     synthesizer = _load(arguments)
-    prepared, last = None, None
+    prepared, last, written = None, None, 0
     for line in console.progress([line for line in lines if isinstance(line, TransferLine)], "transfer", unit="file"):
         try:
             if (line.source, line.text) != last:
@@ -146,11 +149,15 @@ def _run_manifest(arguments: argparse.Namespace) -> int:
                 last, prepared = (line.source, line.text), _prepare(synthesizer, recording, text, arguments)
                 _forced(prepared, source)
             synthesizer.write(prepared, line.voice, line.out, **_how(arguments))  # type: ignore[arg-type]
+            written += 1
+        except NoRoom as error:  # the lines that follow would not fare better
+            failures.append(UserError(str(error), line.where))
+            break
         except UserError as error:
             failures.append(UserError(str(error), line.where))
         except Exception as error:  # an odd line must not end the others
             failures.append(UserError(f"{type(error).__name__}: {error}", line.where))
-    console.say(f"{len(lines) - len(failures)} of {len(lines)} written")
+    console.say(f"{written} of {len(lines)} written")
     if failures:
         raise UserError("; ".join(map(str, failures)) if len(failures) == 1 else _listed(failures))
     return 0

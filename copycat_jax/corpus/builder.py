@@ -1,25 +1,23 @@
-"""From published corpora to ArrayRecord shards: readers, the cache of features, then a TFDS builder.
+"""From published corpora to ArrayRecord shards: readers, the cache of features, then the shards and their description.
 
-TFDS is used without TensorFlow (its ArrayRecord writer, `encoding="bytes"` tensors, group_size:1) and writes into a
-folder beside the target, which is renamed when everything in it is complete. The same examples run as a Beam pipeline
-where asked: DirectRunner here, Dataflow, Spark or Flink where the cache is on storage that all workers see.
+A corpus is written into a folder beside the target, which is renamed when everything in it is complete. One that is
+there already can be added to: what is new goes into further shards. Features and shards are made in this process and
+its workers, or both by a Beam pipeline where asked.
 """
 
 import contextlib
-import dataclasses
 import functools
-import io
+import itertools
 import os
-import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow_datasets as tfds
 
 from copycat_jax import console
+from copycat_jax.corpus import beam
 from copycat_jax.corpus.cache import (
     FEATURE_VERSION,
     Cache,
@@ -29,47 +27,45 @@ from copycat_jax.corpus.cache import (
     process_all,
     read_cached,
 )
-from copycat_jax.corpus.description import CORPUS_FILE, CorpusInfo, describe, write_description
-from copycat_jax.corpus.readers import Raw, read_corpus
-from copycat_jax.corpus.utterance import ARRAYS, TEXTS, Utterance, check_utterance, text_key
+from copycat_jax.corpus.corpus import Corpus, open_corpus
+from copycat_jax.corpus.description import (
+    CORPUS_FILE,
+    CorpusInfo,
+    describe,
+    read_description,
+    remove_unlisted,
+    write_description,
+)
+from copycat_jax.corpus.readers import Raw
+from copycat_jax.corpus.sources import Exclusions, read_sources
+from copycat_jax.corpus.utterance import Utterance, check_utterance, content_hash
+from copycat_jax.corpus.writing import read_back, read_records, shard_name, write_records, write_shards, written_shards
 from copycat_jax.errors import UserError
-from copycat_jax.files import refusals_of, write_text
+from copycat_jax.files import check_local, locked_file, refusals_of, write_text
 from copycat_jax.mel_spec import MelSpec
-from copycat_jax.records import fields_of
 
 BAD_FILE = "bad.tsv"
 _SHARD_BYTES = 128 * 2**20
 
 
-@dataclasses.dataclass(frozen=True)
-class Exclusions:
-    """What must not enter a corpus, whatever the reason: checked on every raw utterance."""
+class Bad(NamedTuple):
+    """An utterance that was left out; `kind` is "bad" or "length"."""
 
-    ids: frozenset[str] = frozenset()
-    speakers: frozenset[str] = frozenset()
-    texts: frozenset[str] = frozenset()  # as given by record.text_key
-    pattern: str = ""  # regular expression searched in the id
-
-    def cover(self, raw: Raw) -> bool:
-        """Whether `raw` is excluded."""
-        if raw.id in self.ids or raw.speaker in self.speakers:
-            return True
-        if raw.text is not None and text_key(raw.text) in self.texts:
-            return True
-        return bool(self.pattern and re.search(self.pattern, raw.id))
-
-    def __bool__(self) -> bool:
-        return bool(self.ids or self.speakers or self.texts or self.pattern)
+    id: str
+    path: str
+    kind: str
+    reason: str
 
 
 class BuildReport(NamedTuple):
-    """What a build did; `bad` holds (id, path, "bad" or "length", reason)."""
+    """What a build did; `written` counts the utterances that went into shards."""
 
     info: CorpusInfo
+    written: int
     computed: int
     cached: int
     excluded: int
-    bad: list[tuple[str, str, str, str]]
+    bad: list[Bad]
 
 
 class _Entry(NamedTuple):
@@ -88,13 +84,14 @@ def build_corpus(
     options: FeatureOptions,
     *,
     limits: Limits = Limits(),  # noqa: B008 - immutable
-    exclusions: Exclusions = Exclusions(),
+    exclusions: Exclusions = Exclusions(),  # noqa: B008 - immutable
     workers: int = 0,
     on_bad: str = "skip",
     cache: str | Path | None = None,
     shards: int | None = None,
-    beam_runner: str | None = None,
+    beam_command: str = "",
     overwrite: bool = False,
+    append: bool = False,
 ) -> BuildReport:
     """Builds the corpus `out` from `sources`.
 
@@ -108,19 +105,34 @@ def build_corpus(
       on_bad: "skip" lists bad recordings in bad.tsv, "fail" stops at the first.
       cache: folder of computed features; `out` + ".cache" by default, may be shared by builds.
       shards: number of shards; by default about one per 128 MB.
-      beam_runner: name of a Beam runner that writes the shards; plain TFDS without.
+      beam_command: a Beam runner, with options if it needs any, that computes features and writes shards; none without.
       overwrite: replace a corpus that is already at `out`.
+      append: add to the corpus at `out` what it does not hold; its shards are not touched.
 
     Raises:
-      UserError: nothing usable, bad input where it is to fail, `out` taken, or a wrong option.
+      UserError: nothing usable, bad input where it is to fail, `out` taken, a wrong option, or what is in the corpus
+        that is to be added to would be another now.
     """
-    out = Path(out).absolute()
-    store = Cache(cache or out.with_name(out.name + ".cache"))
-    _check_target(out, overwrite)
+    out = check_local(out).absolute()
+    store = Cache(check_local(cache or out.with_name(out.name + ".cache")))
     check_options(options)
+    if beam_command:
+        beam.pipeline_options(beam_command)
+    described = {
+        "f0": options.f0,
+        "audio": options.audio,
+        "audio_only": options.audio_only,
+        "min_seconds": limits.min_s,
+        "max_seconds": limits.max_s,
+        "feature_version": FEATURE_VERSION,
+    }
+    if append:
+        _check_alike(out, options.spec, described)
+    else:
+        _check_target(out, overwrite)
     raws, excluded = read_sources(sources, exclusions)
     entries, bad, counts = [], [], {"computed": 0, "cached": 0}
-    results = process_all(raws, options, limits, store, workers)
+    results = process_all(raws, options, limits, store, workers, beam_command)
     with contextlib.closing(results):
         for raw, outcome in console.progress(results, "features", total=len(raws), unit="utterance"):
             if outcome.status in counts:
@@ -131,175 +143,178 @@ def build_corpus(
                 raise UserError(
                     f"'{raw.id}': {outcome.reason}", "bad recording", "Mend it, or build with --on-bad skip."
                 )
-            bad.append((raw.id, str(raw.path), outcome.status, outcome.reason))
+            bad.append(Bad(raw.id, str(raw.path), outcome.status, outcome.reason))
     with refusals_of(store.folder):
         store.folder.mkdir(parents=True, exist_ok=True)
     _write_bad(store.folder / BAD_FILE, bad)
     if not entries:
-        reason = f"; the first: {bad[0][3]}" if bad else ""
+        reason = f"; the first: {bad[0].reason}" if bad else ""
         raise UserError(
             f"none of {len(raws)} utterances is usable{reason}", "copycat build", f"See {store.folder / BAD_FILE}."
         )
-    described = {
+    described |= {
         "sources": [f"{layout}:{Path(path).name}" for layout, path in sources],
-        "f0": options.f0,
-        "audio": options.audio,
-        "audio_only": options.audio_only,
-        "min_seconds": limits.min_s,
-        "max_seconds": limits.max_s,
-        "feature_version": FEATURE_VERSION,
         "bad": len(bad),
         "excluded": excluded,
     }
-    info = _write_corpus(out, entries, store, options.spec, described, bad, shards, beam_runner)
-    return BuildReport(info, counts["computed"], counts["cached"], excluded, bad)
-
-
-def read_sources(sources: Sequence[tuple[str, str | Path]], exclusions: Exclusions) -> tuple[list[Raw], int]:
-    """Raw utterances of all sources that are not excluded, and how many are.
-
-    Raises:
-      UserError: no source, an id in two sources, or exclusions that exclude nothing (a list for another corpus).
-    """
-    if not sources:
-        raise UserError("no source given", "copycat build", "Add --source LAYOUT:PATH.")
-    try:
-        re.compile(exclusions.pattern)
-    except re.error as error:
-        raise UserError(f"'{exclusions.pattern}' is no regular expression ({error})", "--exclude") from error
-    seen, kept, excluded = {}, [], 0
-    for layout, path in sources:
-        for raw in read_corpus(layout, path):
-            if raw.id in seen:
-                raise UserError(
-                    f"the id '{raw.id}' is in {seen[raw.id]} and in {path}", "copycat build", "Make ids unique."
-                )
-            seen[raw.id] = path
-            if exclusions.cover(raw):
-                excluded += 1
-            else:
-                kept.append(raw)
-    if exclusions and not excluded:
-        console.warn("the exclusion lists match no utterance of these sources")
-    return kept, excluded
-
-
-class SpeechCorpus(tfds.core.GeneratorBasedBuilder):
-    """The TFDS side: one split, in the order of the entries, readable by `tfds.builder_from_directory`."""
-
-    VERSION = tfds.core.Version("1.0.0")
-
-    def __init__(self, *, make: Callable, entries: Sequence[_Entry], mel_bins: int, beam: bool = False, **tfds_options):
-        self._make, self._entries, self._mel_bins, self._beam = make, entries, mel_bins, beam
-        super().__init__(**tfds_options)
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        tensors = {}
-        for name, field in fields_of(Utterance).items():
-            shape = tuple({"M": self._mel_bins}.get(axis) for axis in field.axes)
-            # encoding="bytes": raw little-endian bytes; without it float16 would be stored as a list of float32.
-            tensors[name] = tfds.features.Tensor(shape=shape, dtype=field.dtype.type, encoding="bytes")
-        texts = {name: tfds.features.Text() for name in TEXTS}
-        features = tfds.features.FeaturesDict(texts | tensors)
-        return tfds.core.DatasetInfo(
-            builder=self, description="Speech built by copycat.", features=features, disable_shuffling=True
-        )
-
-    def _split_generators(self, dl_manager):
-        return {"train": self._generate_examples(self._entries)}
-
-    def _generate_examples(self, entries: Sequence[_Entry]):
-        if self._beam:
-            import apache_beam
-
-            return apache_beam.Create(entries) | apache_beam.Map(self._make)
-        return map(self._make, console.progress(entries, "shards", unit="utterance"))
+    writer = _Writer(store, options.spec, shards, beam_command)
+    if append:
+        info, written = _append(out, entries, writer, described, bad, exclusions)
+    else:
+        info, written = _write_corpus(out, entries, writer, described, bad), len(entries)
+    return BuildReport(info, written, **counts, excluded=excluded, bad=bad)
 
 
 def make_example(entry: _Entry, cache: Cache, spec: MelSpec) -> tuple[int, dict[str, Any]]:
     """The (key, example) of an entry, checked; the key orders the shards."""
-    utterance = read_cached(cache, entry.key, entry.id, entry.speaker, entry.text)
+    utterance = _read(entry, cache)
     check_utterance(utterance, spec)
     return entry.index, utterance._asdict()
 
 
-def _write_corpus(
-    out: Path,
-    entries: Sequence[_Entry],
-    cache: Cache,
-    spec: MelSpec,
-    described: dict[str, Any],
-    bad: list,
-    shards: int | None,
-    beam_runner: str | None,
-) -> CorpusInfo:
+def _read(entry: _Entry, cache: Cache) -> Utterance:
+    return read_cached(cache, entry.key, entry.id, entry.speaker, entry.text)
+
+
+class _Writer(NamedTuple):
+    """What shards are made with."""
+
+    cache: Cache
+    spec: MelSpec
+    shards: int | None
+    beam_command: str
+
+    def write(self, folder: Path, entries: Sequence[_Entry]) -> Path:
+        """Writes the entries into shards below `folder` and returns the folder that holds them."""
+        bytes_in_all = sum(self.cache.features_path(entry.key).stat().st_size for entry in entries)
+        count = min(self.shards or 1 + bytes_in_all // _SHARD_BYTES, len(entries))
+        make = functools.partial(make_example, cache=self.cache, spec=self.spec)
+        return write_shards(folder, entries, make, self.spec.mel_bins, count, self.beam_command)
+
+
+@contextlib.contextmanager
+def _partial(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that is gone afterwards; what killed builds of `out` left there goes first."""
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     _remove_stale(out)
-    try:
-        partial.mkdir(parents=True)
-        with refusals_of(out, *(() if beam_runner else (RuntimeError,))):  # which ArrayRecord's writer raises
-            folder = _write_shards(partial, entries, cache, spec, shards, beam_runner)
-        names = sorted(path.name for path in folder.glob("*.array_record*"))
+    with refusals_of(out, RuntimeError):  # which ArrayRecord's writer raises
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_corpus(
+    out: Path, entries: Sequence[_Entry], writer: _Writer, described: dict[str, Any], bad: list[Bad]
+) -> CorpusInfo:
+    with _partial(out) as partial:
+        folder = writer.write(partial, entries)
         # Described from what was written, not from what should have been: the order is the shards' own.
-        info, lengths = describe(_read_back(folder), spec, names, described)
-        if sorted(lengths.ids.tolist()) != sorted(entry.id for entry in entries):
-            raise UserError(
-                "the shards do not hold what was written to them", str(folder), "Is the disk full or failing?"
-            )
+        info, lengths = describe(read_back(folder), writer.spec, written_shards(folder), described)
+        _check_written(lengths.ids, entries, folder)
         _write_bad(folder / BAD_FILE, bad)
         write_description(folder, info, lengths)
         if out.exists():
             out.rename(partial / "replaced")
         folder.rename(out)
-    except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror or error})", str(out), "Choose another folder.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return info
 
 
-def _write_shards(
-    folder: Path, entries: Sequence[_Entry], cache: Cache, spec: MelSpec, shards: int | None, beam_runner: str | None
-) -> Path:
-    """Writes the shards below `folder` through TFDS and returns the folder that holds them."""
-    bytes_in_all = sum(cache.features_path(entry.key).stat().st_size for entry in entries)
-    config: dict[str, Any] = {
-        "num_shards": min(shards or 1 + bytes_in_all // _SHARD_BYTES, len(entries)),
-        "try_download_gcs": False,
-    }
-    if beam_runner:
-        config["beam_options"] = _beam_options(beam_runner)
-    tfds.disable_progress_bar()  # ours is shown
-    builder = SpeechCorpus(
-        make=functools.partial(make_example, cache=cache, spec=spec),
-        entries=entries,
-        mel_bins=spec.mel_bins,
-        beam=bool(beam_runner),
-        data_dir=str(folder),
-        file_format="array_record",
-    )
-    with contextlib.redirect_stdout(io.StringIO()):  # it announces the temporary folder as the dataset's place
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(**config))
-    return Path(builder.data_dir)
+def _append(
+    out: Path,
+    entries: Sequence[_Entry],
+    writer: _Writer,
+    described: dict[str, Any],
+    bad: list[Bad],
+    exclusions: Exclusions,
+) -> tuple[CorpusInfo, int]:
+    """Adds the entries that the corpus `out` does not hold, in shards of their own; the description and their number.
+
+    Its shards are not touched. `corpus.json`, which says what belongs to it, is written last: until then it is what
+    it was.
+    """
+    with _alone(out), _partial(out) as partial:
+        before = open_corpus(out, with_vectors=False)
+        _tidy(out, before.info)
+        new = _new_entries(before, entries, writer.cache, bad)
+        if not new:
+            return before.info, 0
+        folder = writer.write(partial, new)
+        added = written_shards(folder, first=len(before.info.shards))
+        utterances = itertools.chain(_still_wanted(before, exclusions), read_back(folder))
+        bad = _bad_of_both(out / BAD_FILE, new, bad)
+        options = _options_of_both(before.info.options, described, bad)
+        info, lengths = describe(utterances, writer.spec, [*before.info.shards, *added], options)
+        _check_written(lengths.ids[len(before) :], new, folder)
+        try:
+            for number, shard in enumerate(added):
+                os.replace(folder / shard_name(number), out / shard.name)
+            write_description(out, info, lengths)
+        finally:
+            _tidy(out, read_description(out)[0])
+        _write_bad(out / BAD_FILE, bad)
+    return info, len(new)
 
 
-def _beam_options(runner: str):
+def _tidy(out: Path, info: CorpusInfo) -> None:
+    """Undoes what a build left that was killed while it added to `out`."""
+    remove_unlisted(out, info)
+    if read_records(out) != [shard.records for shard in info.shards]:
+        write_records(out, info.shards)
+
+
+def _new_entries(before: Corpus, entries: Sequence[_Entry], cache: Cache, bad: list[Bad]) -> list[_Entry]:
+    """The entries that `before` does not hold; UserError if what it holds would be another now."""
+    known = {name: index for index, name in enumerate(before.ids.tolist())}
+    new, changed = [], [row.id for row in bad if row.id in known]
+    for entry in console.progress(entries, "compare", unit="utterance"):
+        if entry.id not in known:
+            new.append(entry._replace(index=len(new)))
+        elif content_hash(_read(entry, cache)) != before.table.hashes[known[entry.id]].tobytes():
+            changed.append(entry.id)
+    if changed:
+        what = f"{len(changed)} of its utterances would be others now, such as '{changed[0]}'"
+        raise UserError(what, "--append", "Append only what is new, or build all of it with --overwrite.")
+    return new
+
+
+def _still_wanted(before: Corpus, exclusions: Exclusions) -> Iterator[Utterance]:
+    """The utterances of `before`; UserError for one that must not be in it now."""
+    for utterance in console.progress(before.source, "old shards", unit="utterance"):
+        if exclusions.cover(Raw(utterance.id, utterance.speaker, utterance.text, Path())):
+            what = f"it holds '{utterance.id}', which is excluded now"
+            raise UserError(what, "--append", "Build all of it with --overwrite.")
+        yield utterance
+
+
+def _check_alike(out: Path, spec: MelSpec, described: dict[str, Any]) -> None:
+    """Raises UserError unless what is added to the corpus `out` is made as it was made."""
+    info, _ = read_description(out)
+    for name, value in {"spec": spec.name, **described}.items():
+        before = info.spec.name if name == "spec" else info.options.get(name)
+        if before != value:
+            what = f"it was built with {name} {before}, not {value}"
+            raise UserError(what, str(out), "Give the same options, or build another corpus.")
+
+
+def _options_of_both(before: dict[str, Any], now: dict[str, Any], bad: list[Bad]) -> dict[str, Any]:
+    sources = list(dict.fromkeys([*before["sources"], *now["sources"]]))
+    return now | {"sources": sources, "bad": len(bad), "excluded": before["excluded"] + now["excluded"]}
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
     try:
-        from apache_beam.options.pipeline_options import PipelineOptions
-    except ImportError as error:
-        raise UserError(
-            "Apache Beam is not installed", "--beam", "Install the extra 'beam', or leave --beam out."
-        ) from error
-    return PipelineOptions([f"--runner={runner}"])
+        with locked_file(out / ".lock", wait=False):
+            yield
+    except BlockingIOError as error:
+        raise UserError("another build is adding to it", str(out), "Wait until that one has ended.") from error
 
 
-def _read_back(folder: Path) -> Iterator[Utterance]:
-    """The utterances in the order of the shards, read by TFDS itself."""
-    source = tfds.builder_from_directory(folder).as_data_source("train")  # type: ignore[call-arg]
-    for index in console.progress(range(len(source)), "check", unit="utterance"):
-        example: dict[str, Any] = source[index]
-        fields: dict[str, Any] = {n: example[n].decode() for n in TEXTS} | {n: np.asarray(example[n]) for n in ARRAYS}
-        yield Utterance(**fields)
+def _check_written(ids: np.ndarray, entries: Sequence[_Entry], folder: Path) -> None:
+    if sorted(ids.tolist()) != sorted(entry.id for entry in entries):
+        raise UserError("the shards do not hold what was written to them", str(folder), "Is the disk full or failing?")
 
 
 def _check_target(out: Path, overwrite: bool) -> None:
@@ -316,6 +331,8 @@ def _remove_stale(out: Path) -> None:
     for folder in out.parent.glob(f".{out.name}.partial-*"):
         pid = folder.name.rpartition("-")[2]
         if not (pid.isdigit() and _alive(int(pid))) or pid == str(os.getpid()):
+            if (folder / "replaced").exists() and not out.exists():  # killed between the two renamings
+                (folder / "replaced").rename(out)
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -329,7 +346,15 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _write_bad(path: Path, bad: list[tuple[str, str, str, str]]) -> None:
-    rows = [("id", "path", "kind", "reason"), *bad]
+def _write_bad(path: Path, bad: Iterable[Bad]) -> None:
+    rows = [Bad._fields, *bad]
     content = "".join("\t".join(" ".join(field.split()) for field in row) + "\n" for row in rows)
     write_text(path, content)
+
+
+def _bad_of_both(path: Path, new: Sequence[_Entry], bad: list[Bad]) -> list[Bad]:
+    """What was left out before, as the file says, less what is known better now, and what is left out now."""
+    known = {entry.id for entry in new} | {row.id for row in bad}
+    lines = path.read_text(encoding="utf-8").splitlines()[1:] if path.is_file() else []
+    before = [Bad(*line.split("\t")) for line in lines]
+    return [row for row in before if row.id not in known] + bad

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from copycat_jax.audio.pitch import TRACKERS
+from copycat_jax.corpus import beam
 from copycat_jax.corpus.readers import Raw
 from copycat_jax.corpus.utterance import ARRAYS, Utterance
 from copycat_jax.errors import UserError, nearest
@@ -236,15 +237,16 @@ def check_clipping(samples: Float[np.ndarray, " N"], where: str) -> None:
 
 
 def process_all(
-    raws: Sequence[Raw], options: FeatureOptions, limits: Limits, cache: Cache, workers: int
+    raws: Sequence[Raw], options: FeatureOptions, limits: Limits, cache: Cache, workers: int, beam_command: str = ""
 ) -> Generator[tuple[Raw, CacheOutcome], None, None]:
-    """Runs `process` over `raws`, in order, in `workers` processes (0 or 1: in this one).
+    """Runs `process` over `raws`, in order, in `workers` processes (0 or 1: in this one) or on a Beam runner.
 
     Raises:
       UserError: a worker died, or nothing can be written; what is done stays in the cache.
     """
     one = functools.partial(process, options=options, limits=limits, cache=cache)
-    with contextlib.closing(spread(one, raws, workers)) as outcomes:
+    found = beam.spread(one, raws, beam_command, cache.folder) if beam_command else spread(one, raws, workers)
+    with contextlib.closing(found) as outcomes:
         yield from zip(raws, outcomes, strict=True)
 
 

@@ -1,6 +1,8 @@
 """A built corpus open for reading, its description in memory and its utterances on demand; and its speaker vectors."""
 
 import dataclasses
+import functools
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -58,10 +60,13 @@ class Corpus:
         """Names of the speakers in the order of their numbers."""
         return tuple(self.info.speakers)
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
-        """Hash over the ids and contents of all utterances."""
-        return self.info.fingerprint
+        """Hash over all that a model can be trained on: the utterances, and the speaker vectors if there are any."""
+        if self.speaker_vectors is None:
+            return self.info.fingerprint
+        vectors = np.ascontiguousarray(self.speaker_vectors, "<f4")
+        return hashlib.sha256(bytes.fromhex(self.info.fingerprint) + vectors.tobytes()).hexdigest()
 
     @property
     def ids(self) -> np.ndarray:
@@ -112,7 +117,7 @@ class Corpus:
         where = {name: i for i, name in enumerate(self.ids.tolist())}
         for name in ids:
             if name not in where:
-                raise UserError(f"unknown utterance '{name}'", "corpus", nearest(name, where) or "See lengths.npz.")
+                raise UserError(f"unknown utterance '{name}'", "corpus", nearest(name, where))
         return np.array([where[name] for name in ids], np.int32)
 
 
@@ -124,12 +129,10 @@ def open_corpus(path: str | Path, with_vectors: bool = True) -> Corpus:
     """
     path = Path(path)
     info, lengths = read_description(path)
-    source = ShardReader([path / name for name in info.shards], info.spec)
-    if len(source) != info.utterances:
-        raise UserError(f"{len(source)} records for {info.utterances} utterances", str(path), "Build the corpus again.")
+    source = ShardReader(path, info.shards, info.spec, lengths)
     vectors, made_by = None, ""
     if with_vectors and (path / VECTORS_FILE).is_file():
-        vectors, made_by = read_vectors(path / VECTORS_FILE, info)
+        vectors, made_by = read_vectors(path / VECTORS_FILE, info.fingerprint, lengths.ids)
     return Corpus(info, lengths, source, vectors, made_by)
 
 
@@ -141,8 +144,8 @@ def memory_corpus(
     return Corpus(info, lengths, utterances, speaker_vectors)
 
 
-def read_vectors(path: str | Path, info: CorpusInfo) -> tuple[Float32[np.ndarray, "n E"], str]:
-    """Speaker vectors in corpus order and the hash of the classifier that made them.
+def read_vectors(path: str | Path, fingerprint: str, ids: np.ndarray) -> tuple[Float32[np.ndarray, "n E"], str]:
+    """Speaker vectors of the utterances `ids` of a corpus and the hash of the classifier that made them.
 
     Raises:
       UserError: the file is damaged, or belongs to another corpus.
@@ -155,19 +158,28 @@ def read_vectors(path: str | Path, info: CorpusInfo) -> tuple[Float32[np.ndarray
             metadata, vectors = file.metadata() or {}, file.get_tensor("vectors")
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"damaged speaker vectors ({error})", str(path), remedy) from error
-    if metadata.get("corpus") != info.fingerprint:
+    if metadata.get("corpus") != fingerprint:
         raise UserError("the speaker vectors were made for another corpus", str(path), remedy)
-    if vectors.ndim != 2 or len(vectors) != info.utterances or not np.isfinite(vectors).all():
-        raise UserError(f"speaker vectors of shape {vectors.shape} for {info.utterances} utterances", str(path), remedy)
+    if vectors.ndim != 2 or len(vectors) != len(ids):
+        raise UserError(f"speaker vectors of shape {vectors.shape} for {len(ids)} utterances", str(path), remedy)
+    odd = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(odd):
+        raise UserError(f"the vector of '{ids[odd[0]]}' holds values that are not finite", str(path), remedy)
+    if metadata.get("sha256") != _vectors_hash(vectors):
+        raise UserError("the speaker vectors are not those that were written", str(path), remedy)
     return vectors.astype(np.float32), metadata.get("bundle", "")
 
 
 def write_vectors(path: str | Path, vectors: Float32[np.ndarray, "n E"], corpus: str, bundle: str) -> None:
     """Writes speaker vectors in corpus order, whole or not at all, with both fingerprints in the metadata."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    path = Path(path)
-    metadata = {"corpus": corpus, "bundle": bundle}
-    with replacing_file(path, SafetensorError) as temporary:
-        save_file({"vectors": np.ascontiguousarray(vectors, np.float32)}, str(temporary), metadata=metadata)
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    metadata = {"corpus": corpus, "bundle": bundle, "sha256": _vectors_hash(vectors)}
+    content = save({"vectors": vectors}, metadata=metadata)
+    with replacing_file(path) as temporary:
+        temporary.write_bytes(content)  # `save_file` makes files that only their owner may read
+
+
+def _vectors_hash(vectors: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(vectors).data).hexdigest()

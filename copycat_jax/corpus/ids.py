@@ -5,12 +5,17 @@ Files that systems leave behind (names with a leading ".", such as "._x.wav", an
 """
 
 import os
+import stat
 import unicodedata
 from pathlib import Path
 
 from copycat_jax.errors import UserError
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".opus", ".ogg", ".mp3")
+# The first goes first where an id has several files; the last four are read where ffmpeg is.
+AUDIO_SUFFIXES = (
+    *(".wav", ".flac", ".opus", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".sph"),
+    *(".m4a", ".aac", ".webm", ".wma"),
+)
 
 
 def as_id(name: str) -> str:
@@ -23,7 +28,8 @@ def as_id(name: str) -> str:
 def files_by_id(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """{id: path} of the files anywhere below `folder` that end in one of `suffixes`, in any case.
 
-    Of an id with several files the one whose suffix comes first in `suffixes` wins. No such folder holds no files.
+    Of an id with several files the one whose suffix comes first in `suffixes` wins. No such folder holds no files, and
+    pipes, sockets and devices are none.
 
     Raises:
       UserError: two files whose names differ only in case, spaces or Unicode's form.
@@ -33,13 +39,22 @@ def files_by_id(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
         folders[:] = [name for name in folders if not _is_left_behind(name)]
         for name in names:
             order = next((i for i, suffix in enumerate(suffixes) if name.lower().endswith(suffix)), None)
-            if order is not None and not _is_left_behind(name):
-                path = Path(here, name)
+            path = Path(here, name)
+            if order is not None and not _is_left_behind(name) and not is_irregular(path):
                 key = (order, as_id(path.relative_to(folder).as_posix()[: -len(suffixes[order])]))
                 if key in found:
                     raise UserError(f"'{found[key].name}' and '{name}' are one id", here, "Keep one of the files.")
                 found[key] = path
     return {name: found[order, name] for order, name in sorted(found, reverse=True)}
+
+
+def is_irregular(path: Path) -> bool:
+    """Whether `path` is a pipe, a socket or a device: what reads it may wait for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # not there, or no name of a file
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def fault_of_id(name: str) -> str:

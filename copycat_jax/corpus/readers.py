@@ -5,7 +5,8 @@ plain         metadata.csv whose first line names the columns id, speaker and te
               name. Without metadata.csv: every recording below the folder; the speaker is the name of its folder, or
               for recordings in the folder itself the file name up to the first "-". A text that no table gives is
               taken from the recording's .normalized.txt, .txt or .lab, if there is one.
-ljspeech      LJSpeech-1.1: metadata.csv `id|text|normalised text` without header, wavs/ID.wav.
+ljspeech      LJSpeech-1.1: metadata.csv `id|text|normalised text`, wavs/ID.wav; a first line that names its columns
+              is read as plain's, but that needs no speaker.
 vctk          VCTK 0.92 (wav48_silence_trimmed/SPEAKER/ID_mic1.flac) or older (wav48/SPEAKER/ID.wav); txt/SPEAKER/
               ID.txt.
 libritts      any depth of SPEAKER/CHAPTER/ID.wav with ID.normalized.txt beside it.
@@ -22,8 +23,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from copycat_jax.corpus.ids import AUDIO_SUFFIXES, as_id, fault_of_id, files_by_id, printable
-from copycat_jax.corpus.table import fields_of_lines, read_rows
+from copycat_jax.corpus.ids import AUDIO_SUFFIXES, as_id, fault_of_id, files_by_id, is_irregular, printable
+from copycat_jax.corpus.table import fields_of_lines, is_header, read_rows
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.files import read_text
 
@@ -73,10 +74,11 @@ def read_corpus(layout: str, root: str | Path, alignments: str | Path | None = N
 
 
 def _checked(raw: Raw) -> Raw:
-    """`raw`, with what is wrong with its id; one whose id is at fault names only what can be shown."""
+    """`raw`, with what is wrong with its id or its file; one whose id is at fault names only what can be shown."""
     fault = fault_of_id(raw.id)
     if not fault:
-        return raw
+        irregular = f"{raw.path}: a pipe, socket or device, not a file. Put the recording itself there."
+        return raw._replace(fault=raw.fault or irregular) if is_irregular(raw.path) else raw
     shown = Raw(printable(raw.id), printable(raw.speaker), raw.text, Path(printable(str(raw.path))))
     return shown._replace(fault=printable(fault))
 
@@ -124,6 +126,12 @@ def _untranscribed(root: Path) -> Iterator[Raw]:
 def _ljspeech(root: Path) -> Iterator[Raw]:
     found = files_by_id(_required(root / "wavs"), AUDIO_SUFFIXES)
     table = _required(root / "metadata.csv")
+    first = next(fields_of_lines(table), (0, []))[1]
+    if is_header(first) and _id_of_field(first[0], found) not in found:  # as some who publish again add it
+        for row in read_rows(table, "LJ"):
+            name = _id_of_field(row.id, found).removeprefix("wavs/")
+            yield Raw(name, row.speaker, row.text, found.get(name, root / "wavs" / f"{name}.wav"), fault=row.fault)
+        return
     for number, fields in fields_of_lines(table):
         if len(fields) < 2 or not fields[0]:
             raise UserError(f"line {number} has {len(fields)} fields", str(table), "Expected id|text|normalised.")

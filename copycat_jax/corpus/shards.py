@@ -1,8 +1,9 @@
-"""Reads TFDS's ArrayRecord shards with array_record and NumPy alone.
+"""Reads TFDS's ArrayRecord shards with array_record and NumPy alone, and gives nothing but what was built.
 
 A record is a serialised tf.train.Example: a map from feature name to one list of byte strings, floats or integers.
 Tensors written with `encoding="bytes"` are one byte string each, so a few lines of wire format do the work of
-TensorFlow; our reader and TFDS's return equal arrays (tests/data).
+TensorFlow; our reader and TFDS's return equal arrays (tests/corpus). What a disk or a copy has changed is named: the
+size of a shard is compared when it is opened, the content of a record with its hash whenever it is read.
 """
 
 import bisect
@@ -14,29 +15,34 @@ from typing import Any
 
 import numpy as np
 
-from copycat_jax.corpus.utterance import TEXTS, Utterance
+from copycat_jax.corpus.description import Lengths, Shard
+from copycat_jax.corpus.utterance import TEXTS, Utterance, check_utterance, content_hash
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.records import fields_of
 
+_REMEDY = "Restore the shard from a copy, or build the corpus again; its cache makes that quick."
+
 
 class ShardReader:
-    """Random access to the utterances of a list of shards, in their order; safe to use from several threads."""
+    """Random access to the utterances of a corpus's shards, in their order; safe to use from several threads.
 
-    def __init__(self, paths: Sequence[Path], spec: MelSpec):
-        from array_record.python.array_record_module import ArrayRecordReader
+    Args:
+      folder: where the shards are.
+      shards: what they were when they were built.
+      spec: the mel convention.
+      lengths: ids and hashes of their utterances.
 
-        self._spec, self._readers = spec, []
-        for path in paths:
-            if not path.is_file():
-                raise UserError("no such shard", str(path), "Build the corpus again.")
-            try:
-                # No readahead: records are read one by one, in random order.
-                self._readers.append(ArrayRecordReader(str(path), options="readahead_buffer_size:0"))
-            except (RuntimeError, ValueError, OSError) as error:
-                raise UserError(f"damaged shard ({error})", str(path), "Build the corpus again.") from error
+    Raises:
+      UserError: a shard is missing or damaged; reading raises it too, for a record that is not what was built.
+    """
+
+    def __init__(self, folder: str | Path, shards: Sequence[Shard], spec: MelSpec, lengths: Lengths):
+        self._folder, self._shards, self._spec = Path(folder), tuple(shards), spec
+        self._ids, self._hashes = lengths.ids, lengths.hashes
+        self._ends = list(itertools.accumulate(shard.records for shard in shards))
+        self._readers = [self._open(number) for number in range(len(shards))]
         self._locks = [threading.Lock() for _ in self._readers]
-        self._ends = list(itertools.accumulate(reader.num_records() for reader in self._readers))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -45,17 +51,46 @@ class ShardReader:
         if not 0 <= index < len(self):
             raise IndexError(index)
         shard = bisect.bisect_right(self._ends, index)
-        position = index - (self._ends[shard - 1] if shard else 0)
-        with self._locks[shard]:
-            record = self._readers[shard].read([position])[0]
-        return decode_utterance(record, self._spec)
+        position = index - (self._ends[shard] - self._shards[shard].records)
+        try:
+            with self._locks[shard]:
+                record = self._readers[shard].read([position])[0]
+            utterance = decode_utterance(record, self._spec)
+            if content_hash(utterance) != self._hashes[index].tobytes():
+                check_utterance(utterance, self._spec)
+                raise ValueError("it is not what was built")
+        except (UserError, RuntimeError, ValueError, OSError, IndexError) as error:
+            reason = error.what if isinstance(error, UserError) else error
+            what = f"record {position}, utterance '{self._ids[index]}', is damaged: {reason}"
+            raise UserError(what, str(self._folder / self._shards[shard].name), _REMEDY) from error
+        return utterance
 
     def __iter__(self) -> Iterator[Utterance]:
         return (self[index] for index in range(len(self)))
 
+    def _open(self, number: int):
+        from array_record.python.array_record_module import ArrayRecordReader
+
+        shard, end = self._shards[number], self._ends[number]
+        path = self._folder / shard.name
+        try:
+            size = path.stat().st_size
+            if size != shard.bytes:
+                raise ValueError(f"the shard has {size:,} bytes, {shard.bytes:,} were written")
+            # No readahead: records are read one by one, in random order.
+            reader = ArrayRecordReader(str(path), options="readahead_buffer_size:0")
+            if reader.num_records() != shard.records:
+                raise ValueError(f"the shard has {reader.num_records()} records, {shard.records} were written")
+        except (RuntimeError, ValueError, OSError) as error:
+            reason = "no such shard" if isinstance(error, FileNotFoundError) else error
+            first, last = self._ids[end - shard.records], self._ids[end - 1]
+            what = f"{reason}; its utterances are '{first}' to '{last}'"
+            raise UserError(what, str(path), _REMEDY) from error
+        return reader
+
 
 def decode_utterance(record: bytes, spec: MelSpec) -> Utterance:
-    """The Utterance that a record of `corpus.builder` holds; raises UserError for any other record."""
+    """The Utterance that a record of `corpus.builder` holds; raises ValueError for any other record."""
     try:
         features = parse_example(record)
         fields: dict[str, Any] = {name: bytes(features[name][0]).decode() for name in TEXTS}
@@ -65,8 +100,7 @@ def decode_utterance(record: bytes, spec: MelSpec) -> Utterance:
                 continue  # of a corpus built before it could be stored
             fields[name] = np.frombuffer(features[name][0], field.dtype.newbyteorder("<")).reshape(shape)
     except (KeyError, IndexError, ValueError, TypeError) as error:
-        remedy = "Build the corpus again."
-        raise UserError(f"a record is not one of ours ({type(error).__name__}: {error})", "shards", remedy) from error
+        raise ValueError(f"it is not one of ours ({type(error).__name__}: {error})") from error
     return Utterance(**fields)
 
 

@@ -1,7 +1,7 @@
 """Tables of utterances: lines of fields separated by "|", in which quotes have no meaning."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,29 +29,43 @@ class Row(NamedTuple):
     fault: str
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def is_header(fields: Sequence[str]) -> bool:
+    """Whether the fields of a first line are names of columns, the first of them an id's."""
+    return bool(fields) and _column(fields[0]) in _NAMES["id"]
+
+
+def read_rows(path: Path, speaker: str = "") -> Iterator[Row]:
     """The rows of a table whose first line names its columns, in any order; columns of other names are left alone.
+
+    Args:
+      path: the table.
+      speaker: of a table that needs not name one.
 
     Raises:
       UserError: it cannot be read, lacks one of the columns of HEADER or names one twice, or a row has no id or no
         speaker.
     """
     lines = fields_of_lines(path)
-    header = [name.lower().replace(" ", "_").replace("-", "_") for name in next(lines, (0, []))[1]]
+    header = [_column(name) for name in next(lines, (0, []))[1]]
     for role, names in _NAMES.items():
-        if not set(names) & set(header):
+        if not set(names) & set(header) and not (role == "speaker" and speaker):
             what = f"its first line names no column '{role}': {'|'.join(header)[:80]!r}"
             raise UserError(what, str(path), f"Expected {HEADER}, and further columns if you like, separated by |.")
         if repeated := [name for name in names if header.count(name) > 1]:
             raise UserError(f"two columns are named '{repeated[0]}'", str(path), "Give each its own name.")
     for number, fields in lines:
         named = dict(zip(header, fields, strict=False))
-        name, speaker, text = (next(filter(None, map(named.get, names)), "") for names in _NAMES.values())
-        if not name or not speaker:
+        name, whose, text = (next(filter(None, map(named.get, names)), "") for names in _NAMES.values())
+        whose = whose or speaker
+        if not name or not whose:
             raise UserError(f"line {number} has no id or no speaker", str(path), "Fill them in.")
         whole = len(fields) >= len(header) and not any(fields[len(header) :])
         fault = "" if whole else f"{path}:{number}: {len(fields)} fields where the first line names {len(header)}"
-        yield Row(name, speaker, text or None, fault)
+        yield Row(name, whose, text or None, fault)
+
+
+def _column(name: str) -> str:
+    return name.lower().replace(" ", "_").replace("-", "_")
 
 
 def fields_of_lines(path: Path) -> Iterator[tuple[int, list[str]]]:

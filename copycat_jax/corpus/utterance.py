@@ -62,8 +62,8 @@ def check_utterance(utterance: Utterance, spec: MelSpec) -> None:
         raise UserError("F0 is negative", where)
 
 
-def content_hash(utterance: Utterance) -> str:
-    """SHA-256 of everything in the utterance, as hexadecimal; equal content gives equal hashes on any machine."""
+def content_hash(utterance: Utterance) -> bytes:
+    """SHA-256 of everything in the utterance; equal content gives equal hashes on any machine."""
     digest = hashlib.sha256()
     for name in TEXTS:
         digest.update(getattr(utterance, name).encode() + b"\0")
@@ -71,8 +71,9 @@ def content_hash(utterance: Utterance) -> str:
         value = np.ascontiguousarray(getattr(utterance, name), dtype=dtype.newbyteorder("<"))
         if name == "samples" and not len(value):
             continue  # what was built without sound is what it was before sound could be stored
-        digest.update(f"{name}{value.shape}".encode() + value.tobytes())
-    return digest.hexdigest()
+        digest.update(f"{name}{value.shape}".encode())
+        digest.update(value.data)
+    return digest.digest()
 
 
 def text_key(text: str) -> str:

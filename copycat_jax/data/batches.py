@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int, Int32
 
 from copycat_jax.batch import Batch
 from copycat_jax.corpus.corpus import Corpus
-from copycat_jax.data.plan import BatchIndices, BatchPlan, batch_at, evaluation_batches, rows_of
+from copycat_jax.data.plan import BatchIndices, BatchPlan, Share, batch_at, evaluation_batches
 from copycat_jax.records import pad_rows
 
 EMBEDDING = 128  # width of the zeros that stand in for speaker vectors, where a corpus has none yet
@@ -80,8 +80,7 @@ def make_batches(
     corpus: Corpus,
     plan: BatchPlan,
     seed: int,
-    process_index: int = 0,
-    process_count: int = 1,
+    share: Share = Share(),  # noqa: B008 - immutable
     *,
     pool: Int[np.ndarray, " k"] | None = None,
     embedding: int = EMBEDDING,
@@ -92,8 +91,7 @@ def make_batches(
       corpus: where utterances come from.
       plan: what each step holds.
       seed: of shuffling and of the choice of other utterances.
-      process_index: this process, of `process_count` that share every batch in equal, contiguous parts.
-      process_count: how many processes share it.
+      share: this process's part of every batch.
       pool: utterances that may lend their speaker vectors; the planned ones by default.
       embedding: width of the zeros where the corpus has no speaker vectors.
 
@@ -101,28 +99,34 @@ def make_batches(
       UserError: some batch cannot be shared evenly.
     """
     for bucket in plan.buckets:
-        rows_of(bucket.members[:1].repeat(bucket.rows), process_index, process_count)
+        share.of(bucket.members[:1].repeat(bucket.rows))
     join = VectorJoin(corpus, plan.members if pool is None else pool, embedding)
 
     def batch_of(step: int) -> Batch:
         planned = batch_at(plan, seed, step)
-        part = planned._replace(indices=rows_of(planned.indices, process_index, process_count))
-        return assemble_batch(corpus, join, part, seed, step)
+        return assemble_batch(corpus, join, planned._replace(indices=share.of(planned.indices)), seed, step)
 
     return batch_of
 
 
 def make_evaluation(
-    corpus: Corpus, plan: BatchPlan, *, pool: Int[np.ndarray, " k"] | None = None, embedding: int = EMBEDDING
+    corpus: Corpus,
+    plan: BatchPlan,
+    share: Share = Share(),  # noqa: B008 - immutable
+    *,
+    pool: Int[np.ndarray, " k"] | None = None,
+    embedding: int = EMBEDDING,
 ) -> list[Callable[[], tuple[Batch, Bool[np.ndarray, " B"]]]]:
-    """Functions that each make one evaluation batch: every planned utterance once, and which rows count.
+    """Functions that each make this process's rows of one evaluation batch, and say which of them count.
 
-    The masks of rows that only fill up are False throughout, so that sums over real frames leave them out.
+    All processes together hold every planned utterance once. The masks of rows that only fill up are False throughout,
+    so that sums over what is real leave them out. The arguments are those of `make_batches`.
     """
     join = VectorJoin(corpus, plan.members if pool is None else pool, embedding)
 
     def make(number: int, planned: BatchIndices, counts: np.ndarray):
-        batch = assemble_batch(corpus, join, planned, 0, number)
+        batch = assemble_batch(corpus, join, planned._replace(indices=share.of(planned.indices)), 0, number)
+        counts = share.of(counts)
         blank = {name: getattr(batch, name) & counts[:, None] for name in ("mask", "phoneme_mask")}
         return batch._replace(**blank), counts
 

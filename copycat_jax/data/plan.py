@@ -7,17 +7,36 @@ stream. So what does not fill a batch opens the next epoch, nothing is ever left
 batch still fills one. Only a batch across a seam of two epochs may hold an utterance twice.
 
 With `balance` > 0 utterances of small speakers come back more often, in exact proportion over epochs.
+
+An evaluation is another plan: every utterance of a fixed sample of all lengths, once. Rows that only fill up its last
+batches are marked.
 """
 
 import dataclasses
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32, Shaped, UInt64
 
 from copycat_jax.errors import UserError
+
+
+class Share(NamedTuple):
+    """Who asks for rows: this process, of so many that share every batch in equal, contiguous parts."""
+
+    process: int = 0
+    processes: int = 1
+    devices: int = 1  # of all processes
+
+    def of(self, rows: Shaped[np.ndarray, "B ..."]) -> Shaped[np.ndarray, "b ..."]:
+        """This process's part of the rows of a global batch; raises UserError where they cannot be shared evenly."""
+        if len(rows) % self.processes:
+            what = f"a batch of {len(rows)} rows cannot be shared by {self.processes} processes"
+            raise UserError(what, "batch plan", f"Make the batch size a multiple of {self.processes}.")
+        part = len(rows) // self.processes
+        return rows[self.process * part : (self.process + 1) * part]
 
 
 class BatchIndices(NamedTuple):
@@ -68,7 +87,12 @@ class BatchPlan:
     @property
     def batches_per_epoch(self) -> float:
         """Steps of one pass over the data, on average (epochs differ by a step or two)."""
-        return sum(bucket.rates.sum() / bucket.rows for bucket in self.buckets)
+        return sum(self.epoch_steps)
+
+    @property
+    def epoch_steps(self) -> tuple[float, ...]:
+        """Of them, those of every bucket."""
+        return tuple(float(bucket.rates.sum()) / bucket.rows for bucket in self.buckets)
 
     @property
     def utterances(self) -> int:
@@ -150,6 +174,60 @@ def make_batch_plan(
         most_phones = int(_round_up(phones[members], multiple_of).max())
         made.append(Bucket(int(high), most_phones, int(rows), members, lengths[members], rates[inside]))
     return BatchPlan(tuple(made), multiple_of)
+
+
+def rows_on(
+    devices: int, *, batch_size: int = 0, batch_frames: int = 0, rows_multiple: int = 1, per_device: bool = False
+) -> dict[str, int]:
+    """What decides the rows of a batch that so many devices share, as `make_batch_plan` takes it.
+
+    Args:
+      devices: of all processes.
+      batch_size: rows of a batch; 0 = fill `batch_frames`.
+      batch_frames: padded frames of a batch.
+      rows_multiple: rows are a multiple of it, and of `devices`: where these divide it, so do the batches agree.
+      per_device: `batch_size` and `batch_frames` are those of one device.
+
+    Raises:
+      UserError: a batch size that is no multiple of `rows_multiple`.
+    """
+    if batch_size % rows_multiple:
+        remedy = f"Use a positive multiple of {rows_multiple}."
+        raise UserError(f"batch size {batch_size} cannot be shared {rows_multiple} ways", "batch plan", remedy)
+    scale, multiple = devices if per_device else 1, math.lcm(rows_multiple, devices)
+    if batch_size:
+        return {"batch_size": -(-batch_size * scale // multiple) * multiple, "rows_multiple": multiple}
+    return {"batch_frames": batch_frames * scale, "rows_multiple": multiple}
+
+
+def make_evaluation_plan(
+    lengths: Int[np.ndarray, " n"],
+    phones: Int[np.ndarray, " n"],
+    indices: Int[np.ndarray, " k"],
+    count: int,
+    *,
+    rows_multiple: int = 1,
+    **sizes: Any,
+) -> BatchPlan:
+    """The plan of an evaluation: `count` of `indices` (0 = all), as long and as short as all of them are.
+
+    Sorted by length, every k-th is taken from a place drawn once and for all: the same in every run. A bucket has no
+    more rows than it fills.
+
+    Args:
+      lengths, phones, rows_multiple, **sizes: as for `make_batch_plan`.
+      indices: what may be evaluated.
+      count: how much of it is.
+    """
+    rng = np.random.default_rng(0)
+    order = rng.permutation(np.asarray(indices))
+    order = order[np.argsort(lengths[order], kind="stable")]
+    if 0 < count < len(order):
+        order = order[((np.arange(count) + rng.random()) * len(order) / count).astype(int)]
+    plan = make_batch_plan(lengths, phones, indices=order, rows_multiple=rows_multiple, **sizes)
+    enough = (-(-len(bucket.members) // rows_multiple) * rows_multiple for bucket in plan.buckets)
+    buckets = (dataclasses.replace(b, rows=min(b.rows, n)) for b, n in zip(plan.buckets, enough, strict=True))
+    return dataclasses.replace(plan, buckets=tuple(buckets))
 
 
 def batch_at(plan: BatchPlan, seed: int, step: int) -> BatchIndices:
@@ -274,17 +352,6 @@ def _stream(bucket: Bucket, seed: int, start: int, stop: int) -> np.ndarray:
         position += len(part)
         epoch += 1
     return np.concatenate(parts).astype(np.int32)
-
-
-def rows_of(rows: Shaped[np.ndarray, "B ..."], process_index: int, process_count: int) -> Shaped[np.ndarray, "b ..."]:
-    """This process's contiguous share of a global batch; raises UserError where they cannot be shared evenly."""
-    if len(rows) % process_count:
-        remedy = f"Make the batch size a multiple of {process_count}."
-        raise UserError(
-            f"a batch of {len(rows)} rows cannot be shared by {process_count} processes", "batch plan", remedy
-        )
-    share = len(rows) // process_count
-    return rows[process_index * share : (process_index + 1) * share]
 
 
 def steps_of_epochs(plan: BatchPlan, epochs: float | int) -> int:

@@ -102,6 +102,7 @@ SIZES = {
     "tiny": CopyCatConfig(
         width=16, states=8, latent=8, tau=4, adversary_channels=(4, 8, 8, 8), compute_dtype="float32"
     ),
+    "laptop": CopyCatConfig(width=128, states=64, latent=32, tau=8, compute_dtype="float32"),
     "shipped": CopyCatConfig(width=368, states=192, latent=32, tau=8),
     "base": CopyCatConfig(),
     "large": CopyCatConfig(width=768, states=384),
@@ -256,7 +257,8 @@ def draw_vectors(key: Array, probabilities: tuple[float, float, float], batch: B
 def latent_terms(config: CopyCatConfig, mean: Array, log_variance: Array, mask: Array, weight: Array | float) -> Terms:
     """KL with its weight, and per direction, on the frames that the bottleneck keeps: KL and active units.
 
-    A unit is active if its posterior mean varies by more than 0.01 (variance over kept frames; Burda et al. 2016).
+    A unit is active if its posterior mean varies by more than 0.01 (variance over the kept frames of the batch; Burda
+    et al. 2016); over several batches the number is the mean by kept frames.
     """
     divergence = gaussian.kl_to_standard(mean, log_variance)
     half = config.latent // 2
@@ -274,10 +276,11 @@ def latent_terms(config: CopyCatConfig, mean: Array, log_variance: Array, mask: 
         terms["kl"] = Term(*sums, weight)
     for name, (kept, _, mu) in parts.items():
         terms[f"kl_kept_{name}"] = Term(*kept_kl[name])
-        count = jnp.maximum(kept.sum(dtype=jnp.float32), 1.0)
-        centred = mu - (zero_padding(mu, kept).sum((0, 1)) / count)[None, None]
-        variance = jnp.square(zero_padding(centred, kept)).sum((0, 1)) / count
-        terms[f"active_{name}"] = Term((variance > 0.01).sum(dtype=jnp.float32), jnp.ones((), jnp.float32))
+        count = kept.sum(dtype=jnp.float32)
+        some = jnp.maximum(count, 1.0)
+        centred = mu - (zero_padding(mu, kept).sum((0, 1)) / some)[None, None]
+        variance = jnp.square(zero_padding(centred, kept)).sum((0, 1)) / some
+        terms[f"active_{name}"] = Term(count * (variance > 0.01).sum(dtype=jnp.float32), count)
     return terms
 
 
@@ -343,11 +346,10 @@ def make_task(model: dict, shapes: dict) -> Task:
         both = jnp.concatenate([carry["real"], carry["fake"]])
         scores: Any = adversary.apply({"params": params["adversary"]}, both)
         real, fake, usable = scores[:rows], scores[rows:], carry["usable"]
-        count = jnp.maximum(usable.sum(dtype=jnp.float32), 1.0)
         return {
             "discriminator": Term(*losses.hinge_discriminator(real, fake, usable), 1.0),
-            "score_real": Term(jnp.where(usable, real, 0.0).sum(), count),
-            "score_fake": Term(jnp.where(usable, fake, 0.0).sum(), count),
+            "score_real": Term(*losses.over(real, usable)),
+            "score_fake": Term(*losses.over(fake, usable)),
         }, None
 
     def evaluate(params: Params, batch: Batch) -> Terms:
@@ -378,4 +380,6 @@ def make_task(model: dict, shapes: dict) -> Task:
         reconstruct=in_the_voice,
         rng_names=streams,
         floors=latent_floors(config),
+        frames_multiple=config.tau,
+        min_frames=config.window if config.adversarial else 1,
     )

@@ -196,10 +196,10 @@ def make_task(model: dict, shapes: dict) -> Task:
         shape = (1, config.crop_frames, config.mel_bins)
         return {"model": initialise(network, rng, jnp.zeros(shape), jnp.ones(shape[:2], bool))}
 
-    def terms_of(logits: Array, label: Array, margin: Array | float) -> Terms:
-        right = (logits.argmax(-1) == label).sum(dtype=jnp.float32)
-        entropy = losses.cross_entropy(scores(config, logits, label, margin), label)
-        return {"cross_entropy": Term(*entropy, 1.0), "accuracy": Term(right, entropy[1])}
+    def terms_of(logits: Array, label: Array, real: Array, margin: Array | float) -> Terms:
+        entropy = losses.cross_entropy(scores(config, logits, label, margin), label, real)
+        right = losses.over(logits.argmax(-1) == label, real)
+        return {"cross_entropy": Term(*entropy, 1.0), "accuracy": Term(*right)}
 
     def loss(params: Params, batch: Batch, rngs: Any, step: Array, carry: Any = None) -> tuple[Terms, Any]:
         del carry
@@ -208,11 +208,11 @@ def make_task(model: dict, shapes: dict) -> Task:
         streams = {"dropout": rngs["dropout"]}
         logits: Any = network.apply({"params": params["model"]}, mel, mask, False, rngs=streams)
         margin = losses.anneal(step, 0, config.margin_steps, config.margin)
-        return terms_of(logits, batch.speaker, margin), None
+        return terms_of(logits, batch.speaker, mask.any(1), margin), None
 
     def evaluate(params: Params, batch: Batch) -> Terms:
         logits: Any = network.apply({"params": params["model"]}, batch.mel, batch.mask)
-        return terms_of(logits, batch.speaker, 0.0)
+        return terms_of(logits, batch.speaker, batch.mask.any(1), 0.0)
 
     return Task(
         name="speaker", init=init, loss={"model": loss}, evaluate=evaluate, rng_names=("dropout", "crop", "channel")

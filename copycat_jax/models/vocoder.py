@@ -298,8 +298,9 @@ def make_task(model: dict, shapes: dict) -> Task:
         samples = heard(batch) * jnp.exp(gain)
         fake, real = made(params, mel, f0_hz, samples, rngs["noise"]), samples[:, cut : samples.shape[1] - cut]
         one = jnp.float32(1)
-        terms: Terms = {"spectra": Term(spectral_distance(fake, real, spec.sample_rate), one, config.spectral_weight)}
-        terms |= f0_terms(logit, octaves, batch.f0_hz)
+        distance = losses.over(spectral_distance(fake, real, spec.sample_rate), batch.mask.any(1))
+        terms: Terms = {"spectra": Term(*distance, config.spectral_weight)}
+        terms |= f0_terms(logit, octaves, batch.f0_hz, batch.mask)
         if not config.adversarial:
             return terms, None
         judge = {"params": jax.lax.stop_gradient(params["adversary"])}
@@ -320,9 +321,8 @@ def make_task(model: dict, shapes: dict) -> Task:
         heard_real: Any = judges.apply(judge, carry["real"])
         fake, real = heard_fake[0], heard_real[0]
         lost = sum(jnp.square(1.0 - r).mean() + jnp.square(f).mean() for r, f in zip(real, fake, strict=True))
-        one = jnp.float32(1)
         return {
-            "discriminator": Term(jnp.asarray(lost), one, 1.0),
+            "discriminator": Term(jnp.asarray(lost), jnp.float32(1), 1.0),
             "score_real": Term(jnp.asarray(sum(r.mean() for r in real)), jnp.float32(len(real))),
             "score_fake": Term(jnp.asarray(sum(f.mean() for f in fake)), jnp.float32(len(fake))),
         }, None
@@ -332,9 +332,9 @@ def make_task(model: dict, shapes: dict) -> Task:
         samples = heard(batch)
         fake = made(params, batch.mel, hertz(logit, octaves), samples, jax.random.key(0))
         distance = spectral_distance(fake, samples[:, cut : samples.shape[1] - cut], spec.sample_rate)
-        return {"spectra": Term(distance, jnp.float32(1), 1.0)} | {
-            name: t._replace(weight=0.0) for name, t in f0_terms(logit, octaves, batch.f0_hz).items()
-        }
+        terms = f0_terms(logit, octaves, batch.f0_hz, batch.mask)
+        logged = {name: term._replace(weight=0.0) for name, term in terms.items()}
+        return {"spectra": Term(*losses.over(distance, batch.mask.any(1)), 1.0), **logged}
 
     return Task(
         name="vocoder",
@@ -342,6 +342,7 @@ def make_task(model: dict, shapes: dict) -> Task:
         loss={"model": loss_model} | ({"adversary": loss_adversary} if config.adversarial else {}),
         evaluate=evaluate,
         rng_names=("gain", "soften", "astray", "own", "noise"),
+        min_frames=2 * config.edge_frames + 8,
     )
 
 

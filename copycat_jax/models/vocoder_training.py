@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from copycat_jax import losses
 from copycat_jax.mel_spec import MelSpec, hann, mel_edges_hz, mel_filters
 from copycat_jax.nn import fourier
 from copycat_jax.nn.noise import normal
@@ -104,9 +105,9 @@ def held_band(samples: Float[Array, "B N"], size: int) -> Float[Array, "B F"]:
     return (above > 0).astype(jnp.float32)
 
 
-def spectral_distance(made: Float[Array, "B N"], real: Float[Array, "B N"], rate: int) -> Array:
-    """Sum over the resolutions of the mean difference of log10 mel spectra."""
-    total = jnp.float32(0)
+def spectral_distance(made: Float[Array, "B N"], real: Float[Array, "B N"], rate: int) -> Float[Array, "B"]:
+    """Of each row, the sum over the resolutions of the mean difference of log10 mel spectra."""
+    total = jnp.zeros(len(made), jnp.float32)
     for bins, size in RESOLUTIONS:
         spec = MelSpec("", rate, size, size, size // 4, bins, 0.0, rate / 2)
         logs = []
@@ -115,18 +116,17 @@ def spectral_distance(made: Float[Array, "B N"], real: Float[Array, "B N"], rate
             magnitude = jnp.sqrt(jnp.square(parts[0]) + jnp.square(parts[1]) + 1e-14)
             mel = jnp.matmul(magnitude, mel_filters(spec, np.float32), precision=fourier.EXACT)
             logs.append(jnp.log10(jnp.maximum(mel, spec.floor)))
-        total += jnp.abs(logs[0] - logs[1]).mean()
+        total += jnp.abs(logs[0] - logs[1]).mean((1, 2))
     return total
 
 
-def f0_terms(logit: Array, octaves: Array, f0_hz: Float[Array, "B T"]) -> Terms:
-    """Cross-entropy of voicing over all frames; absolute error in octaves over voiced ones."""
-    voiced = f0_hz > 0
-    count = jnp.maximum(voiced.sum(dtype=jnp.float32), 1.0)
+def f0_terms(logit: Array, octaves: Array, f0_hz: Float[Array, "B T"], mask: Bool[Array, "B T"]) -> Terms:
+    """Cross-entropy of voicing over real frames; absolute error in octaves over voiced ones."""
+    voiced = mask & (f0_hz > 0)
     error = jnp.abs(octaves - jnp.log2(jnp.maximum(f0_hz, 1.0) / MIDDLE_HZ))
-    frames = jnp.float32(voiced.size)
+    surprise = jax.nn.softplus(jnp.where(voiced, -logit, logit))
     return {
-        "voicing": Term(jax.nn.softplus(jnp.where(voiced, -logit, logit)).sum(), frames, 1.0),
-        "f0_octaves": Term(jnp.where(voiced, error, 0.0).sum(), count, 3.0),
-        "voicing_error": Term(((logit > 0) != voiced).sum(dtype=jnp.float32), frames),
+        "voicing": Term(*losses.over(surprise, mask), 1.0),
+        "f0_octaves": Term(*losses.over(error, voiced), 3.0),
+        "voicing_error": Term(*losses.over((logit > 0) != voiced, mask)),
     }

@@ -9,9 +9,11 @@ once, at first use. The lexicon is read whole: its database has no index, and a 
 import contextlib
 import functools
 import importlib.resources
+import importlib.util
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from copycat_jax.text.phonemes import is_vowel, reattach_stress
 
@@ -183,17 +185,23 @@ def _lexicon() -> dict[str, list[tuple[str, str]]]:
 
 
 @functools.cache
-def _tagger():
-    from gruut.pos import PartOfSpeechTagger
-
-    return PartOfSpeechTagger(str(_language() / "pos" / "model.crf"))
+def _tagger() -> Callable[[list[str]], list[str]]:
+    return _gruut_module("pos").PartOfSpeechTagger(str(_language() / "pos" / "model.crf"))
 
 
 @functools.cache
 def _guesser():
-    from gruut.g2p import GraphemesToPhonemes
+    return _gruut_module("g2p").GraphemesToPhonemes(str(_language() / "g2p" / "model.crf"))
 
-    return GraphemesToPhonemes(str(_language() / "g2p" / "model.crf"))
+
+def _gruut_module(name: str) -> Any:
+    """A module of gruut without gruut itself, which imports parsers of dates, numbers and graphs [a second]."""
+    package: Any = importlib.util.find_spec("gruut")
+    path = Path(package.submodule_search_locations[0]) / f"{name}.py"
+    spec: Any = importlib.util.spec_from_file_location(f"gruut_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _language() -> Path:

@@ -46,10 +46,17 @@ class TrainConfig(Config, section="train"):
       seed: of every random stream.
       ema_decay: of the moving average of the group "model", ramped up by (1 + n) / (10 + n); 0 = none.
       guard: discard updates that are not finite. Off only to measure what it costs.
-      log_every, eval_every, save_every, render_every: in steps; 0 = never (a run always saves its end).
-      eval_batches: batches of one evaluation.
-      keep: checkpoints kept beside the best.
+      skip_bad: how many discarded updates in 1000 steps are passed over, each with the utterances of its batch named;
+        one more ends the run.
+      log_every, eval_every, save_every, render_every: in steps; 0 = never (a run always saves its end). Where there is
+        evaluation at all, what is saved by `save_every` and at the end is evaluated too.
+      save_minutes: save also when so long nothing was saved, at the next step that is logged; 0 = never.
+      compare_every: in steps: compare all devices' copies of the state, as before every save; 0 = only then.
+      keep, keep_every: checkpoints kept beside the best: the latest so many, and all at multiples of so many steps (0 =
+        none).
       threads: reader threads of the input pipeline.
+      stall_s: a run in which no step ends for so many seconds is given up; 0: measured, ten times the longest step so
+        far and at least five minutes.
       init_from: run folder whose parameters (EMA) this run starts from, for the groups both have; "" = fresh.
     """
 
@@ -58,19 +65,23 @@ class TrainConfig(Config, section="train"):
     seed: int = 0
     ema_decay: float = 0.999
     guard: bool = True
+    skip_bad: int = setting(3, at_least=0)
     init_from: str = ""
     # What is written, and by how many hands read.
     log_every: int = 100
     eval_every: int = 1000
-    eval_batches: int = setting(8, at_least=1)
     save_every: int = 1000
+    save_minutes: float = setting(30.0, at_least=0)
     render_every: int = 0
-    keep: int = 3
+    compare_every: int = 1000
+    keep: int = setting(3, at_least=1)
+    keep_every: int = setting(0, at_least=0)
     threads: int = 8
+    stall_s: float = 0.0
 
 
 # A run of seconds, for tests.
-TINY_TRAINING = TrainConfig(steps=40, log_every=10, eval_every=20, eval_batches=1, save_every=20, threads=2)
+TINY_TRAINING = TrainConfig(steps=40, log_every=10, eval_every=20, save_every=20, threads=2)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,20 +1,29 @@
-"""Start-up of one or many processes, and the check before the first step that they are about to do the same thing."""
+"""Start-up of one or many processes, and what they say to each other beside the devices."""
 
-import hashlib
+import contextlib
 import importlib.metadata
+import itertools
 import json
 import os
+import secrets
+import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from jax._src.distributed import global_state
+from jax._src.lib import _jax
 
 from copycat_jax.errors import UserError
+from copycat_jax.train import watchdog
+from copycat_jax.train.referee import Referee, send
 
 ADDRESS, COUNT, INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
+_REFEREE, _START_S = "copycat/referee", 60
+_exchanges = itertools.count()
 
 
 def cluster(environment: Mapping[str, str]) -> str:
@@ -49,11 +58,15 @@ def start(environment: Mapping[str, str] | None = None) -> str:
     kind = cluster(environment)
     if kind == "single" or jax.distributed.is_initialized():
         return kind
+    jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM for itself, and a second one too
     try:
-        if kind == "explicit":
-            jax.distributed.initialize(environment[ADDRESS], int(environment[COUNT]), int(environment[INDEX]))
-        else:
-            jax.distributed.initialize()
+        with _refereed():
+            if kind == "explicit":
+                # All devices of the machine: JAX, left to look around, gives a process under SLURM one GPU.
+                found = environment[ADDRESS], int(environment[COUNT]), int(environment[INDEX])
+                jax.distributed.initialize(*found, cluster_detection_method="deactivate")
+            else:
+                jax.distributed.initialize(local_device_ids=gpus_of_task(environment) if kind == "slurm" else None)
     except KeyError as error:
         raise UserError(
             f"{error.args[0]} is not set", "environment", f"Set {ADDRESS}, {COUNT} and {INDEX} together."
@@ -62,6 +75,63 @@ def start(environment: Mapping[str, str] | None = None) -> str:
         line = str(error).splitlines()[0][:200]
         raise UserError(f"cannot join the job ({line})", kind, "See launch/README.md.") from error
     return kind
+
+
+def gpus_of_task(environment: Mapping[str, str]) -> list[int] | None:
+    """The GPUs of a SLURM task that has its node to itself: all; None: JAX's rule, that of its number on the node."""
+    tasks = environment.get("SLURM_STEP_TASKS_PER_NODE", environment.get("SLURM_TASKS_PER_NODE", ""))
+    gpus = environment.get("SLURM_GPUS_ON_NODE", "")
+    return list(range(int(gpus))) if tasks.partition("(")[0] == "1" and gpus.isdigit() else None
+
+
+@contextlib.contextmanager
+def joined(environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The job's other processes are joined, see `start`, and while it lasts all of them are watched, and end together.
+
+    Gives what `cluster` found.
+    """
+    kind = start(environment)
+    if kind == "single" or watchdog.current():
+        yield kind
+        return
+    with watchdog.watched(watchdog.Watch(_connect(), jax.process_index())), watchdog.together():
+        barrier("everyone is watched")
+        yield kind
+
+
+@contextlib.contextmanager
+def _refereed() -> Iterator[None]:
+    """While it lasts, process 0 starts the referee where JAX would start its service, and tells where it is."""
+    real = _jax.get_distributed_runtime_service
+    started: list[Referee] = []
+
+    def start_referee(address: str, processes: int, **options: Any) -> Referee:
+        started.append(Referee(address, processes, secrets.token_hex(16), **options))
+        return started[0]
+
+    _jax.get_distributed_runtime_service = start_referee
+    try:
+        yield
+    finally:
+        _jax.get_distributed_runtime_service = real
+    for referee in started:
+        global_state.client.key_value_set(_REFEREE, f"{referee.port} {referee.token}")
+
+
+def _connect() -> socket.socket:
+    """A connection to the referee, which knows who this is."""
+    try:
+        port, token = global_state.client.blocking_key_value_get(_REFEREE, _START_S * 1000).split()
+        host = str(global_state.coordinator_address).rpartition(":")[0].strip("[]")
+        connection = socket.create_connection((host, int(port)), timeout=_START_S)
+    except (OSError, RuntimeError) as error:
+        line = str(error).splitlines()[0][:200]
+        raise UserError(
+            f"cannot reach the referee of the job ({line})", "process 0", "See launch/README.md."
+        ) from error
+    connection.settimeout(watchdog.GRACE_S)
+    send(connection, {"process": jax.process_index(), "host": socket.gethostname(), "token": token})
+    return connection
 
 
 def source_commit() -> str:
@@ -87,30 +157,14 @@ def source_commit() -> str:
         return version
 
 
-def digest(value: Any) -> str:
-    """A short hash of a JSON-ready value, independent of the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def check_agreement(facts: Mapping[str, Any]) -> None:
-    """Pre-flight: every process holds the same facts (configuration, commit, data fingerprint, versions).
-
-    Raises:
-      UserError: naming the first fact that differs and the processes that hold another value than process 0.
-    """
+def exchanged(value: Any) -> list[Any]:
+    """The values of all processes, JSON-ready, in their order; through the referee, no device takes part."""
     if jax.process_count() == 1:
-        return
-    from jax.experimental import multihost_utils
-
-    names = sorted(facts)
-    own = np.array([int(digest(facts[n])[:7], 16) for n in names], np.int32)
-    everyone = np.asarray(multihost_utils.process_allgather(own)).reshape(jax.process_count(), len(names))
-    for column, name in enumerate(names):
-        others = [i for i in range(jax.process_count()) if everyone[i, column] != everyone[0, column]]
-        if others:
-            raise UserError(
-                f"processes {others} differ from process 0", name, "Start all with the same code, config and data."
-            )
+        return [value]
+    key, client = f"copycat/exchange{next(_exchanges)}", global_state.client
+    client.key_value_set(f"{key}/{jax.process_index():06}", json.dumps(value))
+    client.wait_at_barrier(key, watchdog.WORK_S * 1000)
+    return [json.loads(text) for _, text in sorted(client.key_value_dir_get(key))]
 
 
 def of_first(number: int) -> int:
@@ -123,8 +177,6 @@ def of_first(number: int) -> int:
 
 
 def barrier(name: str) -> None:
-    """Waits until every process has come to the place called `name`."""
+    """Waits until every process has come to the place called `name`; no device takes part."""
     if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
-
-        multihost_utils.sync_global_devices(name)
+        global_state.client.wait_at_barrier(f"copycat/{name} {next(_exchanges)}", watchdog.WORK_S * 1000)

@@ -5,10 +5,10 @@ USER_ERROR and FAILED somebody has to look first. A second signal, or one outsid
 codes that shells expect (`signals.exit_code`).
 """
 
-from copycat_jax.console import EXIT_USER_ERROR
+from copycat_jax.console import EXIT_FAILED, EXIT_USER_ERROR
 
 FINISHED = 0  # the last step was made, and is saved
-FAILED = 1  # a fault of the program, or of the machine, told by a traceback
+FAILED = EXIT_FAILED  # a fault of the program, or of the machine, told by a traceback
 USER_ERROR = EXIT_USER_ERROR  # told by one line, before or while training
 LOST = 70  # no step ended for too long, or another process of the job was lost: stacks are on standard error
 PREEMPTED = 75  # asked to stop by a signal or by the clock, and saved; sysexits' EX_TEMPFAIL: try again

@@ -40,6 +40,11 @@ def make_mesh(data: int = MeshConfig.data, fsdp: int = MeshConfig.fsdp) -> Mesh:
     return jax.make_mesh(tuple(sizes), AXES, (AxisType.Auto,) * 2)
 
 
+def own_mesh() -> Mesh:
+    """One device of this process alone: what is computed under it needs no other process."""
+    return jax.make_mesh((1, 1), AXES, devices=jax.local_devices()[:1], axis_types=(AxisType.Auto,) * 2)
+
+
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Rows over all devices; the other dimensions whole."""
     return NamedSharding(mesh, P(AXES))

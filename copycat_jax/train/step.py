@@ -5,25 +5,25 @@ All groups of a step see the parameters as they were when the step began: the ad
 waits for the other's update, and a step is a function of (state, batch) alone. They are still applied in the order of
 `task.groups`.
 
-A step whose loss or gradient norm is not finite in any group changes nothing but the step count, and marks itself in
-the metrics; the loop reads that mark when it next looks at the metrics.
+A step whose loss or gradient norm is not finite in any group changes nothing but the step count, and notes its number
+in the metrics, as does the step of the highest loss; the loop reads that when it next looks at the metrics.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Int
 
-from copycat_jax.task import Rows, Task, total
+from copycat_jax.task import Rows, Task, Term, Terms, total
 from copycat_jax.train.config import TrainConfig
 from copycat_jax.train.sharding import batch_sharding, replicated
 from copycat_jax.train.state import EMA_GROUP, TrainState, stream_key
 
-NEVER = 2**31 - 1
 Metrics = dict[str, tuple[Array, Array]]
 
 
@@ -57,9 +57,14 @@ def make_train_step(
 ) -> Callable:
     """The pure step (state, metrics, batch) -> (state, metrics); `compile_step` jits it.
 
-    `metrics` is {"terms": {name: (sum, count)}, "first_bad_step": int32}; every step adds to it on the device. Beside
-    the task's terms it carries "loss/GROUP", "grad_norm/GROUP" (before clipping), "lr/GROUP" and "frames" (real ones).
+    `metrics` is a window that every step adds to on the device:
+
+    * "terms", {name: (sum, count)}: the task's, and "loss/GROUP", "grad_norm/GROUP" (before clipping), "lr/GROUP" and
+      "frames" (real ones); without the discarded steps;
+    * "bad": how many steps were discarded, and the numbers of the first `skip_bad + 1` of them;
+    * "peak": the highest loss of the first group, its step, and the sum of the squares of that loss.
     """
+    lead = f"loss/{task.groups[0]}"
 
     def step(state: TrainState, metrics: dict[str, Any], batch: Rows) -> tuple[TrainState, dict[str, Any]]:
         params, opt_state = dict(state.params), dict(state.opt_state)
@@ -83,30 +88,52 @@ def make_train_step(
             added |= {name: (t.sum, t.count) for name, t in terms.items()}
         ema = _average(state.ema, params[EMA_GROUP], state.step, config.ema_decay) if config.ema_decay > 0 else {}
         new = TrainState(state.step, params, opt_state, ema)
-        first_bad = metrics["first_bad_step"]
+        bad = metrics["bad"]
         if config.guard:
             good = _finite(watched)
             new = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, state)
-            first_bad = jnp.minimum(first_bad, jnp.where(good, NEVER, state.step))
+            added = jax.tree.map(lambda x: jnp.where(good, x, jnp.zeros_like(x)), added)
+            bad = _noted(bad, state.step, good)
         sums = {k: (metrics["terms"][k][0] + s, metrics["terms"][k][1] + c) for k, (s, c) in added.items()}
-        return new._replace(step=state.step + 1), {"terms": sums, "first_bad_step": first_bad}
+        window = {"terms": sums, "bad": bad, "peak": _risen(metrics["peak"], state.step, *added[lead])}
+        return new._replace(step=state.step + 1), window
 
     return step
 
 
-def empty_metrics(step: Callable, state: Any, batch: Any) -> dict[str, Any]:
-    """Zeros of the metrics that `step` (from `make_train_step`) accumulates, as NumPy scalars; only traced."""
-    import numpy as np
+def _noted(bad: tuple, step: Int[Array, ""], good: Bool[Array, ""]) -> tuple:
+    count, steps = bad
+    here = (jnp.arange(len(steps), dtype=jnp.int32) == count) & ~good
+    return count + jnp.where(good, 0, 1).astype(jnp.int32), jnp.where(here, step, steps)
+
+
+def _risen(peak: tuple, step: Int[Array, ""], loss: Array, count: Array) -> tuple:
+    highest, at, squares = peak
+    rises = (loss > highest) & (count > 0)
+    return jnp.where(rises, loss, highest), jnp.where(rises, step, at), squares + loss * loss
+
+
+def empty_metrics(step: Callable, state: Any, batch: Any, slots: int) -> dict[str, Any]:
+    """An empty window of the metrics that `step` (from `make_train_step`) adds to, as NumPy values; only traced.
+
+    Args:
+      step: the pure step.
+      state, batch: what it is traced with; abstract ones do.
+      slots: how many discarded steps are noted by number, `skip_bad + 1`.
+    """
 
     class _Any(dict):  # any name reads as (0, 0), so that one trace tells which names there are
         def __missing__(self, key):
             return np.float32(0), np.float32(0)
 
+    bad = np.int32(0), np.full(slots, -1, np.int32)
+    peak = np.float32(-np.inf), np.int32(-1), np.float32(0)
+
     def probe(s, b):
-        return step(s, {"terms": _Any(), "first_bad_step": np.int32(NEVER)}, b)[1]["terms"]
+        return step(s, {"terms": _Any(), "bad": bad, "peak": peak}, b)[1]["terms"]
 
     names = jax.eval_shape(probe, state, batch)
-    return {"terms": {k: (np.float32(0), np.float32(0)) for k in names}, "first_bad_step": np.int32(NEVER)}
+    return {"terms": {k: (np.float32(0), np.float32(0)) for k in names}, "bad": bad, "peak": peak}
 
 
 def jit_step(step: Callable, shardings: Any, mesh: Mesh) -> Callable:
@@ -120,17 +147,33 @@ def jit_step(step: Callable, shardings: Any, mesh: Mesh) -> Callable:
     )
 
 
-def make_eval_step(task: Task) -> Callable[[Any, Rows], Metrics]:
-    """The pure (params, batch) -> {name: (sum, count)}, "loss" being the weighted total of one batch."""
+def make_eval_step(task: Task) -> Callable[[Any, Rows], tuple[Terms, Int[Array, ""]]]:
+    """The pure (params, batch) -> the task's terms, and how many rows of the batch are real."""
 
-    def evaluate(params: Any, batch: Rows) -> Metrics:
+    def evaluate(params: Any, batch: Rows) -> tuple[Terms, Int[Array, ""]]:
         terms = task.evaluate(params, batch)
-        sums = {name: (jnp.asarray(t.sum, jnp.float32), jnp.asarray(t.count, jnp.float32)) for name, t in terms.items()}
-        return {**sums, "loss": (jnp.asarray(total(terms), jnp.float32), jnp.float32(1))}
+        real = batch.mask.reshape(len(batch.mask), -1).any(1).sum(dtype=jnp.int32)
+        return {name: Term(*(jnp.asarray(x, jnp.float32) for x in term)) for name, term in terms.items()}, real
 
     return evaluate
 
 
+def evaluation_of(batches: Sequence[tuple[Terms, Any]]) -> dict[str, float]:
+    """Metrics over all rows of all batches (what `make_eval_step` gave, on the host), each row weighing as any other.
+
+    "loss" is the weighted total of them, "rows" how many rows there were.
+    """
+
+    def over_all(name: str, part: int) -> Any:
+        return np.sum([terms[name][part] for terms, _ in batches], dtype=np.float64)
+
+    whole = {
+        name: Term(over_all(name, 0), over_all(name, 1), float(term.weight)) for name, term in batches[0][0].items()
+    }
+    values = divide({name: (term.sum, term.count) for name, term in whole.items()})
+    return {**values, "loss": float(total(whole)), "rows": int(sum(rows for _, rows in batches))}
+
+
 def divide(metrics: dict[str, tuple[Any, Any]]) -> dict[str, float]:
-    """The one division: {name: sum / count} as Python floats; call it on host values."""
-    return {name: float(s) / float(c) if float(c) else float("nan") for name, (s, c) in metrics.items()}
+    """The one division: {name: sum / count} of what was counted, as Python floats; call it on host values."""
+    return {name: float(s) / float(c) for name, (s, c) in metrics.items() if float(c)}

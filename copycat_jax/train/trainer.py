@@ -5,7 +5,6 @@ initialisation makes every array where it belongs.
 """
 
 import concurrent.futures
-import functools
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -19,7 +18,7 @@ from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.records import allocate, sizes_of
 from copycat_jax.task import Rows, Task
-from copycat_jax.train import sharding
+from copycat_jax.train import sharding, watchdog
 from copycat_jax.train.checkpoint import restore_params
 from copycat_jax.train.config import MeshConfig, TrainConfig
 from copycat_jax.train.flops import flops_of
@@ -50,13 +49,16 @@ class Trainer:
         schedules = {g: make_schedule(c, self.train.steps) for g, c in configs.items()}
         self._init = make_init(task, optimizers, self.train)
         self._abstract_batch = self._global_shapes(sample)
+        self.check(*self._abstract_batch.mask.shape[:2])
         abstract = jax.eval_shape(self._init, self._abstract_batch)
         self.shardings = sharding.state_shardings(abstract, task.sharding_rules, self.mesh)
         self.abstract = jax.tree.map(
             lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), abstract, self.shardings
         )
         self.step_function = make_train_step(task, optimizers, schedules, self.train)
-        self._empty = empty_metrics(self.step_function, self.abstract, self._abstract_batch)
+        self._empty = empty_metrics(
+            self.step_function, self.abstract, self._abstract_batch, slots=self.train.skip_bad + 1
+        )
         self._jitted = jit_step(self.step_function, self.shardings, self.mesh)
         self._compiled: dict[tuple, Any] = {}
         self._flops: dict[tuple, float] = {}
@@ -69,6 +71,27 @@ class Trainer:
     def _global_shapes(self, batch: Rows) -> Rows:
         processes = jax.process_count()
         return _like(batch, (jax.ShapeDtypeStruct((x.shape[0] * processes, *x.shape[1:]), x.dtype) for x in batch))
+
+    def check(self, rows: int, frames: int) -> None:
+        """Raises UserError where a batch of so many rows and frames does not fit the devices or the task."""
+        if rows % self.mesh.size:
+            what = f"{rows} rows do not divide over {self.mesh.size} devices"
+            raise UserError(what, "data", "Use a multiple of the devices.")
+        if frames < self.task.min_frames:
+            what = f"batches of {frames} frames, '{self.task.name}' needs {self.task.min_frames}"
+            raise UserError(what, "data", "Raise data.min_frames; of a vocoder data.window_frames.")
+        if frames % self.task.frames_multiple:
+            what = f"batches of {frames} frames, '{self.task.name}' needs a multiple of {self.task.frames_multiple}"
+            raise UserError(what, "data", f"Set data.multiple_of={self.task.frames_multiple}.")
+
+    def summary(self, shapes: Sequence[tuple[int, int, int]] = ()) -> str:
+        """One line: the mesh, the rows of every device, the parameters."""
+        rows = {n // self.mesh.size for n, _, _ in shapes} or {self._abstract_batch[0].shape[0] // self.mesh.size}
+        each = f"{min(rows)} to {max(rows)}" if len(rows) > 1 else f"{min(rows)}"
+        sizes = {g: sum(x.size for x in jax.tree.leaves(self.abstract.params[g])) for g in self.task.groups}
+        parameters = ", ".join(f"{n:,} parameters of '{group}'" for group, n in sizes.items())
+        mesh = " x ".join(f"{name} {size}" for name, size in self.mesh.shape.items())
+        return f"mesh {mesh}, {each} rows a device, {parameters}"
 
     def init(self) -> TrainState:
         """A fresh state, made in its shardings: nothing is ever whole on one device."""
@@ -85,11 +108,7 @@ class Trainer:
 
     def put(self, batch: Rows) -> Rows:
         """This process's rows as its part of the global batch."""
-        rows = batch[0].shape[0] * jax.process_count()
-        if rows % self.mesh.size:
-            raise UserError(
-                f"{rows} rows do not divide over {self.mesh.size} devices", "data", "Use a multiple of the devices."
-            )
+        self.check(batch[0].shape[0] * jax.process_count(), batch.mask.shape[1])
         if jax.process_count() == 1:
             return jax.device_put(batch, self._rows)
         with jax.transfer_guard("allow"):  # the helper's own copies count as implicit
@@ -101,15 +120,23 @@ class Trainer:
         if key in self._compiled:
             return self._compiled[key], 0.0
         began = time.perf_counter()
-        self._compile(key, state, metrics, batch)
+        watchdog.reached("compile")
+        self._compile(key, self._jitted.trace(state, metrics, batch))
         return self._compiled[key], time.perf_counter() - began
 
     def flops_of(self, batch: Rows) -> float:
         """Floating-point operations of the compiled step for this batch's shapes, over all devices; see `flops`."""
         return self._flops[tuple(x.shape for x in batch)]
 
-    def _compile(self, key: tuple, state: TrainState, metrics: Any, batch: Rows) -> None:
-        traced = self._jitted.trace(state, metrics, batch)
+    def traced(self, batch: Rows) -> Any:
+        """The step traced for a batch of these shapes, of arrays or abstract: nothing is allocated."""
+        whole = sharding.replicated(self.mesh)
+        metrics = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), self._empty)
+        rows = _like(batch, (jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._rows) for x in batch))
+        with jax.set_mesh(self.mesh):
+            return self._jitted.trace(self.abstract, metrics, rows)
+
+    def _compile(self, key: tuple, traced: Any) -> None:
         self._flops[key], self._compiled[key] = flops_of(traced.jaxpr), traced.lower().compile()
 
     def compile_ahead(self, shapes: Sequence[tuple[int, int, int]]) -> float:
@@ -117,16 +144,14 @@ class Trainer:
 
         XLA compiles outside Python's lock: as many buckets as there are cores cost little more than the slowest.
         """
+        for rows, frames, _ in shapes:
+            self.check(rows, frames)
         began = time.perf_counter()
-        whole = sharding.replicated(self.mesh)
-        metrics = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), self._empty)
 
         def compile_one(shape: tuple[int, int, int]) -> None:
             sizes = sizes_of(self._abstract_batch) | dict(zip("BTP", shape, strict=True))
-            shaped = functools.partial(jax.ShapeDtypeStruct, sharding=self._rows)
-            batch = allocate(type(self._abstract_batch), sizes, shaped)
-            with jax.set_mesh(self.mesh):
-                self._compile(tuple(x.shape for x in batch), self.abstract, metrics, batch)
+            batch = allocate(type(self._abstract_batch), sizes, jax.ShapeDtypeStruct)
+            self._compile(tuple(x.shape for x in batch), self.traced(batch))
 
         pool = concurrent.futures.ThreadPoolExecutor(max(1, min(len(shapes), os.cpu_count() or 1)))
         try:

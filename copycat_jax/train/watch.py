@@ -1,13 +1,11 @@
 """Watches a run: warns of a metric below its floor, and notes a request to stop the process."""
 
-import signal
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
 from copycat_jax import signals
 from copycat_jax.task import Floor
+from copycat_jax.train import watchdog
 
 
 class FloorWatch:
@@ -31,10 +29,10 @@ class FloorWatch:
 
 
 class StopSignal:
-    """Notices SIGTERM and Ctrl-C so that the loop can save and leave; a context manager around the loop.
+    """Notices a request to stop so that the loop can save and leave; a context manager around the loop and its end.
 
-    A second one ends the process where it stands. In a job of several processes JAX's preemption service spreads the
-    notice of SIGTERM and names a step that all can reach; Ctrl-C ends each of them at once.
+    A second signal ends the process where it stands. In a job of several processes the referee spreads the notice and
+    names a step that all can reach, see `watchdog`.
     """
 
     def __init__(self):
@@ -42,29 +40,25 @@ class StopSignal:
         self._context = signals.noting("stopping after this step; once more to leave without saving")
 
     def __enter__(self) -> "StopSignal":
-        if jax.process_count() == 1:
-            self._noted = self._context.__enter__()
+        own, watch = self._context.__enter__(), watchdog.current()
+        self._job = watch if watch is not None and watch.connection else None
+        if self._job is None:
+            self._noted = own
+        if watch is not None:
+            watch.starting = False
         return self
 
     def __exit__(self, *error: Any) -> None:
-        if jax.process_count() == 1:
-            self._context.__exit__(*error)
+        self._context.__exit__(*error)
 
     @property
     def received(self) -> bool:
         """Whether any signal was noted."""
         return bool(self._noted)
 
-    @property
-    def by_hand(self) -> bool:
-        """Whether it was Ctrl-C."""
-        return signal.SIGINT in self._noted
-
     def requested(self, step: int) -> bool:
         """Whether to save and stop before `step`."""
-        if jax.process_count() > 1:
-            from jax.experimental import multihost_utils
-
-            if multihost_utils.reached_preemption_sync_point(step):
-                self._noted.append(signal.SIGTERM)
+        number = self._job.stop_at(step) if self._job else 0
+        if number:
+            self._noted.append(number)
         return self.received

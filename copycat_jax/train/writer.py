@@ -1,8 +1,8 @@
 """Metrics as JSON lines and TensorBoard events; process 0 only, every other process writes nothing.
 
-`metrics.jsonl` holds one object a line: {"kind": "train" | "eval" | "note", "step": n, "time": seconds, ...}. A run
-that resumes at step k first drops the lines of later steps (and a line torn by a kill), so that the file reads as if
-the run had never stopped.
+`metrics.jsonl` holds one object a line: {"kind": "train" | "eval" | "note" | "begin", "step": n, "time": seconds,
+...}. A run that resumes at step k first drops the lines of later steps (and a line torn by a kill), so that the file
+reads as if the run had never stopped; only the "begin" of every start and resume stays.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import numpy as np
 
 from copycat_jax.files import refusals_of, write_text
 
-METRICS_FILE = "metrics.jsonl"
+METRICS_FILE, RUN_PAGE = "metrics.jsonl", "config.json"
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
 def write_run_page(run_dir: str | Path, meta: dict[str, Any]) -> None:
     """Writes `config.json`: the resolved configuration, commit and data fingerprint of the run."""
-    write_text(Path(run_dir) / "config.json", json.dumps(meta, indent=2, sort_keys=True, default=str) + "\n")
+    write_text(Path(run_dir) / RUN_PAGE, json.dumps(meta, indent=2, sort_keys=True, default=str) + "\n")
 
 
 class MetricsWriter:
@@ -53,7 +53,7 @@ class MetricsWriter:
         self._path = folder / METRICS_FILE
         with refusals_of(self._path):
             folder.mkdir(parents=True, exist_ok=True)
-            kept = [r for r in read_metrics(self._path) if r.get("step", 0) <= start_step]
+            kept = [r for r in read_metrics(self._path) if r.get("step", 0) <= start_step or r["kind"] == "begin"]
             write_text(self._path, "".join(json.dumps(r) + "\n" for r in kept))
             self._lines = self._path.open("a", encoding="utf-8", buffering=1)
         if tensorboard:

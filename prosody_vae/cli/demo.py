@@ -8,6 +8,7 @@ import argparse
 import time
 
 from copycat_jax import console
+from copycat_jax.command_line import keep_compiled
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_folder
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `prosody demo`."""
+    keep_compiled()
     started = time.monotonic()
     if arguments.text is not None and arguments.same_text is not None:
         raise UserError("two texts", remedy="Give one of them.")

@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from copycat_jax import console
+from copycat_jax.command_line import keep_compiled
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 from prosody_vae.cli.select import add_choosing, add_ties, names_in, selector_of
 
@@ -78,6 +79,7 @@ def reader_of(arguments: argparse.Namespace, **options: Any) -> "ReadAloud":
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `prosody read`."""
+    keep_compiled()
     from copycat_jax.audio.encoding import check_sound_file
     from copycat_jax.errors import UserError
     from prosody_vae.linguistics.document import read_document

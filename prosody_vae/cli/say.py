@@ -7,6 +7,7 @@ prosody say "Who ate the rest of my pizza?" --like ID --out pizza.mp3
 import argparse
 
 from copycat_jax import console
+from copycat_jax.command_line import keep_compiled
 from prosody_vae.cli.read import FORMATS, add_speaking, reader_of
 
 
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs `prosody say`."""
+    keep_compiled()
     from copycat_jax.audio.encoding import check_sound_file, write_sound
     from prosody_vae.linguistics.document import read_text
 

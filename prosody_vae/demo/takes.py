@@ -90,7 +90,7 @@ def record_demo(
     Raises:
       UserError: the space was built with another encoder or parser.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     from prosody_vae.linguistics.tree_distance import to_brackets
 
@@ -107,7 +107,7 @@ def record_demo(
     write_json(out / "recorded.json", rows)
     vectors = np.ascontiguousarray(encoder.encode(list(sentences)), np.float32)
     about = {"encoder": encoder.label, "fingerprint": encoder.fingerprint}
-    save_file({"vectors": vectors}, out / "recorded.safetensors", about)
+    (out / "recorded.safetensors").write_bytes(save({"vectors": vectors}, about))
 
 
 def open_recorded(folder: str | Path | None = None) -> Recorded:

@@ -166,16 +166,17 @@ class ReadAloud:
 
         Raises:
           UserError: an unreadable or empty document, something that cannot be spoken, a missing parser or encoder, a
-            place that cannot be written or holds what is not ours. All but a full disk is raised before any work.
+            place that cannot be written, holds what is not ours, or is being written by another run. All but a full
+            disk is raised before any work.
         """
         where = document.title if isinstance(document, Document) else str(document)
         inputs = (*inputs, *(() if isinstance(document, Document) else (document,)))
         out = check_sound_file(out, inputs)
         about, parts = check_account(out, inputs), Parts(out, self.voice.sample_rate)
         document = document if isinstance(document, Document) else read_document(document)
-        passages, choices = self.choose(document, where)
-        titles, done, resumed = chapter_titles(document), [], 0
-        try:
+        with parts.held():
+            passages, choices = self.choose(document, where)
+            titles, done, resumed = chapter_titles(document), [], 0
             with console.progress_bar("reading", total=sum(map(len, choices)), unit="sentence") as bar:
                 for passage, chosen in zip(passages, choices, strict=True):
                     key = self._key(passage, chosen)
@@ -187,12 +188,10 @@ class ReadAloud:
                     bar.update(len(chosen))
                     done.append(part)
                 parts.join(done)
-        finally:
-            parts.remove_empty()
-        rate = self.voice.sample_rate
-        of_it = {"title": document.title, "unread": [part._asdict() for part in document.unread]}
-        write_json(about, of_it | account(titles, self.settings, passages, choices, done, rate))
-        parts.remove()
+            rate = self.voice.sample_rate
+            of_it = {"title": document.title, "unread": [part._asdict() for part in document.unread]}
+            write_json(about, of_it | account(titles, self.settings, passages, choices, done, rate))
+            parts.remove()
         spoken = sum(map(len, choices))
         skipped = sum(len(passage.sentences) for passage in passages) - spoken
         return Reading(out, about, sum(part.samples for part in done) / rate, spoken, skipped, resumed)

@@ -5,8 +5,9 @@ sounds by; it is a wav file, and a JSON file, written last, that says how long i
 is either whole or not there, wherever in the text it has moved. When all parts are done they are copied into one
 recording under a temporary name, which is then renamed.
 
-The folder carries a mark. One without it is somebody else's and is refused; of a marked one, nothing is ever taken
-away but the mark and what has the name of a part.
+The folder carries a mark, which is locked while a run is at work: a second one of the same OUT is refused. A folder
+without it is somebody else's and is refused; of a marked one, nothing is ever taken away but the mark and what has the
+name of a part.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 from copycat_jax.audio.encoding import writing_sound
 from copycat_jax.audio.signal import WavWriter, writing_wav
 from copycat_jax.errors import UserError
-from copycat_jax.files import refusals_of, replacing_folder, write_json
+from copycat_jax.files import locked_file, refusals_of, replacing_folder, write_json
 
 BLOCK_SAMPLES = 1 << 16  # copied at a time
 MARK = "unfinished-reading"
@@ -50,6 +51,26 @@ class Parts:
             remedy = "Move it, or choose another name for the recording."
             raise UserError("is needed for the parts of the recording, and is not ours", str(self.folder), remedy)
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """While it lasts no other process makes this recording; leaves no folder without a finished part.
+
+        Raises:
+          UserError: another one is at it, or nothing can be written there.
+        """
+        with contextlib.ExitStack() as stack:
+            with refusals_of(self.folder):
+                self._make_folder()
+                try:
+                    stack.enter_context(locked_file(self.folder / MARK, wait=False))
+                except BlockingIOError:
+                    remedy = "Wait until it is finished, or choose another name for the recording."
+                    raise UserError("is being made by another run", str(self.out), remedy) from None
+            try:
+                yield
+            finally:
+                self.remove_empty()
+
     def finished(self, key: str) -> Part | None:
         """The part of this key (32 hexadecimal digits), if it was finished and its sound is whole."""
         import soundfile
@@ -68,9 +89,7 @@ class Parts:
         """A writer of one part, finished when the block ends without an exception; `about` may grow until then."""
         wav, note = self._paths(key)
         with refusals_of(self.folder):
-            if not self._is_marked():
-                with replacing_folder(self.folder) as folder:
-                    (folder / MARK).write_text(_NOTE, encoding="utf-8")
+            self._make_folder()
             note.unlink(missing_ok=True)
         with writing_wav(wav, self.rate) as writer:
             yield writer
@@ -104,6 +123,11 @@ class Parts:
             if self._is_marked() and [path.name for path in self.folder.iterdir()] == [MARK]:
                 (self.folder / MARK).unlink()
                 self.folder.rmdir()
+
+    def _make_folder(self) -> None:
+        if not self._is_marked():
+            with replacing_folder(self.folder) as folder:
+                (folder / MARK).write_text(_NOTE, encoding="utf-8")
 
     def _is_marked(self) -> bool:
         try:

@@ -31,6 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
+from copycat_jax import losses
 from copycat_jax.config import Config, setting
 from copycat_jax.errors import UserError
 from copycat_jax.nn.gaussian import kl_to_standard
@@ -150,15 +151,14 @@ def make_task(model: dict, shapes: dict) -> Task:
         return {"model": initialise(network, rng, jnp.zeros((1, config.sentence)), jnp.zeros((1, config.distance)))}
 
     def terms_of(batch: SelectorBatch, mean: Array, log_variance: Array) -> Terms:
-        def over_rows(values: Array) -> Array:
-            return jnp.where(batch.mask, values, 0.0).sum()
+        def over_rows(values: Array) -> tuple[Array, Array]:
+            return losses.over(values.sum(-1), batch.mask[:, 0])
 
-        count = jnp.maximum(batch.mask.sum(dtype=jnp.float32), 1.0)
-        apart = over_rows(jnp.square(mean - batch.mean)), jnp.maximum(over_rows(jnp.square(batch.mean)), 1e-6)
+        distance, spread = (over_rows(jnp.square(x))[0] for x in (mean - batch.mean, batch.mean))
         return {
-            "kl": Term(over_rows(kl_between(batch.mean, batch.log_variance, mean, log_variance)), count, 1.0),
-            "kl_prior": Term(over_rows(kl_to_standard(batch.mean, batch.log_variance)), count),
-            "residual": Term(*apart),
+            "kl": Term(*over_rows(kl_between(batch.mean, batch.log_variance, mean, log_variance)), 1.0),
+            "kl_prior": Term(*over_rows(kl_to_standard(batch.mean, batch.log_variance))),
+            "residual": Term(distance, spread),
         }
 
     def loss(params: Params, batch: Any, rngs: Any, step: Array, carry: Any = None) -> tuple[Terms, Any]:
@@ -356,10 +356,10 @@ def export_learned(
     Raises:
       UserError: no such run, one of another task, or of another space.
     """
-    from copycat_jax.train.checkpoint import read_task_name, restore_params
+    from copycat_jax.train.checkpoint import best_step, read_task_name, restore_params
     from prosody_vae.space.files import open_space
 
-    best, loss = best_checkpoint(run_dir)
+    best, loss = best_step(run_dir)
     task = read_task_name(run_dir)
     if task != TASK:
         raise UserError(f"a run of '{task}', not of the selector", str(run_dir), HOW)
@@ -373,16 +373,3 @@ def export_learned(
     learned = LearnedSelector(params["model"], network, table.scaling(), facts)
     save_learned(space_path, learned)
     return learned
-
-
-def best_checkpoint(run_dir: str | Path) -> tuple[int | None, float | None]:
-    """(step, held-out loss) of the kept checkpoint that evaluated best; (None, None) where none was evaluated."""
-    from copycat_jax.train.writer import read_metrics
-
-    run_dir = Path(run_dir)
-    folder, log = run_dir / "checkpoints", run_dir / "metrics.jsonl"
-    kept = {int(p.name) for p in folder.iterdir() if p.name.isdigit()} if folder.is_dir() else set()
-    records = read_metrics(log) if log.is_file() else []
-    losses = [(r["loss"], r["step"]) for r in records if r["kind"] == "eval" and r["step"] in kept]
-    loss, step = min(losses, default=(None, None))
-    return step, loss

@@ -9,6 +9,7 @@ A batch is a pure function of (seed, step), as in `copycat_jax.data.plan`, whose
 """
 
 import dataclasses
+import functools
 import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,8 @@ from jaxtyping import Bool, Float, Float32, Int, Int32, Real
 from copycat_jax.batch import Array
 from copycat_jax.config import Config, setting
 from copycat_jax.cosine import unit
-from copycat_jax.data.inputs import Inputs
+from copycat_jax.data.inputs import Inputs, batch_of
+from copycat_jax.data.plan import Share
 from copycat_jax.errors import UserError
 
 DISTANCE_WIDTH = 64  # words of a distance vector that are read; shorter ones are padded with zeros
@@ -35,13 +37,15 @@ class SelectorDataConfig(Config, section="data"):
       batch_size: rows of a batch.
       rows_multiple: rows of a batch are a multiple: any of 1, 2, 4, 8 devices sees the same batches.
       vectors: "both", "sentence", "distance", or "any": what the space has.
-      held_out: share of the texts that is evaluated, not trained on; all takes of a text stay together.
+      held_out: share of the texts that is not trained on; all takes of a text stay together.
+      evaluated: so many of the held-out entries make an evaluation; 0 = all.
     """
 
     batch_size: int = 128
     rows_multiple: int = 8
     vectors: str = setting("any", one_of=VECTORS)
     held_out: float = 0.1
+    evaluated: int = 4096
 
 
 class SelectorBatch(NamedTuple):
@@ -176,18 +180,18 @@ def space_fingerprint(space_path: str | Path) -> str:
         raise UserError("not a prosody space", str(space_path), "Make one with `prosody build-space`.") from None
 
 
-def make_inputs(path: str | None, config: dict[str, Any], process: int, processes: int) -> Inputs:
+def make_inputs(path: str | None, config: dict[str, Any], share: Share) -> Inputs:
     """The hook `inputs` of a configuration: batches over the space at `path`.
 
     Args:
       path: a folder made by `prosody build-space`.
       config: whose section `data` holds fields of `SelectorDataConfig`.
-      process, processes: which share of every batch's rows this process takes.
+      share: this process's part of every batch.
 
     Raises:
       UserError: no space there, or one without the vectors to be read.
     """
-    from copycat_jax.data.plan import batch_at, evaluation_batches, make_batch_plan, rows_of
+    from copycat_jax.data.plan import batch_at, evaluation_batches, make_batch_plan, make_evaluation_plan, rows_on
     from prosody_vae.space.files import open_space
 
     if path is None:
@@ -195,25 +199,20 @@ def make_inputs(path: str | None, config: dict[str, Any], process: int, processe
     space, data, seed = open_space(path), SelectorDataConfig.from_dict(config["data"]), config["train"]["seed"]
     table = make_table(space, data.vectors, data.held_out, str(path))
     scaling, ones = table.scaling(), np.ones(len(table.training), np.int32)
-    sizes: dict[str, Any] = {
-        "batch_size": data.batch_size,
-        "rows_multiple": data.rows_multiple,
-        "buckets": 1,
-        "multiple_of": 1,
-    }
+    rows = rows_on(share.devices, batch_size=data.batch_size, rows_multiple=data.rows_multiple)
+    sizes: dict[str, Any] = {"buckets": 1, "multiple_of": 1, **rows}
     plan = make_batch_plan(ones, ones, indices=np.flatnonzero(table.training), **sizes)
 
     def batches(step: int) -> SelectorBatch:
-        rows = rows_of(batch_at(plan, seed, step).indices, process, processes)
-        return table.batch(rows, np.ones(len(rows), bool), scaling)
+        mine = share.of(batch_at(plan, seed, step).indices)
+        return table.batch(mine, np.ones(len(mine), bool), scaling)
 
     out = np.flatnonzero(~table.training)
-    chunks = evaluation_batches(make_batch_plan(ones, ones, indices=out, **sizes)) if len(out) else []
-
-    def held_out(index: int) -> SelectorBatch:
-        batch, real = chunks[index % len(chunks)]
-        mine = [rows_of(x, process, processes) for x in (batch.indices, real)]
-        return table.batch(mine[0], mine[1], scaling)
+    evaluated = len(out) and config["train"]["eval_every"]
+    chunks = evaluation_batches(make_evaluation_plan(ones, ones, out, data.evaluated, **sizes)) if evaluated else []
+    held_out = [
+        functools.partial(table.batch, share.of(batch.indices), share.of(real), scaling) for batch, real in chunks
+    ]
 
     shapes = {
         "sentence": 0 if table.sentence is None else int(table.sentence.shape[1]),
@@ -223,8 +222,8 @@ def make_inputs(path: str | None, config: dict[str, Any], process: int, processe
     fingerprint = space_fingerprint(path)
     made_with = {"fingerprint": fingerprint, "encoder": space.info.encoder, "parser": space.info.parser}
     resolved = {**config, "shapes": shapes, "speakers": sorted(set(space.speakers)), "space": made_with}
+    resolved["rows"] = batch_of(rows)
     read = [f"sentence vectors of {shapes['sentence']}"] * bool(shapes["sentence"])
     read += ["syntactic distances"] * bool(shapes["distance"])
     summary = f"{plan.utterances} entries to learn from, {len(out)} held out, reading {' and '.join(read)}"
-    evaluated = held_out if chunks and config["train"]["eval_every"] else None
-    return Inputs(resolved, batches, evaluated, None, fingerprint, summary, plan.batches_per_epoch)
+    return Inputs(resolved, batches, held_out, None, fingerprint, summary, plan.epoch_steps, space.ids)

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from copycat_jax import console
 from copycat_jax.bundle.bundle import Bundle
 from copycat_jax.corpus.corpus import Corpus
-from copycat_jax.data.plan import BatchIndices, evaluation_batches, make_batch_plan, rows_of
+from copycat_jax.data.plan import BatchIndices, Share, evaluation_batches, make_batch_plan
 from copycat_jax.errors import UserError, nearest
 from prosody_vae.features import FEATURES, prosodic_features
 from prosody_vae.linguistics.document import check_sentence
@@ -151,7 +151,7 @@ def _encode(
 
     mesh = make_mesh()
     rows_sharding, whole = batch_sharding(mesh), replicated(mesh)
-    process, processes = jax.process_index(), jax.process_count()
+    share = Share(jax.process_index(), jax.process_count())
     function = jax.jit(apply, in_shardings=(whole, rows_sharding, rows_sharding), out_shardings=whole)
     size = -(-batch // mesh.size) * mesh.size
     buckets = 1 + min(9, len(chosen) // (4 * size))  # each is compiled for: few where there is little to encode
@@ -178,7 +178,7 @@ def _encode(
         for planned, counts in console.progress(batches, "encoding", total=len(batches), unit="batch"):
             at = place[planned.indices[counts]]
             mel, mask = _read(corpus, planned, counts, rows, at, check)
-            local = rows_of(np.arange(len(mel)), process, processes)
+            local = share.of(np.arange(len(mel)))
             inputs = [jax.make_array_from_process_local_data(rows_sharding, array[local]) for array in (mel, mask)]
             waiting.append((at, function(params, *inputs)))
             if len(waiting) > 1:

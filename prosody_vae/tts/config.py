@@ -85,6 +85,9 @@ SIZES = {
         channels=(4, 8), time_strides=(2, 2), bin_strides=(4, 4),
         phoneme_dropout=0.0, predictor_dropout=0.0, free_nats=6.0, compute_dtype="float32",
     ),
+    "laptop": VaeConfig(
+        width=128, states=64, predictor_width=96, predictor_states=48, reference_states=64, compute_dtype="float32",
+    ),
     "shipped": VaeConfig(width=320, states=160, predictor_width=256, predictor_states=128, reference_states=128),
     "base": VaeConfig(),
     "large": VaeConfig(

@@ -74,16 +74,18 @@ def latent_terms(
 ) -> Terms:
     """KL beyond the free nats with its weight, KL itself, and active units.
 
-    A unit is active if its posterior mean varies by more than 0.01 over the batch (Burda et al. 2016).
+    A unit is active if its posterior mean varies by more than 0.01 over the batch (Burda et al. 2016); over several
+    batches the number is the mean by rows.
     """
     divergence = gaussian.kl_to_standard(mean, log_variance).sum(-1)[:, None, None]
     excess = jax.nn.relu(divergence - config.free_nats)
-    count = jnp.maximum(real.sum(dtype=jnp.float32), 1.0)
+    count = real.sum(dtype=jnp.float32)
+    some = jnp.maximum(count, 1.0)
     held = zero_padding(mean[None], real[None])[0]
-    centred = zero_padding((held - held.sum(0, keepdims=True) / count)[None], real[None])[0]
-    active = (jnp.square(centred).sum(0) / count > 0.01).sum(dtype=jnp.float32)
+    centred = zero_padding((held - held.sum(0, keepdims=True) / some)[None], real[None])[0]
+    active = (jnp.square(centred).sum(0) / some > 0.01).sum(dtype=jnp.float32)
     return {
         "kl_excess": Term(*losses.kl_standard(excess, real[:, None]), weight),
         "kl": Term(*losses.kl_standard(divergence, real[:, None])),
-        "active_units": Term(active, jnp.ones((), jnp.float32)),
+        "active_units": Term(count * active, count),
     }

@@ -67,7 +67,7 @@ class Voice:
         # float32: weights are shipped as float16 anyway, and bfloat16 does not pay on a CPU.
         config = model.VaeConfig.from_dict(bundle.config[KIND] | {"compute_dtype": "float32"})
         self.latent: int = config.latent
-        self._params = jax.tree.map(jnp.asarray, bundle.params[KIND])
+        self._params = jax.device_put(bundle.params[KIND])
         self._predict = jax.jit(lambda params, *inputs: model.predict(params, config, *inputs))
         self._render = jax.jit(partial(_rendered, config=config), static_argnames="frames")
         self._vocoders: dict[str, Vocoder] = {}

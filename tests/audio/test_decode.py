@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copycat_jax.audio import decode
-from copycat_jax.audio.signal import read_audio
+from copycat_jax.audio.signal import read_audio, reading_audio
 from copycat_jax.errors import UserError
 
 RATE = 16000
@@ -67,6 +68,12 @@ def unknown_length(flac: bytes) -> bytes:
     return flac[:21] + bytes([flac[21] & 0xF0]) + b"\0" * 4 + flac[26:]
 
 
+def of_pipe(content: bytes, name: bytes, form: str, length: int) -> bytes:
+    """A file as it comes out of a pipe: behind `name` its length is a placeholder."""
+    packed, place = struct.pack(form.replace("16x", ""), length), content.index(name) + struct.calcsize(form)
+    return content[: place - len(packed)] + packed + content[place:]
+
+
 def seconds_of(path, content: bytes) -> float:
     path.write_bytes(content)
     samples, rate = read_audio(path)
@@ -108,6 +115,13 @@ LOOSE = 3 * FRAME / RATE  # without its first frame, an MP3 cannot say where wit
         ("caf", lambda: encode("CAF"), SECONDS, 0),
         ("rf64", lambda: encode("RF64"), SECONDS, 0),
         ("w64", lambda: encode("W64"), SECONDS, 0),
+        ("w64 of a pipe", lambda: of_pipe(encode("W64"), b"data", "<16xQ", (1 << 63) - 1), SECONDS, 0),
+        ("au", lambda: encode("AU"), SECONDS, 0),
+        ("au, little endian", lambda: encode("AU", endian="LITTLE"), SECONDS, 0),
+        ("nist", lambda: encode("NIST"), SECONDS, 0),
+        ("voc", lambda: encode("VOC"), SECONDS, 0),
+        ("svx", lambda: encode("SVX"), SECONDS, 0),
+        ("ircam", lambda: encode("IRCAM"), SECONDS, 0),
         ("wav with more after it", lambda: wav(pcm(), after=b"LIST\4\0\0\0INFO"), SECONDS, 0),
     ],
 )
@@ -121,6 +135,52 @@ def test_files_are_read_whole(tmp_path, name, make, seconds, within):
 )
 def test_placeholders_for_a_length_are_none(tmp_path, promised):
     assert seconds_of(tmp_path / "a.wav", wav(pcm(), promised=promised)) == SECONDS
+
+
+@pytest.mark.parametrize("promised", [0, 0x7FFFFFFF, 0x7FFFFFFF - 24, 0xFFFFFFFF])
+@pytest.mark.parametrize("endian", ["BIG", "LITTLE"])
+def test_placeholders_for_the_length_of_an_au_are_none(tmp_path, endian, promised):
+    content = encode("AU", endian=endian)
+    length = struct.pack(">I" if endian == "BIG" else "<I", promised)
+    assert seconds_of(tmp_path / "a.au", content[:8] + length + content[12:]) == SECONDS
+
+
+@pytest.mark.parametrize("kind", ["AU", "W64", "NIST", "VOC", "SVX"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "ULAW", "GSM610", "G721_32", "PCM_U8", "PCM_24"])
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_cut_file_is_refused_whatever_its_container(tmp_path, kind, subtype, kept):
+    if not soundfile.check_format(kind, subtype):
+        pytest.skip("no such format")
+    content = encode(kind, subtype=subtype)
+    with pytest.raises(UserError, match=r"cut short \(\d+ bytes of sound promised, \d+ found\)"):
+        seconds_of(tmp_path / "a.bin", content[: int(kept * len(content))])
+
+
+@pytest.mark.parametrize("kind", ["MAT4", "MAT5", "SDS", "MPC2K", "WVE", "XI"])
+def test_a_format_whose_length_is_not_known_is_not_read(tmp_path, kind):
+    subtype = {"WVE": "ALAW", "XI": "DPCM_16"}.get(kind, "PCM_16")
+    with pytest.raises(UserError, match="not a readable recording"):
+        seconds_of(tmp_path / "a.bin", encode(kind, subtype=subtype))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: encode("FLAC"), lambda: bare(mp3("CONSTANT")), lambda: wav(pcm(), promised=0)]
+)
+def test_memory_holds_blocks_not_the_recording(tmp_path, monkeypatch, make):
+    monkeypatch.setattr(decode, "_BLOCK", 1 << 10)
+    (tmp_path / "a.bin").write_bytes(make())
+    with reading_audio(tmp_path / "a.bin") as (rate, blocks):
+        lengths = [len(block) for block in blocks]
+    assert max(lengths) <= 1 << 10 and abs(sum(lengths) / rate - SECONDS) <= LOOSE
+
+
+def test_a_full_disk_is_told_where_a_pipe_is_copied(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").open("wb").close(), daemon=True)
+    writer.start()
+    with pytest.raises(UserError, match=r"absent.*cannot be written"):
+        read_audio(tmp_path / "pipe")
 
 
 def test_a_wav_that_is_empty_is_not_filled_with_what_follows(tmp_path):
@@ -250,6 +310,10 @@ WHOLE = [
     encode("AIFF", 0.5),
     encode("CAF", 0.5),
     encode("WAV", 0.5, subtype="GSM610"),
+    encode("AU", 0.5),
+    encode("W64", 0.5),
+    encode("NIST", 0.5),
+    encode("VOC", 0.5),
 ]
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from reference import import_librosa
 
 from copycat_jax.audio.mel import extract_mel
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import MEL_SPECS, MelSpec, mel_filters
-from copycat_jax.numba_cache import import_librosa
 
 
 def librosa_log_mel(samples: np.ndarray, spec: MelSpec) -> np.ndarray:

@@ -47,6 +47,7 @@ def test_another_target_is_one_entry(run, tmp_path, monkeypatch):
     trained = read_run(run, CONFIGS)
     bundle = assemble_bundle(trained, {}, {}, title="A classifier", preface="Preface. ")
     assert bundle.card.startswith("Preface. # A classifier")
+    assert "Apache" not in bundle.card and "licence: not stated" in bundle.card  # whose voices are they?
     for name in ("bundle", "text"):
         path = open_target(name, tmp_path / name).write(bundle, tmp_path / name)
         assert f"{name}: kind speaker, step 7" in summary(path, bundle, trained.step)

@@ -9,6 +9,7 @@ from copycat_jax.bundle.bundle import Bundle, Speaker
 from copycat_jax.bundle.reconstruction import finetuning_inputs, reconstructed_mels
 from copycat_jax.data.audio import AudioConfig
 from copycat_jax.data.inputs import synthetic_corpus
+from copycat_jax.data.plan import Share
 from copycat_jax.errors import UserError
 from copycat_jax.models import copycat, vocoder
 from copycat_jax.models.copycat import make_task
@@ -49,7 +50,7 @@ def test_what_makes_no_mels_is_refused(corpus, bundle):
     with pytest.raises(UserError, match="mel convention"):
         reconstructed_mels(bundle._replace(spec=dataclasses.replace(corpus.spec, name="x", hop_samples=300)), corpus)
     with pytest.raises(UserError, match="no bundle"):
-        finetuning_inputs(None, {"data": AudioConfig().to_dict()}, 0, 1)
+        finetuning_inputs(None, {"data": AudioConfig().to_dict()}, Share())
 
 
 def test_every_vocoder_step_has_a_task(bundle):

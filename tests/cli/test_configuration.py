@@ -100,10 +100,11 @@ def test_both_spellings_of_an_override():
         (["--config", f"{PAGE}:tiny", "--set", "optimizer.lr"], "Write FIELD=VALUE"),
         (["--config", f"{PAGE}:tiny", "--corpus", "somewhere"], "either --corpus DATA or --synthetic"),
         (["--config", f"{PAGE}:tiny", "--max-steps", "0"], "Give a positive number"),
+        (["--config", f"{PAGE}:tiny", "--run-dir", "gs://bucket/run"], "gs://bucket/run: is not in a file system"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(arguments, message, tmp_path, capsys):
-    assert main(["train", *arguments, "--synthetic", "--run-dir", str(tmp_path / "run")]) == 2
+    assert main(["train", "--synthetic", "--run-dir", str(tmp_path / "run"), *arguments]) == 2
     error = capsys.readouterr().err.strip()
     assert message in error and "\n" not in error
     assert not (tmp_path / "run").exists()

@@ -82,5 +82,7 @@ def test_a_configuration_says_what_its_corpus_lacks(corpus_path, tmp_path, capsy
     assert main(train) == 2 and "has no speaker vectors" in capsys.readouterr().err
     corpus = open_corpus(corpus_path)
     write_vectors(corpus_path / VECTORS_FILE, np.ones((len(corpus), SIZE), np.float32), corpus.fingerprint, "made up")
+    modes = {(corpus_path / name).stat().st_mode for name in (VECTORS_FILE, "corpus.json")}
+    assert len(modes) == 1  # who may read the corpus may read its vectors
     assert main(train) == 2 and "was built without F0" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -18,6 +18,7 @@ from copycat_jax.audio import transcription
 from copycat_jax.bundle.bundle import read_bundle, write_bundle
 from copycat_jax.cli import VERBS, main
 from copycat_jax.demo import CLIP, clip_text
+from copycat_jax.files import NoRoom
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, VOCODERS, Vocoder
 
 TEXT = clip_text()
@@ -289,6 +290,25 @@ def test_missing_arguments(capsys, work, bundle):
     assert "x.txt" in refused(capsys, *transfer(bundle, text=None), "--text-file", "x.txt")
 
 
+def test_a_manifest_ends_where_the_disk_is_full(capsys, work, bundle, tmp_path, monkeypatch):
+    asked = []
+
+    def write(self, prepared, voice, out, **options):
+        asked.append(out.name)
+        if len(asked) > 1:
+            raise NoRoom("cannot be written (No space left on device)", str(out))
+
+    monkeypatch.setattr(synthesis.Synthesizer, "write", write)
+    monkeypatch.setattr(synthesis.Synthesizer, "prepare", lambda *_, **__: None)
+    monkeypatch.setattr("copycat_jax.cli.transfer._forced", lambda *_: False)
+    (tmp_path / "a.opus").write_bytes((CLIP / "source.opus").read_bytes())
+    (tmp_path / "list.txt").write_text("\n".join(f"a.opus|{TEXT}|af_heart|{n}.wav" for n in range(5)))
+    assert main(["transfer", "--manifest", str(tmp_path / "list.txt"), "--bundle", bundle]) == 2
+    said = capsys.readouterr()
+    assert asked == ["0.wav", "1.wav"] and "1 of 5 written" in said.out
+    assert said.err.count("No space left") == 1 and "list.txt:2" in said.err
+
+
 def test_a_manifest_does_what_it_can(capsys, work, bundle, compiled, tmp_path):
     (tmp_path / "a.opus").write_bytes((CLIP / "source.opus").read_bytes())
     lines = [
@@ -344,6 +364,8 @@ def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
     contents = tiny_contents()
     shapes = {"mel_bins": 80, "embedding": 128, "speakers": 3}
 
+    trained = {}
+
     def kind_of(run_dir):
         return "speaker" if "spk" in str(run_dir) else "copycat"
 
@@ -353,6 +375,7 @@ def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
             "model": contents["config"][kind],
             "shapes": shapes,
             "mel_spec": HIFIGAN.to_dict(),
+            **trained,
         }
         return {"model": contents["params"][kind]}, config, 40
 
@@ -374,6 +397,9 @@ def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
     assert name in made.card and "synthetic" in made.card
     assert "needs its speaker classifier" in refused(capsys, *run)
     assert "unknown speaker" in refused(capsys, *run, "--speaker", "spk", "--voices", "nobody")
+    trained["vectors_by"] = "0" * 64
+    assert "trained on the speaker vectors of another" in refused(capsys, *run, "--speaker", "spk", "--voices", name)
+    trained["vectors_by"] = read_bundle("spk").fingerprint
     assert "no --corpus" in refused(capsys, *run[:3], "--out", "x", "--speaker", "spk")
     (work / "letters").mkdir()
     (work / "letters" / "dear.txt").write_text("")

@@ -1,15 +1,18 @@
 """A build: shards as they should be, read back equal by TFDS and by our reader, exclusions kept, bad input listed."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from copycat_jax.cli import main
-from copycat_jax.corpus.builder import Exclusions, build_corpus
+from copycat_jax.corpus import builder
+from copycat_jax.corpus.builder import build_corpus
 from copycat_jax.corpus.cache import FeatureOptions
 from copycat_jax.corpus.corpus import memory_corpus, open_corpus, write_vectors
 from copycat_jax.corpus.description import describe, read_description
+from copycat_jax.corpus.sources import Exclusions
 from copycat_jax.corpus.utterance import ARRAYS, TEXTS, text_key
 from copycat_jax.data.batches import make_batches
 from copycat_jax.data.plan import make_batch_plan
@@ -150,6 +153,10 @@ def test_bad_input_is_listed_or_fails_the_build(tmp_path, capsys):
         (["--source=plain:{}", "--max-seconds=0.1"], "--max-seconds"),
         (["--source=plain:{}", "--source=plain:{}"], "Make ids unique"),
         (["--source=plain:{}", "--exclude=."], "no"),
+        (["--source=plain:gs://bucket/corpus"], "gs://bucket/corpus: is not in a file system"),
+        (["--source=plain:{}", "--cache=s3://bucket/cache"], "s3://bucket/cache: is not in a file system"),
+        (["--source=plain:{}", "--out=gs://bucket/data"], "gs://bucket/data: is not in a file system"),
+        (["--check", "--out=gs://bucket/data"], "gs:/"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(plain, tmp_path, capsys, arguments, complaint):
@@ -161,8 +168,6 @@ def test_mistakes_are_one_line_and_leave_nothing(plain, tmp_path, capsys, argume
 
 
 def test_damaged_corpora_are_refused(built, tmp_path):
-    import shutil
-
     with pytest.raises(UserError, match="not a built corpus"):
         open_corpus(tmp_path)
     copy = tmp_path / "copy"
@@ -188,22 +193,16 @@ def test_damaged_corpora_are_refused(built, tmp_path):
         open_corpus(copy)
 
 
-@pytest.mark.slow
-def test_beam_writes_the_same_corpus(built, plain, tmp_path):
-    pytest.importorskip("apache_beam")
-    out = tmp_path / "data"
-    report = build_corpus(
-        [("plain", plain)], out, OPTIONS, cache=built.with_name("data.cache"), shards=2, beam_runner="DirectRunner"
-    )
-    corpus = open_corpus(built)
-    assert report.info.fingerprint == corpus.fingerprint and len(report.info.shards) == 2
-    assert all(same(a, b) for a, b in zip(open_corpus(out).source, corpus.source, strict=True))
+def test_a_corpus_survives_a_kill_between_the_two_renamings_of_its_replacement(built, plain, tmp_path):
+    (killed := tmp_path / f".data.partial-{2**22 + 1}").mkdir()  # no process has this number
+    shutil.copytree(built, killed / "replaced")
+    with pytest.raises(UserError, match="cannot be written"), builder._partial(tmp_path / "data"):
+        raise OSError(28, "No space left on device")
+    assert len(open_corpus(tmp_path / "data")) == 10 and [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 @pytest.mark.slow
 def test_real_speech_is_aligned_and_a_wrong_text_refused(corpora, tmp_path):
-    import shutil
-
     from copycat_jax.text.phonemes import SIL, to_symbols
 
     lines = (corpora / "kathleen" / "metadata.csv").read_text().splitlines()

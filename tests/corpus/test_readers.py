@@ -1,5 +1,6 @@
 """Readers list the utterances of the published layouts; here clips are put into each layout."""
 
+import os
 import unicodedata
 
 import numpy as np
@@ -35,6 +36,50 @@ def test_ljspeech(tmp_path):
     raws = read_corpus("ljspeech", tmp_path)
     assert rows(raws) == [("LJ001-0001", "LJ", 'Born in eighteen seventeen, he "left"'), ("LJ001-0002", "LJ", "Two.")]
     assert all(raw.path.is_file() for raw in raws)
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "speaker"),
+    [
+        ("id|text|normalized_text", "{}|1.|One.", "LJ"),
+        ("ID|Transcription|Normalized Transcription", "{}|1.|One.", "LJ"),
+        ("file_name|speaker|text", "{}|ann|One.", "ann"),
+        ("file_name|text", "wavs/{}.wav|One.", "LJ"),
+    ],
+)
+def test_a_first_line_that_names_the_columns_of_ljspeech_is_no_utterance(tmp_path, header, line, speaker):
+    write(tmp_path / "metadata.csv", f"{header}\n{line.format('LJ001-0001')}\n")
+    write(tmp_path / "wavs" / "LJ001-0001.wav")
+    assert rows(read_corpus("ljspeech", tmp_path)) == [("LJ001-0001", speaker, "One.")]
+
+
+def test_a_recording_of_ljspeech_may_be_called_as_a_column(tmp_path):
+    write(tmp_path / "metadata.csv", "audio|Two.|Two.\n")
+    write(tmp_path / "wavs" / "audio.wav")
+    assert rows(read_corpus("ljspeech", tmp_path)) == [("audio", "LJ", "Two.")]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_pipes_and_sockets_are_no_recordings_and_are_not_waited_for(tmp_path, listed):
+    write(tmp_path / "b.wav")
+    os.mkfifo(tmp_path / "a.wav")
+    os.mkfifo(tmp_path / "b.txt")
+    (tmp_path / "alignments").mkdir()
+    os.mkfifo(tmp_path / "alignments" / "b.TextGrid")
+    if listed:
+        write(tmp_path / "metadata.csv", "id|speaker|text\na|ann|One.\nb|ann|Two.\n")
+    *others, good = read_corpus("plain", tmp_path)
+    assert (good.id, good.alignment_path, good.fault) == ("b", None, "") and len(others) == listed
+    for raw in others:
+        assert "a.wav" in raw.fault and "pipe" in raw.fault
+        assert process(raw, FeatureOptions(), Limits(), Cache(tmp_path / "cache")).reason == raw.fault
+
+
+@pytest.mark.parametrize("suffix", ["m4a", "aac", "aiff", "au", "sph", "WMA"])
+def test_what_some_decoder_may_read_is_a_recording(tmp_path, suffix):
+    write(tmp_path / "ann" / "a.wav").rename(tmp_path / "ann" / f"a.{suffix}")
+    write(tmp_path / "ann" / "a.txt", "One.")
+    assert rows(read_corpus("plain", tmp_path)) == [("ann/a", "ann", "One.")]
 
 
 @pytest.mark.parametrize("modern", [True, False])

@@ -10,6 +10,7 @@ from copycat_jax.audio.mel import extract_mel
 from copycat_jax.cli.configuration import load_config, load_function
 from copycat_jax.data.audio import AudioConfig, AudioWindows, audio_inputs, make_windows, window_draw, window_inputs
 from copycat_jax.data.inputs import synthetic_corpus
+from copycat_jax.data.plan import Share
 from copycat_jax.errors import UserError
 from copycat_jax.records import allocate
 from copycat_jax.train.trainer import Trainer
@@ -43,7 +44,7 @@ def test_batches_are_a_function_of_seed_and_step_on_any_number_of_hosts(corpus):
     whole = make_windows(corpus, draw(corpus), DATA, seed=1)
     np.testing.assert_array_equal(whole(5).samples, make_windows(corpus, draw(corpus), DATA, seed=1)(5).samples)
     assert not np.array_equal(whole(5).samples, whole(6).samples)
-    parts = [make_windows(corpus, draw(corpus), DATA, 1, process, 3)(5).samples for process in range(3)]
+    parts = [make_windows(corpus, draw(corpus), DATA, 1, Share(process, 3))(5).samples for process in range(3)]
     np.testing.assert_array_equal(np.concatenate(parts), whole(5).samples)
 
 
@@ -59,17 +60,40 @@ def test_other_mels_take_the_place_of_the_recordings_own(corpus):
     for share, most in ((1.0, 0.0), (0.5, 0.9), (0.0, 1.0)):
         data = AudioConfig(batch_size=64, window_frames=40, bundle_share=share)
         config = {"data": data.to_dict(), "train": {"seed": 0, "eval_every": 0}}
-        windows = window_inputs(corpus, config, 0, 1, mels).batches(0)
+        windows = window_inputs(corpus, config, Share(), mels).batches(0)
         others = [(windows.mel == level).all((1, 2)).mean() for level in (-2.0, -3.0)]
         assert windows.samples.any(1).all() and 1 - sum(others) <= most
         assert min(others) >= 0.25 * share
+
+
+def test_an_evaluation_hears_each_held_out_recording_once_and_marks_what_fills_up(corpus):
+    config = {"data": {**DATA.to_dict(), "held_out": 0.3}, "train": {"seed": 0, "eval_every": 1}}
+    trained = {int(i) for step in range(60) for i in window_inputs(corpus, config, Share()).batches(step).index}
+    sounds = {}
+    for processes in (1, 2):
+        parts = [window_inputs(corpus, config, Share(p, processes, 2)).held_out for p in range(processes)]
+        batches = [make() for part in zip(*parts, strict=True) for make in part]
+        windows = AudioWindows(*(np.concatenate(columns) for columns in zip(*batches, strict=True)))
+        real = windows.mask.all(1)
+        assert (windows.mask.any(1) == real).all() and not real.all()
+        heard = windows.index[real]
+        assert len(heard) == len(set(heard)) > 6 and not set(heard) & trained
+        sounds[processes] = windows.samples[real]
+    np.testing.assert_array_equal(sounds[1], sounds[2])
+
+
+def test_a_batch_is_a_multiple_of_the_devices(corpus):
+    config = {"data": DATA.to_dict(), "train": {"seed": 0, "eval_every": 0}}
+    made = {n: window_inputs(corpus, config, Share(0, 1, n)) for n in (1, 2, 3, 16)}
+    assert {n: len(inputs.batches(0).index) for n, inputs in made.items()} == {1: 6, 2: 6, 3: 6, 16: 16}
+    assert made[1].config == made[2].config != made[16].config  # a run goes on where the batches are the same
 
 
 def test_what_cannot_be_trained_on_is_refused(corpus, tmp_path):
     with pytest.raises(UserError, match="no utterance of"):
         draw(corpus, AudioConfig(window_frames=2000))
     with pytest.raises(UserError, match="not a built corpus"):
-        audio_inputs(str(tmp_path), {"data": DATA.to_dict(), "train": {"seed": 0, "eval_every": 0}}, 0, 1)
+        audio_inputs(str(tmp_path), {"data": DATA.to_dict(), "train": {"seed": 0, "eval_every": 0}}, Share())
 
 
 @pytest.mark.parametrize("variant", ["tiny", "shipped", "large", "shipped_adversarial"])

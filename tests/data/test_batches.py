@@ -10,7 +10,7 @@ from copycat_jax.batch import Batch
 from copycat_jax.corpus.corpus import memory_corpus
 from copycat_jax.corpus.utterance import text_hash
 from copycat_jax.data.batches import VectorJoin, make_batches, make_evaluation, open_prefetch
-from copycat_jax.data.plan import make_batch_plan
+from copycat_jax.data.plan import Share, make_batch_plan, make_evaluation_plan
 from copycat_jax.data.synthetic import synthetic_utterances
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN
@@ -35,7 +35,7 @@ def same(a: Batch, b: Batch) -> bool:
 @pytest.mark.parametrize("hosts", [2, 4])
 def test_hosts_together_see_the_batch_of_one(corpus, plan, hosts):
     whole = make_batches(corpus, plan, 3)
-    parts = [make_batches(corpus, plan, 3, host, hosts) for host in range(hosts)]
+    parts = [make_batches(corpus, plan, 3, Share(host, hosts)) for host in range(hosts)]
     for step in (0, 1, 5, 23):
         joined = Batch(*(np.concatenate(columns) for columns in zip(*(part(step) for part in parts), strict=True)))
         assert same(whole(step), joined)
@@ -106,9 +106,28 @@ def test_evaluation_counts_every_frame_once(corpus, plan):
     assert frames == corpus.lengths.sum() and sorted(seen) == list(range(26))
 
 
+@pytest.mark.parametrize("hosts", [2, 4])
+def test_hosts_each_build_their_part_of_an_evaluation(corpus, hosts, monkeypatch):
+    members = np.arange(3, 26)
+    plan = make_evaluation_plan(corpus.lengths, corpus.phones, members, 0, batch_size=8, rows_multiple=4, buckets=3)
+    whole = make_evaluation(corpus, plan)
+    parts = [make_evaluation(corpus, plan, Share(host, hosts)) for host in range(hosts)]
+    assert all(len(part) == len(whole) for part in parts)
+    for one, *several in zip(whole, *parts, strict=True):
+        built = [make() for make in several]
+        joined = Batch(*(np.concatenate(columns) for columns in zip(*(batch for batch, _ in built), strict=True)))
+        batch, counts = one()
+        assert same(batch, joined) and np.array_equal(counts, np.concatenate([counts for _, counts in built]))
+    read = []
+    utterance = type(corpus).utterance
+    monkeypatch.setattr(type(corpus), "utterance", lambda self, i: (read.append(i), utterance(self, i))[1])
+    parts[0][0]()
+    assert len(read) == plan.buckets[0].rows // hosts  # reads no rows of others
+
+
 def test_uneven_hosts_are_refused_before_training(corpus, plan):
     with pytest.raises(UserError, match="multiple of 3"):
-        make_batches(corpus, plan, 0, 0, 3)
+        make_batches(corpus, plan, 0, Share(0, 3))
 
 
 def test_takes_of_a_sentence_share_a_hash():

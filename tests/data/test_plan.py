@@ -8,13 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copycat_jax.data.plan import (
+    Share,
     batch_at,
     bucket_edges,
     epoch_of,
     evaluation_batches,
     held_out,
     make_batch_plan,
-    rows_of,
+    make_evaluation_plan,
+    rows_on,
     steps_of_epochs,
 )
 from copycat_jax.errors import UserError
@@ -105,9 +107,9 @@ def test_balance_evens_out_speakers():
 def test_process_rows_are_contiguous_and_together_the_batch():
     batch = batch_at(make_batch_plan(MIXED, PHONES, batch_size=32), 0, 3).indices
     for count in (1, 2, 4):
-        assert np.array_equal(np.concatenate([rows_of(batch, p, count) for p in range(count)]), batch)
+        assert np.array_equal(np.concatenate([Share(p, count).of(batch) for p in range(count)]), batch)
     with pytest.raises(UserError, match="multiple of 3"):
-        rows_of(batch, 0, 3)
+        Share(0, 3).of(batch)
 
 
 def test_evaluation_holds_everything_once():
@@ -115,6 +117,32 @@ def test_evaluation_holds_everything_once():
     counted = np.concatenate([batch.indices[counts] for batch, counts in evaluation_batches(plan)])
     assert sorted(counted) == list(range(301))
     assert {len(batch.indices) for batch, _ in evaluation_batches(plan)} == {8}
+
+
+@pytest.mark.parametrize("sizes", [{"batch_size": 32}, {"batch_frames": 16_000}])
+def test_a_sample_for_evaluation_is_as_long_as_all_and_always_the_same(sizes):
+    members = np.arange(1, 3000, 2)
+    plan = make_evaluation_plan(MIXED, PHONES, members, 200, rows_multiple=4, buckets=4, **sizes)
+    drawn = plan.members
+    assert len(drawn) == len(set(drawn)) == 200 and set(drawn) < set(members)
+    for share in (5, 25, 50, 75, 95):
+        assert np.percentile(MIXED[drawn], share) == pytest.approx(np.percentile(MIXED[members], share), rel=0.05)
+    again = make_evaluation_plan(MIXED, PHONES, members[::-1].copy(), 200, rows_multiple=4, buckets=4, **sizes)
+    np.testing.assert_array_equal(np.sort(MIXED[again.members]), np.sort(MIXED[drawn]))
+    few = make_evaluation_plan(MIXED, PHONES, members[:5], 200, rows_multiple=4, buckets=1, **sizes)
+    assert few.members.tolist() == members[:5].tolist() and few.buckets[0].rows == 8  # no more rows than are filled
+
+
+def test_rows_follow_the_devices():
+    assert rows_on(1, batch_size=32, rows_multiple=8) == rows_on(8, batch_size=32, rows_multiple=8)
+    assert rows_on(256, batch_size=32, rows_multiple=8)["batch_size"] == 256
+    assert rows_on(12, batch_size=32, rows_multiple=8)["batch_size"] == 48
+    assert rows_on(2, batch_frames=25_600, rows_multiple=8) == {"batch_frames": 25_600, "rows_multiple": 8}
+    assert rows_on(64, batch_frames=25_600, per_device=True)["batch_frames"] == 64 * 25_600
+    for devices in (3, 16, 100):
+        for sizes in ({"batch_size": 32}, {"batch_frames": 25_600}):
+            plan = make_batch_plan(MIXED, PHONES, **rows_on(devices, rows_multiple=8, **sizes))
+            assert all(rows % devices == 0 for rows, _, _ in plan.shapes)
 
 
 def test_held_out_goes_by_text_and_grows_with_the_fraction():

@@ -39,6 +39,7 @@ def toy_task(
     rules: tuple = (),
     kept_active: float | None = None,
     floors: dict | None = None,
+    **asks: int,
 ) -> Task:
     def init(rng, batch):
         keys = jax.random.split(rng, 3)
@@ -89,6 +90,7 @@ def toy_task(
         synthesize=synthesize,
         sharding_rules=rules,
         floors=floors or {},
+        **asks,
     )
 
 

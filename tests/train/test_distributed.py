@@ -1,14 +1,7 @@
-import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from toy_job import Job
 from toy_task import toy_batch, toy_config, toy_task
 
-import copycat_jax
 from copycat_jax.errors import UserError
 from copycat_jax.train import distributed
 from copycat_jax.train.loop import fit
@@ -32,47 +25,28 @@ def test_jobs_are_recognised(environment, kind):
     assert distributed.cluster(environment) == kind
 
 
+@pytest.mark.parametrize(
+    "tasks, gpus, own",
+    [("1(x4)", "8", [0, 1, 2, 3, 4, 5, 6, 7]), ("1", "2", [0, 1]), ("8(x4)", "8", None), ("1(x2)", None, None)],
+)
+def test_a_slurm_task_alone_on_its_node_takes_all_of_its_gpus(tasks, gpus, own):
+    environment = {"SLURM_STEP_TASKS_PER_NODE": tasks} | ({"SLURM_GPUS_ON_NODE": gpus} if gpus else {})
+    assert distributed.gpus_of_task(environment) == own
+
+
 def test_half_set_variables_are_named():
     with pytest.raises(UserError, match="JAX_PROCESS_ID is not set"):
         distributed.start({"JAX_COORDINATOR_ADDRESS": "127.0.0.1:1", "JAX_NUM_PROCESSES": "2"})
-
-
-def test_digest_ignores_order_of_keys():
-    assert (
-        distributed.digest({"a": 1, "b": [2]})
-        == distributed.digest({"b": [2], "a": 1})
-        != distributed.digest({"a": 1, "b": [3]})
-    )
-
-
-def launch(run, count, options, env=()):
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    shared = dict(
-        os.environ,
-        JAX_PLATFORMS="cpu",
-        JAX_NUM_CPU_DEVICES=str(8 // count),
-        PYTHONPATH=str(Path(copycat_jax.__file__).parents[1]),
-        JAX_COORDINATOR_ADDRESS=f"127.0.0.1:{port}",
-        JAX_NUM_PROCESSES=str(count),
-    )
-    runner = Path(__file__).parents[1] / "stand_ins" / "toy_run.py"
-    command = lambda i: [sys.executable, str(runner), str(run), json.dumps(options[i])]  # noqa: E731
-    processes = [
-        subprocess.Popen(command(i), env=shared | {"JAX_PROCESS_ID": str(i)}, stderr=subprocess.PIPE, text=True)
-        for i in range(count)
-    ]
-    return [(p.communicate(timeout=600)[1], p.returncode) for p in processes]
 
 
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
     """Same losses as one process with as many devices; parameters sharded over processes; the run resumes in one."""
     one, two = tmp_path / "one", tmp_path / "two"
-    options = {"adversary": True, "fsdp": 4, "rules": True, "steps": 8}
-    for error, code in launch(two, 2, [options] * 2):
-        assert code == 0, error
+    options = {"adversary": True, "fsdp": 4, "rules": True, "steps": 8, "render_every": 8}
+    codes, errors = Job(two, **options).end()
+    assert codes == [0, 0], errors
+    assert [path.name for path in two.glob("drawn-*")] == ["drawn-0-8"]
     config = toy_config(steps=8)
     config["mesh"]["fsdp"] = 4
     task = toy_task(True, rules=(("kernel", ("fsdp",)),))
@@ -83,10 +57,3 @@ def test_two_processes_equal_one(tmp_path):
     assert len(losses[0]) == 8 and losses[1] == pytest.approx(losses[0], rel=1e-5)
     state = fit(task, config, toy_batch, run_dir=two, tensorboard=False)  # nothing left to do: restored
     assert int(state.step) == 8
-
-
-@pytest.mark.slow
-def test_processes_that_differ_stop_before_the_first_step(tmp_path):
-    results = launch(tmp_path, 2, [{"steps": 8}, {"steps": 9}])
-    assert all(code != 0 and "differ from process 0" in error for error, code in results), results
-    assert not (tmp_path / "checkpoints").exists()

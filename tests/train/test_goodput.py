@@ -76,27 +76,22 @@ def test_an_unforeseen_error_is_in_the_log_whole(tmp_path):
     assert "ZeroDivisionError: division by zero" in (tmp_path / "x.log").read_text()
 
 
-def test_a_run_accounts_for_its_time_and_keeps_every_attempt(tmp_path):
-    began = time.time()
-    config = toy_config(steps=6, save_every=3, eval_every=3, eval_batches=1, log_every=3)
+def test_a_run_tells_what_its_time_went_into(tmp_path):
+    config = toy_config(steps=6, save_every=3, eval_every=3, log_every=3)
     slow = lambda step: (time.sleep(0.05), toy_batch(step))[1]  # noqa: E731
-    options = {"run_dir": tmp_path, "eval_batches": toy_batch, "tensorboard": False, "epoch_steps": 4.0}
-    fit(toy_task(), config, slow, max_steps=3, began=began, **options)
-    wall = time.time() - began
+    options = {"run_dir": tmp_path, "held_out": [lambda: toy_batch(0)], "tensorboard": False, "epoch_steps": 4.0}
     fit(toy_task(), config, slow, **options)
-    first, second = read_attempts(tmp_path)
-    seconds = first.marks[-1].seconds
-    assert sum(seconds.values()) == pytest.approx(wall, rel=0.02)
-    assert seconds["input"] >= 0.15 and min(seconds[p] for p in ("compile", "step", "evaluate", "save")) > 0
-    assert [first.marks[0].step, first.marks[-1].step, second.marks[0].step, second.marks[-1].step] == [0, 3, 3, 6]
-    assert first.facts["processes"] == 1 and first.end == second.end == "ended"
-    log = ledger_path(tmp_path, 1, 0).with_suffix(".log").read_text()
-    assert "compiled the step for 8 x 12 frames" in log
+    (attempt,) = read_attempts(tmp_path)
+    seconds = attempt.marks[-1].seconds
+    assert seconds["input"] >= 0.3 and min(seconds[p] for p in ("compile", "step", "evaluate", "save")) > 0
+    assert [attempt.marks[0].step, attempt.marks[-1].step] == [0, 6]
+    assert attempt.facts["processes"] == 1 and attempt.end == "ended"
+    assert "compiled the step for 8 x 12 frames" in ledger_path(tmp_path, 1, 0).with_suffix(".log").read_text()
     one, two = (r for r in read_metrics(tmp_path / "metrics.jsonl") if r["kind"] == "train")
     assert one["input_s"] >= 0.15 and one["compile_s"] > 0 and one["epoch"] == 0.75 and two["epoch"] == 1.5
     real = sum(int(toy_batch(step).mask.sum()) for step in range(3)) / (3 * 8 * 12)
     assert one["padding_efficiency"] == pytest.approx(real)
-    assert one["step_ms"] >= 50 and {"save_s", "evaluate_s"} <= set(one)
+    assert one["step_ms"] >= 50 and one["save_s"] == 0 < two["save_s"] and two["evaluate_s"] > 0
 
 
 def test_ledger_lines_are_json_of_known_fields(tmp_path):

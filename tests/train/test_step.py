@@ -9,7 +9,7 @@ from copycat_jax.task import Task, Term, total
 from copycat_jax.train.config import TrainConfig
 from copycat_jax.train.loop import Trainer
 from copycat_jax.train.state import stream_key
-from copycat_jax.train.step import NEVER, divide, make_init, make_train_step
+from copycat_jax.train.step import divide, empty_metrics, make_init, make_train_step
 
 
 def run_step(task, config, step=0, state=None, batch=None):
@@ -45,7 +45,7 @@ def test_a_step_equals_plain_adam_written_out():
         lambda old, new: old + 0.9 * (new - old), before.params["model"], wanted
     )  # decay of step 0 is 0.1
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), state.ema, ema)
-    assert int(state.step) == 1 and int(metrics["first_bad_step"]) == NEVER
+    assert int(state.step) == 1 and int(metrics["bad"][0]) == 0
 
 
 def test_groups_are_updated_at_the_same_point_and_carry_has_no_gradient():
@@ -77,7 +77,8 @@ def test_groups_are_updated_at_the_same_point_and_carry_has_no_gradient():
         "gen",
         "dis",
     )
-    metrics = {"terms": dict.fromkeys(names, (0.0, 0.0)), "first_bad_step": NEVER}
+    metrics = empty_metrics(step, make_init(task, sgd, config)(toy_batch(0)), toy_batch(0), slots=1)
+    assert set(metrics["terms"]) == set(names)
     state, _ = jax.jit(step)(make_init(task, sgd, config)(toy_batch(0)), metrics, toy_batch(0))
     np.testing.assert_allclose(state.params["model"]["w"], 3.0 + 0.1 * 2.0 * 5.0, rtol=1e-6)
     np.testing.assert_allclose(state.params["adversary"]["v"], 5.0 - 0.1 * 2.0 * 3.0, rtol=1e-6)
@@ -94,9 +95,12 @@ def test_a_step_that_is_not_finite_changes_nothing_but_its_number():
         compiled, _ = trainer.step_for(state, trainer.metrics(), batch)
         state, metrics = compiled(state, trainer.metrics(), batch)
         state, metrics = compiled(state, metrics, batch)
-    after = jax.device_get(state)
+        after, metrics = jax.device_get((state, metrics))
+        state, more = compiled(state, trainer.metrics(), trainer.put(toy_batch(2)))
     jax.tree.map(np.testing.assert_array_equal, after._replace(step=0), kept._replace(step=0))
-    assert int(after.step) == 2 and int(metrics["first_bad_step"]) == 0
+    assert all(sum == count == 0 for sum, count in metrics["terms"].values())  # nor is it counted
+    assert all(count > 0 for _, count in more["terms"].values())
+    assert int(after.step) == 2 and (int(metrics["bad"][0]), metrics["bad"][1].tolist()) == (2, [0, 1, -1, -1])
 
 
 def test_randomness_depends_on_seed_name_and_step_alone():
@@ -116,3 +120,20 @@ def test_rows_that_do_not_divide_are_refused():
     trainer = Trainer(toy_task(), toy_config(), toy_batch(0))
     with pytest.raises(UserError, match="6 rows do not divide over 8 devices"):
         trainer.put(toy_batch(0, rows=6))
+
+
+def test_the_window_knows_its_highest_loss_and_where_it_was():
+    trainer = Trainer(toy_task(), toy_config(), toy_batch(0))
+    with jax.set_mesh(trainer.mesh):
+        state, metrics, losses = trainer.init(), trainer.metrics(), []
+        compiled, _ = trainer.step_for(state, metrics, trainer.put(toy_batch(0)))
+        for step in range(4):
+            before = float(metrics["terms"]["loss/model"][0])
+            batch = toy_batch(step)
+            batch = batch._replace(mel=batch.mel * (5.0 if step == 2 else 1.0))
+            state, metrics = compiled(state, metrics, trainer.put(batch))
+            losses.append(float(metrics["terms"]["loss/model"][0]) - before)
+        state, metrics = compiled(state, metrics, trainer.put(toy_batch(0, poison=0)))
+    highest, at, squares = (float(x) for x in metrics["peak"])
+    assert at == 2 and highest == pytest.approx(max(losses), rel=1e-4)
+    assert squares == pytest.approx(sum(x * x for x in losses), rel=1e-4)

@@ -147,3 +147,32 @@ def test_parts_join_to_more_than_one_block(tmp_path, monkeypatch):
     assert parts.finished("f" * 32) is None
     parts.join(written)
     np.testing.assert_allclose(soundfile.read(tmp_path / "a.wav")[0], np.concatenate(blocks), atol=1 / 32768)
+
+
+def test_a_second_run_into_one_recording_is_refused_and_the_first_goes_on(tmp_path):
+    first = reader()
+
+    class Nested(StubVoice):
+        refused: str = ""
+
+        def speak(self, *arguments, **options):
+            if not self.refused:
+                with pytest.raises(UserError) as caught:
+                    reader().read(BOOK, tmp_path / "book.wav")
+                Nested.refused = str(caught.value)
+            return super().speak(*arguments, **options)
+
+    first.voice.__class__ = Nested
+    first.read(BOOK, tmp_path / "book.wav")
+    assert "another run" in Nested.refused and "book.wav" in Nested.refused
+    reader().read(BOOK, tmp_path / "alone.wav")
+    assert (tmp_path / "book.wav").read_bytes() == (tmp_path / "alone.wav").read_bytes()
+    assert not (tmp_path / "book.parts").exists()
+
+
+def test_what_a_killed_run_held_is_free(tmp_path):
+    stopped(tmp_path)
+    with Parts(tmp_path / "book.wav", RATE).held():
+        pass
+    assert (tmp_path / "book.parts" / MARK).exists()  # there are finished parts
+    assert reader().read(BOOK, tmp_path / "book.wav").resumed

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from copycat_jax.cosine import unit
+from copycat_jax.data.plan import Share
 from copycat_jax.errors import UserError
 from copycat_jax.nn.gaussian import kl_to_standard, log_density
 from copycat_jax.records import allocate
@@ -61,7 +62,6 @@ def config(**train) -> dict:
             "seed": 0,
             "log_every": 80,
             "eval_every": 80,
-            "eval_batches": 2,
             "save_every": 80,
             "keep": 1,
             "ema_decay": 0.9,
@@ -72,7 +72,7 @@ def config(**train) -> dict:
 
 
 def train(space_path, run_dir, max_steps=None, **fields):
-    inputs = make_inputs(str(space_path), config(**fields), 0, 1)
+    inputs = make_inputs(str(space_path), config(**fields), Share())
     task = make_task(dict(inputs.config["model"]), inputs.config["shapes"])
     return fit(
         task,
@@ -80,7 +80,7 @@ def train(space_path, run_dir, max_steps=None, **fields):
         inputs.batches,
         run_dir=run_dir,
         fingerprint=inputs.fingerprint,
-        eval_batches=inputs.held_out,
+        held_out=inputs.held_out,
         max_steps=max_steps,
         tensorboard=False,
     )
@@ -230,8 +230,8 @@ def test_stopped_and_resumed_equals_never_stopped_bitwise(trained, tmp_path):
 def test_batches_are_functions_of_seed_and_step_shared_by_processes(tmp_path):
     space = planted_space()
     path = write_space(tmp_path / "space", space)
-    whole = make_inputs(str(path), config(), 0, 1)
-    halves = [make_inputs(str(path), config(), process, 2) for process in (0, 1)]
+    whole = make_inputs(str(path), config(), Share())
+    halves = [make_inputs(str(path), config(), Share(process, 2)) for process in (0, 1)]
     for step in (0, 7, 1000):
         both = [half.batches(step) for half in halves]
         for field, one, two in zip(whole.batches(step), *both, strict=True):
@@ -243,10 +243,9 @@ def test_batches_are_functions_of_seed_and_step_shared_by_processes(tmp_path):
     side = {}
     for text, inside in zip(space.texts, table.training, strict=True):
         assert side.setdefault(text, inside) == inside  # takes of a sentence stay together
-    chunks = [whole.held_out(i) for i in range(-(-int((~table.training).sum()) // 64))]
+    chunks = [make() for make in whole.held_out]
     seen = np.concatenate([chunk.index[chunk.mask[:, 0]] for chunk in chunks])
     assert sorted(seen) == list(np.flatnonzero(~table.training))
-    np.testing.assert_array_equal(whole.held_out(len(chunks)).index, chunks[0].index)
     assert whole.config["shapes"] == {"sentence": WIDTH, "distance": 64, "latent": LATENT}
 
 
@@ -255,15 +254,15 @@ def test_only_what_the_space_has_is_read(tmp_path):
     path = write_space(tmp_path / "space", bare)
     fields = config()
     with pytest.raises(UserError, match="syntactic distances"):
-        make_inputs(str(path), fields, 0, 1)
+        make_inputs(str(path), fields, Share())
     fields["data"]["vectors"] = "any"
-    inputs = make_inputs(str(path), fields, 0, 1)
+    inputs = make_inputs(str(path), fields, Share())
     assert inputs.config["shapes"]["distance"] == 0 and inputs.batches(0).distance.shape == (64, 0)
     state = jax.eval_shape(make_task(fields["model"], inputs.config["shapes"]).init, jax.random.key(0), None)
     assert state["model"]["Dense_0"]["kernel"].shape == (WIDTH, 32)
     fields["data"]["vectors"] = "all"
     with pytest.raises(UserError, match=r"data\.vectors"):
-        make_inputs(str(path), fields, 0, 1)
+        make_inputs(str(path), fields, Share())
     neither = dataclasses.replace(bare, sentence_vectors=None)
     with pytest.raises(UserError, match="sentence vectors"):
         make_table(neither, "any", 0.1, "here")
