@@ -74,14 +74,3 @@ def stretch_mel(
     places = jnp.clip(places, 0, spec.mel_bins - 1)[:, None, :]
     weights = jnp.maximum(0.0, 1.0 - jnp.abs(bins - places))
     return jnp.einsum("btk,bkm->btm", mel, weights.astype(mel.dtype), precision="highest")
-
-
-def sharpen_mel(mel: Float[Array, "B T M"], strength: float) -> Float[Array, "B T M"]:
-    """Log-mel with `strength` times what a (1, 2, 1) / 4 smoothing over the bins takes away added back.
-
-    A network trained on L1 draws harmonics flatter than they are, most of all those of low voices, which a vocoder then
-    renders without voicing. A postfilter for the ear, not part of any paper; 0 leaves the mel as it is.
-    """
-    padded = jnp.pad(mel, ((0, 0), (0, 0), (1, 1)), mode="edge")
-    smooth = (padded[..., :-2] + 2.0 * mel + padded[..., 2:]) / 4.0
-    return mel + strength * (mel - smooth)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 
 from copycat_jax.bundle.bundle import read_bundle
 from copycat_jax.errors import UserError
@@ -25,7 +24,7 @@ def open_harmonic(spec: MelSpec, path: str | Path | None = None) -> Vocoder:
         what = f"it speaks the mel convention '{bundle.spec.name}', not this bundle's '{spec.name}'"
         raise UserError(what, str(path or "the vocoder that ships"), "Use griffin_lim, or train one on such mels.")
     config = VocoderConfig.from_dict(bundle.config["vocoder"] | {"compute_dtype": "float32"})
-    params = jax.tree.map(jnp.asarray, bundle.params["vocoder"])
+    params = jax.device_put(bundle.params["vocoder"])  # jnp.asarray would compile a program for each shape
     make = jax.jit(lambda params, mel, f0_hz: synthesize(params, config, mel, f0_hz, spec))
     read = jax.jit(lambda params, mel: read_f0(params, config, mel, spec))
     return Vocoder(lambda mel, f0_hz: make(params, mel, f0_hz), lambda mel: read(params, mel))

@@ -24,7 +24,6 @@ from copycat_jax.audio.loudness import limit
 from copycat_jax.bundle.bundle import Bundle, read_bundle
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.mel_spec import MelSpec
-from copycat_jax.nn.spectrum import sharpen_mel
 from copycat_jax.text.lexicon import Lexicon
 from copycat_jax.text.phonemes import to_symbols
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
@@ -35,7 +34,6 @@ from prosody_vae.tts.plan import SpeechPlan, TextPiece, check_rate, curve, cut_t
 
 SHIPPED_VOICE = Path(__file__).parents[1] / "pretrained" / "voice"
 FADE_S = 0.005
-SHARPNESS = 0.5  # of the mel before it is vocoded, as in copycat_jax.synthesis
 
 
 class Speech(NamedTuple):
@@ -239,11 +237,11 @@ def faded(samples: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _rendered(params, phonemes, breaks, durations, pauses, log_f0, energy, z, speaker, *, config, frames: int):
-    """`model.render`, sharpened for the vocoder."""
+    """`model.render_mel` in float32."""
     mel, mask = model.render_mel(
         params, config, phonemes, breaks, durations, pauses, log_f0, energy, z, speaker, frames=frames
     )
-    return sharpen_mel(mel.astype(jnp.float32), SHARPNESS), mask
+    return mel.astype(jnp.float32), mask
 
 
 def _batches(lengths: Sequence[int], bucket, most: int) -> Iterable[tuple[list[int], int]]:
