@@ -71,6 +71,19 @@ def test_what_looks_wrong_is_said_and_refused(given, reason):
             check_match(given, "a.wav")
 
 
+def test_of_a_long_recording_a_word_may_be_doubted_but_no_sentence():
+    for doubt, refused in ((DOUBT, False), (DOUBT._replace(end_s=1.5), True)):
+        minute = alignment(*[0.1] * 600, doubts=(doubt,))
+        if refused:
+            with pytest.raises(Mismatch, match="'ah' is not heard"):
+                check_match(minute, "a.wav")
+        else:
+            check_match(minute, "a.wav")
+            assert "'ah' is not heard" in suspicion(minute)  # it is named all the same
+    with pytest.raises(Mismatch, match="score"):
+        check_match(minute._replace(score=SCORE_THRESHOLD - 1.0, doubts=(DOUBT,)), "a.wav")
+
+
 def test_confidence_follows_score_and_doubts():
     assert confidence(alignment(0.1, score=math.nan)) == 1.0
     assert confidence(alignment(0.1, score=SCORE_THRESHOLD)) == pytest.approx(0.5)

@@ -226,20 +226,35 @@ def wait_for(condition, seconds=60.0):
     return condition()
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="uses named pipes and /proc")
+SLEEPER = """
+import os, time
+from copycat_jax.audio import signal
+
+read = signal.read_audio
+
+def sleeping(path, *arguments):
+    if str(path) in os.environ["BLOCKED"].split(os.pathsep) and os.environ["BLOCKING"]:
+        time.sleep(600)
+    return read(path, *arguments)
+
+signal.read_audio = sleeping
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="uses /proc")
 def test_after_kill_nine_nothing_cached_is_computed_again(tmp_path):
-    """Two recordings are pipes that nobody writes to: both workers hang there, and the build is killed."""
+    """Two recordings are never read to their end: both workers hang there, and the build is killed."""
     plain, out = tmp_path / "plain", tmp_path / "data"
     write_plain_corpus(plain, 9, seconds=(0.3, 0.4))
     blocked = [raw.path for raw in read_corpus("plain", plain)[5:7]]
-    contents = [path.read_bytes() for path in blocked]
-    for path in blocked:
-        path.unlink()
-        os.mkfifo(path)
+    (tmp_path / "sitecustomize.py").write_text(SLEEPER)
     command = [sys.executable, "-m", "copycat_jax.cli", "build", f"--source=plain:{plain}", f"--out={out}", "--f0=none"]
+    package = str(Path(copycat_jax.__file__).parents[1])
     environment = dict(
         os.environ,
-        PYTHONPATH=os.pathsep.join([str(Path(copycat_jax.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
+        PYTHONPATH=os.pathsep.join([str(tmp_path), package, os.environ.get("PYTHONPATH", "")]),
+        BLOCKED=os.pathsep.join(map(str, blocked)),
+        BLOCKING="yes",
     )
     build = subprocess.Popen([*command, "--workers=2"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     children_file = Path(f"/proc/{build.pid}/task/{build.pid}/children")
@@ -257,9 +272,7 @@ def test_after_kill_nine_nothing_cached_is_computed_again(tmp_path):
     assert not out.exists()
     before = cached()
     assert len(before) == 5
-    for path, content in zip(blocked, contents, strict=True):
-        path.unlink()
-        path.write_bytes(content)
+    environment["BLOCKING"] = ""
     done = subprocess.run([*command, "--workers=1"], env=environment, capture_output=True, text=True, check=True)
     assert "computed 4, from the cache 5" in done.stdout
     after = cached()

@@ -92,7 +92,7 @@ def test_mistakes_are_one_line(capsys):
     assert main(["bench", "topk", "--rows", "50", "--dtype", "int8"]) == 2
     assert main(["bench", "train", "--size", "huge"]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 4 and "tiny, shipped, base, large" in lines[3]
+    assert len(lines) == 4 and "tiny, laptop, shipped, base, large" in lines[3]
     with pytest.raises(UserError, match="faiss, numpy"):
         bench.open_peer("annoy", np.zeros((2, 2), np.float32), 1)
 

@@ -104,6 +104,7 @@ def test_export_makes_a_voice_of_a_run(capsys, work, corpus, monkeypatch):
 
     monkeypatch.setattr(checkpoint, "read_task_name", lambda run_dir: tasks[Path(run_dir).name])
     monkeypatch.setattr(checkpoint, "restore_params", restore)
+    monkeypatch.setattr(checkpoint, "best_step", lambda run_dir: (None, None))
     name = corpus.speakers[1]
     export = ["export", "--run", "run", "--corpus", "data", "--out", "made"]
     assert main([*export, "--voices", name]) == 0
