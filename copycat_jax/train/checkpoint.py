@@ -8,6 +8,7 @@ any number of devices: the values are read straight into the shardings asked for
 aside, and the newest that is takes its place.
 """
 
+import atexit
 import contextlib
 import gc
 import logging
@@ -131,6 +132,7 @@ class Checkpoints:
         finally:
             if refused:  # what a save left unfinished would tell of itself when its modules are gone
                 gc.collect()
+                atexit.register(setattr, sys, "unraisablehook", lambda _: None)
             sys.excepthook = self._hook
 
     def _told_once(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:

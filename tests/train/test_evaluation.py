@@ -77,8 +77,10 @@ def test_rows_that_fill_up_count_nowhere(module):
     assert alone[1] == full[1] == 3
     for name, term in alone[0].items():
         np.testing.assert_allclose(full[0][name], term, rtol=1e-4, atol=1e-4, err_msg=name)
+    full = filled_up(batch, 5)
+    masks = [name for name in ("mask", "phoneme_mask") if hasattr(full, name)]
     nothing = jax.device_get(
-        evaluate(params, filled_up(batch, 5)._replace(mask=jnp.zeros((8, *batch.mask.shape[1:]), bool)))
+        evaluate(params, full._replace(**{name: jnp.zeros_like(getattr(full, name)) for name in masks}))
     )
     assert nothing[1] == 0 and all(t.sum == 0 == t.count for t in nothing[0].values())
     assert evaluation_of([alone, nothing]) == pytest.approx(evaluation_of([alone]))

@@ -196,7 +196,7 @@ def test_a_signal_in_start_up_ends_both(tmp_path):
 def test_a_second_signal_ends_at_once_even_where_the_main_thread_is_deaf(tmp_path):
     """Process 1 hangs, so process 0 waits inside a collective, where Python handles no signal."""
     job = Job(tmp_path, {1: {"mishap": ["batch", "hang"]}})
-    job.wait_for_steps(5)
+    job.wait_until((tmp_path / "befallen").exists)
     job.processes[0].send_signal(signal.SIGTERM)
     time.sleep(2.0)
     job.processes[0].send_signal(signal.SIGTERM)
