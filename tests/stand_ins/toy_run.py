@@ -69,6 +69,7 @@ def train(run, options) -> int:
     def batches(step):
         time.sleep(pause)
         if place == "batch" and step == MISHAP_STEP:
+            Path(run, "befallen").touch()
             befall(what)
         return toy_batch(step, process=process, processes=processes, poison=step if step in poison else -1)
 
