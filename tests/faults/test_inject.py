@@ -9,9 +9,15 @@ import pytest
 SCRIPT = Path(__file__).with_name("inject.py")
 
 
-# Not "disk": two times in three what is refused is one line; else tracebacks of threads that outlive it come before.
+DISK = pytest.mark.xfail(
+    reason="threads of Orbax's that outlive a refused save sometimes print tracebacks of their own"
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["kill", "stop", "damage", "devices", "data", "soak"])
+@pytest.mark.parametrize(
+    "fault", ["kill", "stop", "damage", pytest.param("disk", marks=DISK), "devices", "data", "soak"]
+)
 def test_a_fault_costs_nothing(fault):
     done = subprocess.run([sys.executable, str(SCRIPT), fault], capture_output=True, text=True)
     assert done.returncode == 0 and f"{fault}: passed" in done.stdout, done.stdout + done.stderr
