@@ -115,7 +115,7 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(_folder(run_dir), options=options, item_names=("state", "meta"))
 
     def __enter__(self) -> "Checkpoints":
-        self._hook, sys.excepthook = sys.excepthook, self._told_once
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._told_once
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
@@ -130,15 +130,16 @@ class Checkpoints:
             refused = True
             raise
         finally:
-            if refused:  # what a save left unfinished would tell of itself when its modules are gone
+            if refused:  # what a save left unfinished tells of itself until its modules are gone
                 gc.collect()
                 atexit.register(setattr, sys, "unraisablehook", lambda _: None)
-            sys.excepthook = self._hook
+            else:
+                sys.unraisablehook = self._hook
 
-    def _told_once(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    def _told_once(self, unraisable: Any) -> None:
         """Every array that is written when another one was refused would print a traceback of its own, from C++."""
-        if not (kind is RuntimeError and str(error) == "Event loop is closed"):
-            self._hook(kind, error, trace)
+        if not (unraisable.exc_type is RuntimeError and str(unraisable.exc_value) == "Event loop is closed"):
+            self._hook(unraisable)
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
         """Makes one line of what Orbax says where the disk refuses; it hands on TensorStore's ValueError."""
