@@ -2,12 +2,12 @@
 
 Two passes over the recording with the acoustic model of PocketSphinx's wheel. The first finds the path through the
 words, hearing which of each word's variants was spoken and where silences lie; the second places the phones of that
-path. Beams are wide, else some voices fail. Each pass has a decoder of its own (20 ms), so that a result depends on
+path. Beams are wide, else some voices fail. Each call has a decoder of its own (20 ms), so that a result depends on
 nothing that was aligned before.
 
 The score is the second pass's mean over the 10 ms frames of words, silences left out, of the acoustic model's log
-likelihood relative to the best of all its states: for that, all are computed, which takes as long again as the rest.
-What it and the scores of single phones say against a text is found by `align.suspicion`.
+likelihood relative to the best state in play. What it and the scores of single phones say against a text is found by
+`align.suspicion`.
 
 Times: against flite's own (4 voices, 200 clips) phone starts err by 8 ms in the median after a constant offset of
 0.8 ms, 1.3 % by more than 50 ms; against Kokoro's tokens on a 25 ms grid (14 voices, 448 clips) by 15 ms, 6.3 %, after
@@ -96,8 +96,9 @@ def align(samples: Float[np.ndarray, " N"], sample_rate: int, words: Sequence[Wo
         except _Unaligned:
             continue
         scored = _scored(pieces)
+        padded = np.pad(heard, round(search.padding_s * SAMPLE_RATE))
         surplus = _surplus(heard, words, search, scored)
-        found = find_doubts(scored, [word.text for word in words], surplus)
+        found = find_doubts(scored, [word.text for word in words], _loudness(padded), surplus)
         return _alignment(pieces, words, found, search.padding_s, end_s)
     raise UserError("the words cannot be found in the recording", remedy="Is this the text that was spoken?")
 
@@ -140,8 +141,6 @@ def _decode(heard: Float[np.ndarray, " n"], words: Sequence[Word], search: _Sear
     if decoder.hyp() is None or decoder.hyp().hypstr.split() != names:
         raise _Unaligned
     decoder.set_alignment()
-    path, decoder = decoder.get_alignment(), _decoder(words, search, all_states=True)
-    decoder.set_alignment(path)
     _pass(decoder, sound)
     found = decoder.get_alignment()
     if found is None:
@@ -160,8 +159,8 @@ def _pcm(samples: Float[np.ndarray, " n"]) -> bytes:
     return np.clip(np.rint(noisy), -32768, 32767).astype(np.int16).tobytes()
 
 
-def _decoder(words: Sequence[Word], search: _Search, all_states: bool = False):
-    """A decoder that knows `words` and nothing else; its scores are relative to the best of all states, or in play."""
+def _decoder(words: Sequence[Word], search: _Search):
+    """A decoder that knows `words` and nothing else."""
     import pocketsphinx
 
     decoder = pocketsphinx.Decoder(
@@ -174,7 +173,7 @@ def _decoder(words: Sequence[Word], search: _Search, all_states: bool = False):
         pbeam=search.beam,
         wbeam=search.word_beam,
         bestpath=False,
-        compallsen=all_states,
+        compallsen=False,
         loglevel="FATAL",
     )
     for i, word in enumerate(words):
@@ -257,3 +256,10 @@ def _alignment(
         start_s, stop_s = (min(max(at * FRAME_S + shift_s, 0.0), end_s) for at in (first, last))
         doubts.append(Interval(start_s, stop_s, said))
     return Alignment(tuple(phones), spoken, score / frames, found.confidences, tuple(doubts))
+
+
+def _loudness(heard: Float[np.ndarray, " n"]) -> Float[np.ndarray, " F"]:
+    """Level in dB of each frame of samples at SAMPLE_RATE."""
+    length = round(FRAME_S * SAMPLE_RATE)
+    frames = heard[: len(heard) // length * length].reshape(-1, length)
+    return 10.0 * np.log10(np.mean(frames.astype(np.float64) ** 2, axis=1) + 1e-12)

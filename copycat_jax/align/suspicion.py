@@ -1,17 +1,17 @@
-"""Is the text what is said? What the aligner's scores and the clock say against it.
+"""Is the text what is said? What the aligner's scores, the clock and the loudness say against it.
 
-The cost of a phone is minus its score: how much less likely it is, per 10 ms frame, than the best of all states of the
-acoustic model. It is the likelihood ratio of the text against anything else that may have been said there. Three things
-speak against a text:
+The cost of a phone is minus its score: how much less likely it is, per 10 ms frame, than the best state in play. Three
+things speak against a text:
 
 * The mean cost of all words is above -SCORE_THRESHOLD: it is another text.
 * More is said than is written. Speech that has no words of its own ends in silences, and in the phones beside them,
-  drawn out. A stretch whose frames cost UNWRITTEN more than is excused is a doubt.
+  drawn out. A stretch whose frames cost UNWRITTEN more than is excused is a doubt. Before the first word few states
+  are in play and scores say little: there, loudness tells speech from silence.
 * A written word is not heard. It is squeezed into the shortest phones there are, each at a high cost. A word whose
   phones cost UNHEARD more than is excused is a doubt; its confidence is 0.5 there. From DOUBTFUL on the aligner listens
   again without the word: where that saves SURPLUS, nobody says it.
 
-Excused is the median cost of the recording's own phones, up to POOREST, since noise and accents make all of it dear.
+Where all of a recording is heard poorly (noise, an accent), more is excused.
 """
 
 import math
@@ -26,26 +26,28 @@ from copycat_jax.text.phonemes import SIL
 from copycat_jax.types import Alignment, Interval
 
 FRAME_S = 0.01
-SCORE_THRESHOLD = -66.0  # also of each passage of a long recording
+SCORE_THRESHOLD = -38.0
 FASTEST, SLOWEST = 25.0, 4.0  # phones per second of speech; people speak at 8 to 16
 RATED = 10  # phones; fewer have no rate: one drawn out vowel would be all of it
 LONGEST_PHONE_S = 1.0
 LISTED = 3  # doubts that a reason names
-TOLERATED = 0.01
+TOLERATED = 0.01  # share of a recording's time that may be doubtful
 
-POOREST = 45.0
+# What is excused grows by LENIENCE for each unit by which the median cost of the phones exceeds the ORDINARY.
+ORDINARY, LENIENCE = 10.0, 1.5
 LONG = 20  # frames: phones as long may hide speech that is not written, shorter ones may be words that are not said
 
-# Speech without words: costs per frame, beyond the median.
-EXCUSED, COSTLIEST = 20.0, 40.0
-NATURAL, STRETCHED = 30, 20.0  # frames that a phone may last, and what each of the rest costs beyond EXCUSED at least
-UNWRITTEN = 950.0
+# Speech without words: costs per frame.
+EXCUSED, COSTLIEST = 25.0, 80.0
+NATURAL, STRETCHED = 30, 70.0  # frames that a phone may last, and the least that each of the rest costs
+LOUD_DB, LOUD = -10.0, 150.0  # against the mean power of the words; what a louder frame before them costs
+UNWRITTEN = 1250.0
 
-# Words without speech: costs per phone, however long it is; what is excused, beyond the median.
-PHONE_EXCUSED, PHONE_COSTLIEST = 20.0, 100.0
-UNHEARD, SLOPE = 140.0, 25.0
-DOUBTFUL, CHECKED = 50.0, 2  # how many doubtful words of a recording are looked at again
-SURPLUS = 650.0
+# Words without speech: costs per phone, however long it is.
+PHONE_EXCUSED, PHONE_COSTLIEST = 35.0, 130.0
+UNHEARD, SLOPE = 115.0, 25.0
+DOUBTFUL, CHECKED = 20.0, 2  # how many doubtful words of a recording are looked at again
+SURPLUS = 600.0
 CONTRACTED = frozenset(("had", "has", "have"))  # spoken 'd, 's, 've, they cost half
 
 
@@ -71,7 +73,7 @@ class Mismatch(UserError):
 
 def total_cost(phones: Sequence[ScoredPhone]) -> float:
     """What the whole path through a recording costs."""
-    return sum(phone.cost * phone.frames for phone in phones)
+    return sum(min(phone.cost, PHONE_COSTLIEST) * phone.frames for phone in phones)
 
 
 def doubtful(phones: Sequence[ScoredPhone], words: Sequence[str]) -> list[int]:
@@ -81,12 +83,18 @@ def doubtful(phones: Sequence[ScoredPhone], words: Sequence[str]) -> list[int]:
     return [i for i in likely if words[i] not in CONTRACTED][:CHECKED]
 
 
-def find_doubts(phones: Sequence[ScoredPhone], words: Sequence[str], surplus: Sequence[int] = ()) -> Findings:
+def find_doubts(
+    phones: Sequence[ScoredPhone],
+    words: Sequence[str],
+    loudness: Float[np.ndarray, " F"],
+    surplus: Sequence[int] = (),
+) -> Findings:
     """Looks for speech without words and for words without speech.
 
     Args:
       phones: all of a recording, in order of time.
       words: how its words are written.
+      loudness: level of each frame of the recording in dB.
       surplus: indices of words without which the recording is heard better by SURPLUS.
 
     Returns:
@@ -96,7 +104,7 @@ def find_doubts(phones: Sequence[ScoredPhone], words: Sequence[str], surplus: Se
     excess[list(surplus)] = np.maximum(excess[list(surplus)], UNHEARD)
     confidences = 1.0 / (1.0 + np.exp(np.clip((excess - UNHEARD) / SLOPE, -30.0, 30.0)))
     doubts = []
-    for start, stop in excursions(_gains(phones), UNWRITTEN):
+    for start, stop in excursions(_gains(phones, loudness), UNWRITTEN):
         shared = np.maximum(np.minimum(bounds[:, 1], stop) - np.maximum(bounds[:, 0], start), 0)
         confidences *= 1.0 - shared / (bounds[:, 1] - bounds[:, 0])
         near = np.flatnonzero(shared).tolist() or [max(int(np.sum(bounds[:, 0] < start)) - 1, 0)]
@@ -108,8 +116,8 @@ def find_doubts(phones: Sequence[ScoredPhone], words: Sequence[str], surplus: Se
 
 
 def _excused(phones: Sequence[ScoredPhone]) -> float:
-    """What any phone of a recording may cost."""
-    return min(POOREST, float(np.median([phone.cost for phone in phones if phone.word >= 0])))
+    """What any phone of a recording may cost more because all of it is heard poorly."""
+    return LENIENCE * max(0.0, float(np.median([phone.cost for phone in phones if phone.word >= 0])) - ORDINARY)
 
 
 def _excess(phones: Sequence[ScoredPhone], words: Sequence[str]) -> Float[np.ndarray, " W"]:
@@ -142,17 +150,23 @@ def _disjoint(doubts: Sequence[tuple[int, int, str]]) -> tuple[tuple[int, int, s
     return tuple(merged)
 
 
-def _gains(phones: Sequence[ScoredPhone]) -> Float[np.ndarray, " F"]:
+def _gains(phones: Sequence[ScoredPhone], loudness: Float[np.ndarray, " F"]) -> Float[np.ndarray, " F"]:
     """How much more than is excused each frame costs; never more in phones too short to hide other speech."""
     excused = EXCUSED + _excused(phones)
-    gains = np.zeros(max(phone.start + phone.frames for phone in phones))
+    costs, spoken = np.zeros(len(loudness)), np.zeros(len(loudness), bool)
     for phone in phones:
-        over = min(phone.cost - excused, COSTLIEST)
-        hides = phone.word < 0 or phone.frames >= LONG
-        gains[phone.start : phone.start + phone.frames] = over if hides else min(over, 0.0)
-        if phone.word >= 0:
-            gains[phone.start + NATURAL : phone.start + phone.frames] = max(over, STRETCHED)
-    return gains
+        frames = slice(phone.start, phone.start + phone.frames)
+        spoken[frames] = phone.word >= 0
+        costs[frames] = min(phone.cost, COSTLIEST)
+        if phone.word >= 0 and phone.frames < LONG:
+            costs[frames] = min(phone.cost, excused)
+        elif phone.word >= 0:
+            rest = slice(phone.start + NATURAL, phone.start + phone.frames)
+            costs[rest] = np.maximum(costs[rest], STRETCHED)
+    first = int(np.argmax(spoken))
+    loud = loudness > 10.0 * math.log10(np.mean(10.0 ** (loudness[spoken] / 10.0))) + LOUD_DB
+    costs[:first][loud[:first]] = LOUD
+    return costs - excused
 
 
 def excursions(gains: Sequence[float] | Float[np.ndarray, " F"], limit: float) -> list[tuple[int, int]]:
@@ -227,7 +241,7 @@ def confidence(alignment: Alignment) -> float:
     """How surely a text is what is said, 0..1: half for each doubt; 0.5 at the threshold; 1 for a given alignment."""
     if math.isnan(alignment.score):
         return 1.0
-    by_score = 1.0 / (1.0 + math.exp(min(60.0, (SCORE_THRESHOLD - alignment.score) / 4.0)))
+    by_score = 1.0 / (1.0 + math.exp(min(60.0, (SCORE_THRESHOLD - alignment.score) / 3.0)))
     return by_score * 0.5 ** len(alignment.doubts)
 
 

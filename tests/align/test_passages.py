@@ -68,7 +68,7 @@ def test_a_doubt_lies_on_the_clock_of_the_whole(spoken):
 
 def test_force_lets_a_passage_of_any_score_through(spoken, monkeypatch):
     samples, rate, _ = spoken
-    monkeypatch.setattr(passages, "SCORE_THRESHOLD", 0.0)
+    monkeypatch.setattr(passages, "PASSAGE_THRESHOLD", 0.0)
     text = " ".join([clip_text()] * TIMES)
     with pytest.raises(suspicion.Mismatch, match=r"between \d+:\d\d and \d+:\d\d"):
         passages.align_text(samples, rate, text)

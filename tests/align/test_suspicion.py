@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from copycat_jax.align.aligner import align_text
 from copycat_jax.align.suspicion import (
     SCORE_THRESHOLD,
+    UNWRITTEN,
     Mismatch,
     ScoredPhone,
     check_match,
@@ -29,6 +30,8 @@ from copycat_jax.audio.signal import read_audio
 from copycat_jax.demo import CLIP, clip_text
 from copycat_jax.errors import UserError
 from copycat_jax.types import Alignment, Interval
+
+QUIET_DB, LOUD_DB = -60.0, -20.0
 
 
 def alignment(*lasting_s, score=SCORE_THRESHOLD + 1.0, **fields):
@@ -104,13 +107,17 @@ def test_excursions_are_disjoint_stretches_that_add_up(gains, limit):
 
 
 def sequence(*parts):
-    """Phones from (word, frames, cost)."""
-    starts = np.cumsum([0, *(frames for _, frames, _ in parts)]).tolist()
-    return [ScoredPhone(word, start, frames, cost) for (word, frames, cost), start in zip(parts, starts, strict=False)]
+    """Phones from (word, frames, cost), and a loudness that is that of speech in words and low in silences."""
+    phones, loudness, start = [], [], 0
+    for word, frames, cost in parts:
+        phones.append(ScoredPhone(word, start, frames, cost))
+        loudness += [LOUD_DB if word >= 0 else QUIET_DB] * frames
+        start += frames
+    return phones, np.array(loudness)
 
 
 WORDS = ["one", "two", "had", "four", "five", "six"]
-ORDINARY = [(-1, 30, 15.0), *[(word, 8, 30.0) for word in range(6) for _ in range(3)], (-1, 30, 15.0)]
+ORDINARY = [(-1, 30, 8.0), *[(word, 8, 10.0) for word in range(6) for _ in range(3)], (-1, 30, 8.0)]
 
 
 def put(at, *parts):
@@ -121,65 +128,61 @@ def put(at, *parts):
     ("parts", "said"),
     [
         (ORDINARY, []),
-        (put(0, (-1, 60, 70.0)), ["more is said than is written, near 'one'"]),
-        (put(19, (-1, 60, 70.0)), ["more is said than is written, near 'six'"]),
-        (put(5, (1, 60, 80.0)), ["more is said than is written, near 'two'"]),
-        (put(1, (0, 100, 20.0)), ["more is said than is written, near 'one'"]),  # drawn out, though it suits the sound
-        (put(4, *[(1, 3, 100.0)] * 3), ["'two' is not heard"]),
-        (put(4, *[(1, 3, 100.0)] * 3, *[(2, 3, 140.0)] * 3), ["'two' is not heard"]),  # "'d" costs half
-        (put(4, *[(1, 3, 100.0)] * 3, *[(2, 3, 30.0)] * 3, *[(3, 3, 140.0)] * 3), ["'two' is not heard"]),
-        (put(7, *[(2, 3, 90.0), (2, 3, 90.0), (2, 4, 40.0)]), []),
-        (put(4, *[(1, 6, 70.0)] * 3), []),
+        (put(19, (-1, 100, 60.0)), ["more is said than is written, near 'six'"]),
+        (put(5, (1, 100, 50.0)), ["more is said than is written, near 'two'"]),
+        (put(1, (0, 100, 1.0)), ["more is said than is written, near 'one'"]),  # drawn out, though little in play
+        (put(4, *[(1, 3, 110.0)] * 3), ["'two' is not heard"]),
+        (put(4, *[(1, 3, 110.0)] * 3, *[(2, 3, 150.0)] * 3), ["'two had' is not heard"]),
+        (put(7, *[(2, 3, 100.0), (2, 3, 100.0), (2, 4, 20.0)]), []),  # "'d"
+        (put(4, *[(1, 6, 40.0)] * 3), []),
     ],
 )
 def test_what_is_said_and_what_is_written(parts, said):
-    doubts, confidences = find_doubts(sequence(*parts), WORDS)
-    assert [text for _, _, text in doubts][: len(said)] == said and bool(doubts) == bool(said)
+    phones, loudness = sequence(*parts)
+    doubts, confidences = find_doubts(phones, WORDS, loudness)
+    assert [text for _, _, text in doubts] == said
     assert len(confidences) == len(WORDS) and all(0.0 <= c <= 1.0 for c in confidences)
     unheard = [word for word, sure in zip(WORDS, confidences, strict=True) if sure < 0.5]
-    assert set(unheard) <= set(" ".join(text for *_, text in doubts).replace("'", " ").split())
-
-
-def test_neighbours_that_are_not_heard_are_one_doubt():
-    ((_, _, said),) = find_doubts(sequence(*put(10, *[(3, 3, 100.0)] * 3, *[(4, 3, 100.0)] * 3)), WORDS).doubts
-    assert said == "'four five' is not heard"
+    assert set(unheard) <= set(" ".join(said).replace("'", " ").split())
 
 
 def test_a_doubtful_word_without_which_all_is_heard_better_is_not_heard():
-    phones = sequence(*put(4, *[(1, 3, 75.0)] * 3))
-    assert doubtful(phones, WORDS) == [1] and not find_doubts(phones, WORDS).doubts
-    found = find_doubts(phones, WORDS, surplus=[1])
+    phones, loudness = sequence(*put(4, *[(1, 3, 60.0)] * 3))
+    assert doubtful(phones, WORDS) == [1] and not find_doubts(phones, WORDS, loudness).doubts
+    found = find_doubts(phones, WORDS, loudness, surplus=[1])
     assert found.doubts[0][2] == "'two' is not heard" and found.confidences[1] == 0.5
-    assert total_cost(phones) == pytest.approx(sum(cost * frames for _, frames, cost in put(4, *[(1, 3, 75.0)] * 3)))
+    assert total_cost(phones) == pytest.approx(sum(cost * frames for _, frames, cost in put(4, *[(1, 3, 60.0)] * 3)))
 
 
-def test_where_all_is_heard_poorly_more_is_excused_but_not_everything():
-    ending = (-1, 60, 70.0)
+def test_loud_silence_before_the_first_word_counts_and_quiet_does_not():
+    phones, loudness = sequence(*ORDINARY)
+    assert not find_doubts(phones, WORDS, loudness).doubts
+    loudness[5:25] = LOUD_DB
+    ((start, stop, said),) = find_doubts(phones, WORDS, loudness).doubts
+    assert (start, stop) == (5, 25) and said.endswith("near 'one'") and UNWRITTEN < 20 * 125
+    assert not find_doubts(phones, WORDS, loudness - 30.0 * (np.arange(len(loudness)) < 30)).doubts
 
-    def heard(cost):
-        return [(word, frames, other if word < 0 else cost) for word, frames, other in ORDINARY[:-1]]
 
-    assert find_doubts(sequence(*heard(30.0), ending), WORDS).doubts
-    assert not find_doubts(sequence(*heard(45.0), ending), WORDS).doubts
-    assert find_doubts(sequence(*heard(90.0), (-1, 60, 90.0)), WORDS).doubts  # another text is no excuse
+def test_where_all_is_heard_poorly_more_is_excused():
+    poorly = [(word, frames, cost if word < 0 else 30.0) for word, frames, cost in ORDINARY]
+    ending = (-1, 60, 50.0)
+    assert find_doubts(*sequence(*ORDINARY[:-1], ending)[:1], WORDS, sequence(*ORDINARY[:-1], ending)[1]).doubts
+    phones, loudness = sequence(*poorly[:-1], ending)
+    assert not find_doubts(phones, WORDS, loudness).doubts
 
 
 def altered(words, other, rng):
     """A text's partial, extended and swapped versions, by kind; `other` are words of another text."""
-    at = rng.randrange(1, len(words) - 3)
+    third, at = 3, rng.randrange(1, len(words) - 3)
     long = rng.choice([word for word in other if len(word) > 4])
     half = len(words) // 2
     return {
-        "last missing": words[:-1],
-        "last three missing": words[:-3],
-        "first three missing": words[3:],
-        "three missing within": words[:at] + words[at + 3 :],
-        "first half only": words[:half],
-        "last half only": words[half:],
-        "a word too many at the end": [*words, long],
-        "a word too many within": [*words[:at], long, *words[at:]],
-        "three words too many": [*words, *other[:3]],
-        "three words swapped": [*words[:at], *other[:3], *words[at + 3 :]],
+        "last three missing": words[:-third],
+        "first three missing": words[third:],
+        "three missing within": words[:at] + words[at + third :],
+        "half missing": words[:half],
+        "a word too many": [*words, long],
+        "three words too many": [*words, *other[:third]],
         "halves swapped": words[half:] + words[:half],
         "another text": other,
     }
@@ -244,5 +247,4 @@ def test_altered_texts_are_refused_and_true_ones_pass(corpora, corpus):
             caught.setdefault(kind, []).append(refused(audio, given_words))
     rates = {kind: np.mean(outcomes) for kind, outcomes in caught.items()}
     assert rates.pop("true") <= 0.1, rates  # one of twelve
-    # On 57 clips 84 to 100 % of each kind were caught; on twelve of LibriSpeech 0.75 of some, 0.90 of all.
-    assert np.mean(list(rates.values())) >= 0.8 and min(rates.values()) >= 0.4, rates
+    assert np.mean(list(rates.values())) >= 0.95 and min(rates.values()) >= 0.75, rates
