@@ -31,7 +31,7 @@ FASTEST, SLOWEST = 25.0, 4.0  # phones per second of speech; people speak at 8 t
 RATED = 10  # phones; fewer have no rate: one drawn out vowel would be all of it
 LONGEST_PHONE_S = 1.0
 LISTED = 3  # doubts that a reason names
-TOLERATED = 0.01  # share of a recording's time that may be doubtful
+TOLERATED, AFTER_S = 0.01, 30.0  # share of a recording's time beyond AFTER_S that may be doubtful
 
 # What is excused grows by LENIENCE for each unit by which the median cost of the phones exceeds the ORDINARY.
 ORDINARY, LENIENCE = 10.0, 1.5
@@ -228,12 +228,14 @@ def suspicion(alignment: Alignment) -> str:
 def check_match(alignment: Alignment, where: str) -> None:
     """Raises Mismatch naming `where` if an alignment of ours is suspicious; one without a score was made elsewhere.
 
-    Of a long recording a word or two are always doubted: up to TOLERATED of its time that is no reason.
+    Of a long recording a word or two are always doubted: up to TOLERATED of its time beyond AFTER_S that is no
+    reason.
     """
     if math.isnan(alignment.score) or not (reason := suspicion(alignment)):
         return
     doubted_s = sum(doubt.end_s - doubt.start_s for doubt in alignment.doubts)
-    if doubted_s > TOLERATED * alignment.phones[-1].end_s or suspicion(alignment._replace(doubts=())):
+    tolerated_s = TOLERATED * max(0.0, alignment.phones[-1].end_s - AFTER_S)
+    if doubted_s > tolerated_s or suspicion(alignment._replace(doubts=())):
         raise Mismatch(reason, where, "Give the words that are spoken, as they are spoken.")
 
 
