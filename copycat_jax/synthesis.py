@@ -32,6 +32,8 @@ from copycat_jax.errors import UserError, nearest
 from copycat_jax.files import refusals_of
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.programs import Programs
+from copycat_jax.prosody.heard import heard_prosody, heard_times, within
+from copycat_jax.prosody.values import Prosody, SentenceTimes
 from copycat_jax.source import Progress, Source, check_shift, register_ratio, silently, tracker_of
 from copycat_jax.text.phonemes import to_ids
 from copycat_jax.types import Alignment
@@ -220,6 +222,25 @@ class Synthesizer:
             for block in surrounded_blocks(made, start, length, round(FADE_S * rate)):
                 writer.write(limit(gain * block))
         return writer.seconds
+
+    def prosody(
+        self, source: Source, voice: str, text: str | None = None, *, register_shift_semitones: float = 0.0
+    ) -> Prosody:
+        """The prosody that a prepared source is spoken with in `voice`, as a prosody file holds it.
+
+        Its times are those of the trimmed recording. Raises UserError for a recording beyond WHOLE_S, an alignment
+        without words, or as `convert`.
+        """
+        self.check_voices([voice])
+        (ratio,) = self._ratios(source, [voice], register_shift_semitones)
+        return heard_prosody(source.analysis, self.spec.hop_s, text, float(ratio), self.bundle.fingerprint, voice)
+
+    def times(self, source: Source, text: str | None = None, *, trim: bool = False) -> list[SentenceTimes]:
+        """When the words and phones of what is made of a prepared source are spoken."""
+        found = source.analysis
+        if not trim:
+            return heard_times(found, text)
+        return within(heard_times(found, text, -found.start_s), len(found.f0_hz) * self.spec.hop_s)
 
     def embed(self, mels: Iterable[np.ndarray]) -> np.ndarray:
         """Speaker vector float32 [E] of recordings of one speaker: mean over their mels [T, M], weighted by length."""

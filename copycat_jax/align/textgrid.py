@@ -55,7 +55,15 @@ def read_textgrid(path: str | os.PathLike) -> Alignment:
 
 def write_textgrid(path: str | os.PathLike, alignment: Alignment) -> None:
     """Writes `alignment` as a long-format TextGrid, to a temporary name first; raises UserError where it cannot."""
-    path = Path(path)
+    text = textgrid_text(alignment, path)
+    with refusals_of(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+
+
+def textgrid_text(alignment: Alignment, where: str | os.PathLike = "alignment") -> str:
+    """`alignment` as a long-format TextGrid; raises UserError, which names `where`, if its words overlap."""
+    path = Path(where)
     end_s = alignment.phones[-1].end_s
     tiers = [("words", _fill(alignment.words, end_s, path, gap="")), ("phones", list(alignment.phones))]
     if not math.isnan(alignment.score):
@@ -72,9 +80,7 @@ def write_textgrid(path: str | os.PathLike, alignment: Alignment) -> None:
             quoted = label.replace('"', '""')
             lines += [f"        intervals [{i}]:", f"            xmin = {start:.6f}", f"            xmax = {stop:.6f}"]
             lines.append(f'            text = "{quoted}"')
-    with refusals_of(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def _findings(tiers: Mapping[str, list[Interval]], words: int) -> tuple[tuple[float, ...], tuple[Interval, ...]]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DOUBTFUL = 0.6  # below it the alignment is worth a second look
 AUTO = "auto"  # the text that stands for "listen yourself"
+# What a manifest says, or what there is of one recording alone.
+_OF_ONE = ("source", "text", "text_file", "voice", "out", "plot", "page", "textgrid", "prosody_out", "timestamps")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
     parser.add_argument("--plot", metavar="OUT.png", help="also draw source and result")
     parser.add_argument("--page", metavar="OUT.html", help="also make a page to hear and see source and result on")
+    parser.add_argument("--prosody-out", metavar="OUT.json", help="also write the prosody, for `prosody say --prosody`")
+    parser.add_argument(
+        "--timestamps",
+        metavar="FILE",
+        help="also write when every word and phone is spoken; its ending says how: srt, vtt, TextGrid or json",
+    )
     parser.add_argument("--textgrid", metavar="FILE", help="where the recording's phones lie, instead of --text")
     parser.add_argument("--lexicon", metavar="FILE", help="pronunciations that go first")
     parser.add_argument("--register-shift", type=float, default=0.0, metavar="SEMITONES", help="speak higher or lower")
@@ -70,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     out = check_file(arguments.out, ".wav", (source,))
     plot = check_file(arguments.plot, ".png", (source,)) if arguments.plot else None
     page = check_file(arguments.page, ".html", (source,)) if arguments.page else None
+    beside = _check_beside(arguments, (source,))
     if page and arguments.trim:
         raise UserError("--page with --trim", remedy="Leave one of them out: a page shows the whole recording.")
     from copycat_jax.audio import transcription
@@ -108,6 +117,8 @@ def run(arguments: argparse.Namespace) -> int | None:
             seconds = len(results[0].samples) / results[0].sample_rate
         else:
             seconds = synthesizer.write(prepared, arguments.voice, out, **_how(arguments), progress=steps)
+        for write in beside:
+            write(synthesizer, prepared, text, arguments, seconds)
         bar.update(100 - bar.n)
     if not _forced(prepared, source) and prepared.confidence < DOUBTFUL:
         console.warn(f"{source}: the text matches the recording poorly (confidence {prepared.confidence:.2f})")
@@ -133,9 +144,10 @@ def _check_voice(synthesizer: "Synthesizer", name: str, bundle: str | None) -> N
 
 
 def _run_manifest(arguments: argparse.Namespace) -> int:
-    for name in ("source", "text", "text_file", "voice", "out", "plot", "page", "textgrid"):
+    for name in _OF_ONE:
         if getattr(arguments, name) is not None:
-            raise UserError(f"--manifest says it all; leave {'SOURCE' if name == 'source' else '--' + name} out")
+            option = "SOURCE" if name == "source" else f"--{name.replace('_', '-')}"
+            raise UserError(f"--manifest says it all; leave {option} out")
     lines = read_manifest(arguments.manifest)
     failures = [line for line in lines if isinstance(line, UserError)]
     synthesizer = _load(arguments)
@@ -276,6 +288,40 @@ def _draw(
 
         about = account(synthesizer, vocoder)
         write_text(page, render_transfer_page(_audio(recording), results, synthesizer.spec, text, about))
+
+
+def _check_beside(arguments: argparse.Namespace, inputs: tuple[Path, ...]) -> list[Callable[..., None]]:
+    """What writes the files of prosody and times that were asked for; raises UserError where they cannot be."""
+    from copycat_jax.prosody.file import check_prosody_file
+    from copycat_jax.prosody.timestamps import check_timestamps
+
+    writers: list[Callable[..., None]] = []
+    if arguments.prosody_out is not None:
+        check_prosody_file(arguments.prosody_out, inputs)
+        writers.append(_write_prosody)
+    if arguments.timestamps is not None:
+        check_timestamps(arguments.timestamps, inputs, (arguments.prosody_out,))
+        writers.append(_write_times)
+    return writers
+
+
+def _write_prosody(
+    synthesizer: "Synthesizer", source: "Source", text: str | None, arguments: argparse.Namespace, seconds: float
+) -> None:
+    from copycat_jax.prosody.file import write_prosody
+
+    del seconds
+    prosody = synthesizer.prosody(source, arguments.voice, text, register_shift_semitones=arguments.register_shift)
+    write_prosody(arguments.prosody_out, prosody)
+
+
+def _write_times(
+    synthesizer: "Synthesizer", source: "Source", text: str | None, arguments: argparse.Namespace, seconds: float
+) -> None:
+    from copycat_jax.prosody.timestamps import write_timestamps
+
+    times = synthesizer.times(source, text, trim=arguments.trim)
+    write_timestamps(arguments.timestamps, times, seconds)
 
 
 def _text(arguments: argparse.Namespace) -> str | None:

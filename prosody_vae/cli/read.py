@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="OUT.wav", help=f"where to write; {FORMATS}; OUT.json is put beside it")
     parser.add_argument("--dry-run", action="store_true", help="list what would be read and what would not, no more")
     add_speaking(parser)
+    add_timestamps(parser)
     parser.add_argument(
         "--lock",
         metavar="[N=]ID,...",
@@ -55,13 +56,23 @@ def add_speaking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
 
 
+def add_timestamps(parser: argparse.ArgumentParser) -> None:
+    """Declares where the times of what is spoken go."""
+    parser.add_argument(
+        "--timestamps",
+        metavar="FILE",
+        help="also write when every word and phone is spoken; its ending says how: srt, vtt, TextGrid or json",
+    )
+
+
 def reader_of(arguments: argparse.Namespace, **options: Any) -> "ReadAloud":
     """The reader that the arguments of `add_speaking` ask for; `options` are further ones of `ReadAloud`."""
     from copycat_jax.text.lexicon import read_lexicon
     from prosody_vae.reading.aloud import ReadAloud
 
     lexicon = read_lexicon(arguments.lexicon) if arguments.lexicon else None
-    options = {"by": arguments.by, "selector": selector_of(arguments)} | options
+    own = {"by": arguments.by, "rate": arguments.rate, "speaker": arguments.speaker}
+    options = own | {"selector": selector_of(arguments)} | options
     return ReadAloud(
         arguments.bundle,
         lsw=arguments.lsw,
@@ -70,8 +81,6 @@ def reader_of(arguments: argparse.Namespace, **options: Any) -> "ReadAloud":
         ties=arguments.ties,
         exclude=names_in(arguments.exclude),
         lexicon=lexicon,
-        rate=arguments.rate,
-        speaker=arguments.speaker,
         vocoder=arguments.vocoder,
         **options,
     )
@@ -82,12 +91,15 @@ def run(arguments: argparse.Namespace) -> None:
     keep_compiled()
     from copycat_jax.audio.encoding import check_sound_file
     from copycat_jax.errors import UserError
+    from copycat_jax.prosody.timestamps import check_timestamps
     from prosody_vae.linguistics.document import read_document
     from prosody_vae.reading.account import check_account
 
     inputs = tuple(name for name in (arguments.document, arguments.trees, arguments.lexicon, arguments.parser) if name)
     if arguments.out is not None:  # what is quickly refused comes first
-        check_account(check_sound_file(arguments.out, inputs), inputs)
+        account = check_account(check_sound_file(arguments.out, inputs), inputs)
+        if arguments.timestamps is not None:
+            check_timestamps(arguments.timestamps, inputs, (account,))
     elif not arguments.dry_run:
         raise UserError("no --out", remedy="Say where to write: --out OUT.wav.")
     document = read_document(arguments.document)
@@ -98,7 +110,7 @@ def run(arguments: argparse.Namespace) -> None:
         reader.choose(document)
         return
     _say_unread(document)
-    result = reader.read(document, arguments.out, inputs)
+    result = reader.read(document, arguments.out, inputs, arguments.timestamps)
     if result.resumed:
         console.say(f"paragraphs found finished: {result.resumed}")
     if result.skipped:

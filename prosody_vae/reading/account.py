@@ -7,6 +7,8 @@ from typing import Any
 
 from copycat_jax.audio.signal import COMMENT
 from copycat_jax.errors import UserError
+from copycat_jax.prosody.values import SentenceTimes
+from copycat_jax.types import Interval
 from prosody_vae.reading.passages import Passage, is_speakable
 from prosody_vae.reading.wav_parts import Part
 from prosody_vae.selection.choice import Choice
@@ -84,3 +86,14 @@ def account(
         "settings": dict(settings),
         "chapters": [chapter for chapter in chapters if chapter["sentences"]],
     }
+
+
+def times_in(parts: Sequence[Part], rate: int) -> list[SentenceTimes]:
+    """When every sentence of a recording made of `parts` is spoken, from its beginning; `rate` is in Hz."""
+    times, before = [], 0
+    for part in parts:
+        for text, *tiers in part.about["times"]:
+            tiers = (tuple(Interval(*interval) for interval in tier) for tier in tiers)
+            times.append(SentenceTimes(text, *tiers).moved(before / rate))
+        before += part.samples
+    return times

@@ -16,7 +16,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,11 +27,13 @@ from copycat_jax.audio.encoding import check_sound_file
 from copycat_jax.audio.signal import WavWriter
 from copycat_jax.bundle.bundle import Bundle
 from copycat_jax.errors import UserError
-from copycat_jax.files import write_json
+from copycat_jax.files import plain, write_json
+from copycat_jax.prosody.timestamps import check_timestamps, write_timestamps
+from copycat_jax.prosody.values import Prosody, Sentence, SentenceTimes, sentence_times
 from copycat_jax.text.lexicon import Lexicon
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER
 from prosody_vae.linguistics.document import Document, check_sentence, read_document, split_sentences
-from prosody_vae.reading.account import account, check_account, rows_of
+from prosody_vae.reading.account import account, check_account, rows_of, times_in
 from prosody_vae.reading.passages import Passage, chapter_titles, check_passages, passages_of, pause_after
 from prosody_vae.reading.wav_parts import Part, Parts
 from prosody_vae.selection.choice import Choice
@@ -39,11 +41,15 @@ from prosody_vae.selection.continuity import check_lsw
 from prosody_vae.selection.opening import open_selector
 from prosody_vae.selection.ways import way_named
 from prosody_vae.space.table import ProsodySpace
-from prosody_vae.tts.plan import EDGE_PAUSE_S, check_rate
+from prosody_vae.tts.plan import EDGE_PAUSE_S, SpeechPlan, check_rate
+from prosody_vae.tts.prosody import to_plan, to_sentence
 
 if TYPE_CHECKING:
     from prosody_vae.selection.selector import Selector
     from prosody_vae.tts.voice import Voice
+
+
+PART_VERSION = 2  # of what is noted of a part: times of words since 2
 
 
 class SpokenText(NamedTuple):
@@ -52,6 +58,7 @@ class SpokenText(NamedTuple):
     samples: np.ndarray  # float32 [N]
     sample_rate: int
     sentences: list[dict[str, Any]]  # as in the JSON of a reading
+    prosody: Prosody  # as it was spoken; its times are those of the samples
 
 
 class Reading(NamedTuple):
@@ -84,7 +91,7 @@ class ReadAloud:
       rate: how many times faster than the model would speak.
       speaker: a voice of the bundle; by default the space's, where that is one of them, else the bundle's first.
       vocoder: a name of `vocoder.registry.VOCODERS`, or a HiFi-GAN checkpoint.
-      voice: anything with `speak`, `sample_rate` and `fingerprint`, in place of the bundle's.
+      voice: anything with what `Voice` has and is used here, in place of the bundle's.
       selector: a Selector, or anything with `paragraph`, in place of one over `space`.
 
     Raises:
@@ -143,26 +150,67 @@ class ReadAloud:
             "version": __version__,
         }
 
-    def say(self, text: str) -> SpokenText:
-        """Reads a short text, one paragraph, into memory; raises UserError where it holds nothing to speak."""
-        passage = Passage(0, 0, tuple(split_sentences(text)), 0.0)
-        for sentence in passage.spoken or [text]:
-            check_sentence(sentence)
-        if not passage.spoken:
-            raise UserError(f"nothing in the text '{text[:40]}' can be spoken", remedy="Give words, not symbols.")
-        check_passages([passage], "", self.lexicon)
-        (choices,) = self._choose([passage])
-        memory = _Memory(self.voice.sample_rate)
-        spans_s = self._speak(passage, choices, memory)
-        return SpokenText(np.concatenate(memory.blocks), memory.rate, list(rows_of(passage, choices, spans_s, 1)))
+    def say(self, text: str, edit: Callable[[Prosody], Prosody] = lambda prosody: prosody) -> SpokenText:
+        """Reads a short text, one paragraph, into memory, its prosody changed by `edit`.
 
-    def read(self, document: str | Path | Document, out: str | Path, inputs: Sequence[str | Path] = ()) -> Reading:
+        Raises:
+          UserError: it holds nothing to speak, or `edit` refuses.
+        """
+        passage, choices = self._chosen(text)
+        said = self.speak(edit(self._planned(passage, choices)))
+        spans_s = [(row["start_s"], row["end_s"]) for row in said.sentences]
+        return said._replace(sentences=list(rows_of(passage, choices, spans_s, 1)))
+
+    def plan(self, text: str) -> Prosody:
+        """The prosody that `say` would speak a text with; raises UserError where it holds nothing to speak."""
+        return self._planned(*self._chosen(text))
+
+    def speak(self, prosody: Prosody) -> SpokenText:
+        """Speaks a prosody: of `plan`, of a file, or of a recording; samples of `plan` are those of `say` to the bit.
+
+        A sentence without an embedding is given one that is chosen for its text. The speaker is the reader's own.
+
+        Raises:
+          UserError: embeddings of another bundle, or a phone without F0 or energy.
+        """
+        if prosody.bundle and prosody.bundle != self.voice.fingerprint and any(s.embedding for s in prosody.sentences):
+            remedy = "Name that bundle (--bundle), or empty its embeddings to have others chosen."
+            raise UserError("its embeddings are of another bundle", "prosody", remedy)
+        bare = [i for i, sentence in enumerate(prosody.sentences) if not sentence.embedding]
+        sentences = list(prosody.sentences)
+        if bare:
+            passage = Passage(0, 0, tuple(sentences[i].text for i in bare), 0.0)
+            (choices,) = self._choose([passage])
+            for i, choice in zip(bare, choices, strict=True):
+                sentences[i] = with_choice(sentences[i], choice)
+        prosody = prosody._replace(
+            sentences=tuple(sentences), bundle=self.voice.fingerprint, speaker=self.speaker or ""
+        )
+        memory, rows = _Memory(self.voice.sample_rate), []
+        for number, sentence in enumerate(prosody.sentences, 1):
+            (speech,) = self.voice.render(
+                [to_plan(sentence, prosody.frame_s)], [np.array(sentence.embedding, np.float32)], self.speaker, batch=1
+            )
+            start_s = memory.seconds
+            memory.write(speech.samples)
+            rows.append({"sentence": number, "text": sentence.text, "start_s": start_s, "end_s": memory.seconds})
+            memory.silence(sentence.silence_s)
+        return SpokenText(np.concatenate(memory.blocks), memory.rate, rows, prosody)
+
+    def read(
+        self,
+        document: str | Path | Document,
+        out: str | Path,
+        inputs: Sequence[str | Path] = (),
+        timestamps: str | Path | None = None,
+    ) -> Reading:
         """Reads a document (a file, see `read_document`, or one read already) into the recording `out`.
 
         Args:
           document: what is read.
           out: where it is written, in the format of its ending, a key of `audio.encoding.ENCODINGS`.
           inputs: other files that must not be replaced.
+          timestamps: where to write when words and phones are spoken, see `prosody.timestamps`.
 
         Raises:
           UserError: an unreadable or empty document, something that cannot be spoken, a missing parser or encoder, a
@@ -173,6 +221,7 @@ class ReadAloud:
         inputs = (*inputs, *(() if isinstance(document, Document) else (document,)))
         out = check_sound_file(out, inputs)
         about, parts = check_account(out, inputs), Parts(out, self.voice.sample_rate)
+        timestamps = None if timestamps is None else check_timestamps(timestamps, inputs, (about,))
         document = document if isinstance(document, Document) else read_document(document)
         with parts.held():
             passages, choices = self.choose(document, where)
@@ -191,6 +240,8 @@ class ReadAloud:
             rate = self.voice.sample_rate
             of_it = {"title": document.title, "unread": [part._asdict() for part in document.unread]}
             write_json(about, of_it | account(titles, self.settings, passages, choices, done, rate))
+            if timestamps is not None:
+                write_timestamps(timestamps, times_in(done, rate), sum(part.samples for part in done) / rate)
             parts.remove()
         spoken = sum(map(len, choices))
         skipped = sum(len(passage.sentences) for passage in passages) - spoken
@@ -205,6 +256,32 @@ class ReadAloud:
         passages = passages_of(document)
         check_passages(passages, where or document.title, self.lexicon)
         return passages, self._choose(passages)
+
+    def _chosen(self, text: str) -> tuple[Passage, list[Choice]]:
+        """A short text as one paragraph, and what is chosen for its sentences."""
+        passage = Passage(0, 0, tuple(split_sentences(text)), 0.0)
+        for sentence in passage.spoken or [text]:
+            check_sentence(sentence)
+        if not passage.spoken:
+            raise UserError(f"nothing in the text '{text[:40]}' can be spoken", remedy="Give words, not symbols.")
+        check_passages([passage], "", self.lexicon)
+        (choices,) = self._choose([passage])
+        return passage, choices
+
+    def _planned(self, passage: Passage, choices: Sequence[Choice]) -> Prosody:
+        """The prosody of a passage, sentence by sentence."""
+        sentences = tuple(sentence for sentence, _ in self._sentences(passage, choices))
+        return Prosody(sentences, self.voice.spec.hop_s, self.voice.fingerprint, self.speaker or "")
+
+    def _sentences(self, passage: Passage, choices: Sequence[Choice]) -> Iterator[tuple[Sentence, SpeechPlan]]:
+        """Every sentence of a passage with its prosody, and the same as a plan."""
+        texts, frame_s, rate = passage.spoken, self.voice.spec.hop_s, self.voice.sample_rate
+        for i, (text, choice) in enumerate(zip(texts, choices, strict=True), 1):
+            (plan,) = self.voice.predict([text], [choice.embedding], self.speaker, self.rate, self.lexicon)
+            pause_s = pause_after(text, passage.pause_s if i == len(texts) else 0.0) / self.rate - 2 * EDGE_PAUSE_S
+            sentence = to_sentence(plan, text, frame_s, self.lexicon)
+            silence_s = max(0, round(pause_s * rate)) / rate
+            yield with_choice(sentence._replace(silence_s=silence_s), choice), plan
 
     def _choose(self, passages: Sequence[Passage]) -> list[list[Choice]]:
         spoken = [passage.spoken for passage in passages]
@@ -227,29 +304,29 @@ class ReadAloud:
     def _part(self, passage: Passage, choices: Sequence[Choice], parts: Parts, key: str) -> Part:
         about: dict[str, Any] = {}
         with parts.writing(key, about) as writer:
-            about["spans_s"] = self._speak(passage, choices, writer)
+            about["spans_s"], times = self._speak(passage, choices, writer)
+            about["times"] = plain(times)
         return parts.part(key, writer.samples, about)
 
     def _speak(
         self, passage: Passage, choices: Sequence[Choice], writer: "WavWriter | _Memory"
-    ) -> list[tuple[float, float]]:
+    ) -> tuple[list[tuple[float, float]], list[SentenceTimes]]:
         """Speaks a passage sentence by sentence into `writer`, each with its pause; returns where each sounds."""
-        spans_s, texts = [], passage.spoken
-        own: dict[str, Any] = {} if self.lexicon is None else {"lexicon": self.lexicon}
-        for i, (text, choice) in enumerate(zip(texts, choices, strict=True), 1):
-            speech = self.voice.speak(text, choice.embedding, self.speaker, self.rate, **own)
+        spans_s, times = [], []
+        for (sentence, plan), choice in zip(self._sentences(passage, choices), choices, strict=True):
+            (speech,) = self.voice.render([plan], [choice.embedding], self.speaker, batch=1)
             start = writer.seconds
             writer.write(speech.samples)
             spans_s.append((start, writer.seconds))
-            pause_s = pause_after(text, passage.pause_s if i == len(texts) else 0.0)
-            writer.silence(pause_s / self.rate - 2 * EDGE_PAUSE_S)
-        return spans_s
+            times.append(sentence_times(sentence).moved(start))
+            writer.silence(sentence.silence_s)
+        return spans_s, times
 
     def _key(self, passage: Passage, choices: Sequence[Choice]) -> str:
         """Of all that decides how a passage sounds: how the pauses come out, what was chosen, and by what."""
         pauses_s = [pause_after(text) for text in passage.spoken]
         chosen = [np.asarray(choice.embedding, np.float64).round(6).tolist() for choice in choices]
-        return _hash([self.settings, passage.spoken, passage.pause_s, pauses_s, chosen])[:32]
+        return _hash([PART_VERSION, self.settings, passage.spoken, passage.pause_s, pauses_s, chosen])[:32]
 
 
 class _Memory:
@@ -268,6 +345,12 @@ class _Memory:
 
     def silence(self, seconds: float) -> None:
         self.write(np.zeros(max(0, round(seconds * self.rate)), np.float32))
+
+
+def with_choice(sentence: Sentence, choice: Choice) -> Sentence:
+    """A sentence that is spoken as was chosen."""
+    embedding = tuple(np.asarray(choice.embedding, np.float32).tolist())
+    return sentence._replace(embedding=embedding, like=choice.entries[0].id if choice.entries else "")
 
 
 def home_speaker(space: ProsodySpace, known: Iterable[str]) -> str | None:

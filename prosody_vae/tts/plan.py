@@ -7,6 +7,7 @@ What is longer than LONGEST_PHONEMES (about twelve seconds; the models saw no lo
 stands near the middle, else between words, and spoken in pieces under one embedding. A cut is a pause of CUT_S or more.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -122,6 +123,20 @@ def make_speech_plan(
 def join_plans(plans: Sequence[SpeechPlan]) -> SpeechPlan:
     """Plans one after the other."""
     return SpeechPlan(*(np.concatenate(values) for values in zip(*plans, strict=True)))
+
+
+def check_known(plan: SpeechPlan) -> None:
+    """Raises UserError for a phone whose F0 or energy is not known."""
+    for name, values in (("F0", plan.log_f0), ("energy", plan.energy)):
+        if not np.isfinite(values).all():
+            number = int(np.flatnonzero(~np.isfinite(values))[0]) + 1
+            raise UserError(f"phone {number} of a sentence has no {name}", remedy="Give it a number.")
+
+
+def split_plan(plan: SpeechPlan) -> list[SpeechPlan]:
+    """What `join_plans` joined: a piece for each silence among the phonemes."""
+    edges = [*np.flatnonzero(plan.phonemes == SIL_ID), len(plan.phonemes)]
+    return [SpeechPlan(*(values[a:b] for values in plan)) for a, b in itertools.pairwise(edges)]
 
 
 def _spans(lengths: Sequence[int], breaks: Sequence[int], longest: int) -> list[tuple[int, int]]:

@@ -30,7 +30,17 @@ from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
 from prosody_vae.features import prosodic_features
 from prosody_vae.space.table import KIND
 from prosody_vae.tts import model
-from prosody_vae.tts.plan import SpeechPlan, TextPiece, check_rate, curve, cut_text, join_plans, make_speech_plan
+from prosody_vae.tts.plan import (
+    SpeechPlan,
+    TextPiece,
+    check_known,
+    check_rate,
+    curve,
+    cut_text,
+    join_plans,
+    make_speech_plan,
+    split_plan,
+)
 
 SHIPPED_VOICE = Path(__file__).parents[1] / "pretrained" / "voice"
 FADE_S = 0.005
@@ -65,6 +75,7 @@ class Voice:
         # float32: weights are shipped as float16 anyway, and bfloat16 does not pay on a CPU.
         config = model.VaeConfig.from_dict(bundle.config[KIND] | {"compute_dtype": "float32"})
         self.latent: int = config.latent
+        self._reads_variance = config.variance
         self._params = jax.device_put(bundle.params[KIND])
         self._predict = jax.jit(lambda params, *inputs: model.predict(params, config, *inputs))
         self._render = jax.jit(partial(_rendered, config=config), static_argnames="frames")
@@ -107,15 +118,34 @@ class Voice:
         lexicon: Lexicon | None = None,
     ) -> list[Speech]:
         """Speaks many texts, `batch` pieces of like length at a time; arguments as in `speak`."""
+        self.vocoder(vocoder or self._vocoder)
+        plans = self.predict(texts, embeddings, speaker, rate, lexicon)
+        return self.render(plans, embeddings, speaker, vocoder, batch)
+
+    def render(
+        self,
+        plans: Sequence[SpeechPlan],
+        embeddings: Sequence[np.ndarray] | Float[np.ndarray, "B Z"],
+        speaker: str | None = None,
+        vocoder: str | Path | None = None,
+        batch: int = 8,
+    ) -> list[Speech]:
+        """Speaks plans, as `predict` makes them or changed; arguments as in `speak_all`.
+
+        Raises:
+          UserError: as there, or a phone has no F0 or no energy although the voice is told them.
+        """
         vocode = self.vocoder(vocoder or self._vocoder)
-        vector, rows = self._speaker(speaker), self._embeddings(embeddings, len(texts))
-        plans = self._plans(texts, rows, vector, rate, lexicon)
-        flat = [(plan, rows[i]) for i, pieces in enumerate(plans) for plan in pieces]
+        vector, rows = self._speaker(speaker), self._embeddings(embeddings, len(plans))
+        if self._reads_variance:
+            for plan in plans:
+                check_known(plan)
+        pieces = [split_plan(plan) for plan in plans]
+        flat = [(piece, rows[i]) for i, parts in enumerate(pieces) for piece in parts]
         sounds = iter(self._sounds(flat, vector, vocode, batch))
         speeches = []
-        for pieces in plans:
-            mels, samples = zip(*(next(sounds) for _ in pieces), strict=True)
-            plan = join_plans(pieces)
+        for plan, parts in zip(plans, pieces, strict=True):
+            mels, samples = zip(*(next(sounds) for _ in parts), strict=True)
             speeches.append(
                 Speech(
                     samples=np.concatenate(samples),

@@ -15,11 +15,14 @@ from one_line import refused
 from tiny_bundle import VOICES, tiny_contents, write_tiny
 
 from copycat_jax import synthesis
+from copycat_jax.align.textgrid import read_textgrid
 from copycat_jax.audio import transcription
 from copycat_jax.bundle.bundle import write_bundle
 from copycat_jax.cli import VERBS, main
 from copycat_jax.demo import CLIP, clip_text
 from copycat_jax.files import NoRoom
+from copycat_jax.prosody.file import read_prosody
+from copycat_jax.prosody.values import times_of
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, VOCODERS, Vocoder
 
 TEXT = clip_text()
@@ -83,6 +86,23 @@ def test_transfer_writes_what_it_is_asked_for(capsys, work, bundle, compiled):
         assert file.comment == "synthetic speech"
         assert 4.0 < file.frames / 22050 < 6.0
     assert "am_michael" in capsys.readouterr().out
+
+
+def test_prosody_and_times_are_written_beside_a_result(capsys, work, bundle, compiled):
+    beside = ["--prosody-out", "p.json", "--timestamps", "t.TextGrid"]
+    assert main([*transfer(bundle), *beside]) == 0
+    prosody, alignment = read_prosody("p.json"), read_textgrid("t.TextGrid")
+    (sentence,), seconds = prosody.sentences, soundfile.info("out.wav").duration
+    assert sentence.text == TEXT and [w.text for w in sentence.words] == [w.label for w in alignment.words]
+    assert prosody.speaker == "af_heart" and alignment.phones[-1].end_s == pytest.approx(seconds, abs=1e-4)
+    late = alignment.words[0].start_s - times_of(prosody)[0].words[0].start_s  # the silence that was trimmed
+    assert all(
+        a.start_s - b.start_s == pytest.approx(late, abs=0.012)
+        for a, b in zip(alignment.words, times_of(prosody)[0].words, strict=True)
+    )
+    assert "written already" in refused(capsys, *transfer(bundle), "--prosody-out", "p.json", "--timestamps", "p.json")
+    assert "does not end in .json" in refused(capsys, *transfer(bundle), "--prosody-out", "p.wav")
+    assert "leave --timestamps out" in refused(capsys, "transfer", "--manifest", "m", "--timestamps", "t.srt")
 
 
 def test_a_result_is_as_long_as_its_recording(work, bundle, compiled):

@@ -2,12 +2,14 @@
 
 import json
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 
 from prosody_vae.linguistics.document import Chapter, Document, Paragraph
 from prosody_vae.reading.aloud import ReadAloud
 from prosody_vae.selection.choice import Choice, Entry
+from prosody_vae.tts.plan import SpeechPlan, cut_text, join_plans
 from prosody_vae.tts.voice import Speech
 
 RATE = 8000
@@ -28,21 +30,31 @@ SPOKEN = [
 class StubVoice:
     """Speaks a text as a tone whose level names it; counts what it said and how much of that is still in memory."""
 
-    sample_rate, fingerprint = RATE, "stub"
+    sample_rate, fingerprint, spec = RATE, "stub", SimpleNamespace(hop_s=0.01)
 
     def __init__(self, stop_at: str = ""):
         self.said: list[str] = []
+        self._texts: dict[bytes, str] = {}
         self.alive: list[weakref.ref] = []
         self.most_alive, self.stop_at = 0, stop_at
 
-    def speak(self, text, embedding, speaker=None, rate=1.0, lexicon=None):
+    def predict(self, texts, embeddings, speaker=None, rate=1.0, lexicon=None):
+        (text,), frames = texts, lambda values: np.ones(len(values), np.int32)
+        plan = join_plans(
+            [SpeechPlan(*p, frames(p.breaks), 0 * p.breaks, *np.ones((2, len(p.breaks)))) for p in cut_text(text)]
+        )
+        self._texts[plan.phonemes.tobytes()] = text
+        return [plan]
+
+    def render(self, plans, embeddings, speaker=None, batch=8):
+        text = self._texts[plans[0].phonemes.tobytes()]
         if text == self.stop_at:
             raise KeyboardInterrupt
         self.said.append(text)
         samples = np.full(1000 + 100 * len(text), level(text), np.float32)
         self.alive = [ref for ref in self.alive if ref() is not None] + [weakref.ref(samples)]
         self.most_alive = max(self.most_alive, len(self.alive))
-        return Speech(samples, RATE, np.zeros((1, 80)), (), *np.zeros((3, 0)))
+        return [Speech(samples, RATE, np.zeros((1, 80)), (), *np.zeros((3, 0)))]
 
 
 class StubSelector:

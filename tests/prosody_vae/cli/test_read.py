@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from tiny_voice import TEXTS, TREES, tiny_bundle, tiny_space, write_tiny_voice
 
+from copycat_jax.prosody.file import read_prosody
 from prosody_vae.cli import main
 from prosody_vae.space.files import write_space
 from prosody_vae.tts.voice import open_voice
@@ -109,6 +110,46 @@ def test_lexicon_and_speed_change_the_sound(given, work, capsys):
     assert seconds["fast"] < seconds["plain"] < seconds["own"]
     assert main(["read", "book.md", "--out", "a.wav", "--by", "centroid", "--speed=4", *own, *given[0]]) == 0
     assert main(["say", "It rains.", "--out", "own.wav", "--lexicon", "absent", *given[0]]) == 2
+
+
+def test_a_prosody_file_is_written_edited_and_spoken_to_the_bit(given, work, capsys):
+    bundle = given[0]
+    said = ["say", "It rains. She never said why.", "--by", "centroid", *bundle]
+    assert main([*said, "--out", "a.wav", "--prosody-out", "a.json", "--timestamps", "a.vtt"]) == 0
+    assert main(["say", "--prosody", "a.json", "--out", "b.wav", *bundle]) == 0
+    assert (work / "a.wav").read_bytes() == (work / "b.wav").read_bytes()
+    assert (work / "a.vtt").read_text().count(" --> ") == 2
+    edits = ["--emphasis", "never", "--pitch", "1", "--speed", "2"]
+    assert main([*said, *edits, "--out", "c.wav"]) == 0
+    assert main(["say", "--prosody", "a.json", *edits, "--out", "d.wav", "--prosody-out", "d.json", *bundle]) == 0
+    before, after = read_prosody("a.json"), read_prosody("d.json")
+    assert after.sentences[0].phones[3].f0_hz == pytest.approx(before.sentences[0].phones[3].f0_hz * 2 ** (1 / 12))
+    assert soundfile.info("d.wav").duration < 0.7 * soundfile.info("a.wav").duration
+    mistakes = {
+        ("It rains. She never told why.", "--prosody", "a.json"): "word 5 is 'said', in the text 'told'",
+        ("--prosody", "book.md"): "book.md: is not JSON",
+        ("--prosody", "a.json", "--emphasis", "always"): "no word 'always' is spoken",
+        ("--prosody", "a.json", "--pitch", "40"): "--pitch: a pitch of 40",
+        (): "no text",
+        ("It rains.", "--timestamps", "b.txt"): "does not end in .srt",
+    }
+    for arguments, says in mistakes.items():
+        assert main(["say", *arguments, "--out", "e.wav", "--by", "centroid", *bundle]) == 2
+        assert says in capsys.readouterr().err
+    assert not (work / "e.wav").exists()
+
+
+def test_a_reading_says_when_its_words_are_spoken(given, work):
+    reading = ["read", "book.md", "--out", "a.wav", "--by", "centroid", "--speed=4", *given[0]]
+    assert main([*reading, "--timestamps", "t.json"]) == 0
+    timed = json.loads((work / "t.json").read_text())
+    spoken = [row for row in rows(work / "a.json") if "start_s" in row]
+    assert [s["text"] for s in timed["sentences"]] == [row["text"] for row in spoken]
+    for sentence, row in zip(timed["sentences"], spoken, strict=True):
+        assert sentence["phones"][0]["start_s"] == pytest.approx(row["start_s"], abs=1e-3)
+        assert sentence["phones"][-1]["end_s"] == pytest.approx(row["end_s"], abs=1e-3)
+    assert timed["seconds"] == pytest.approx(soundfile.info("a.wav").duration, abs=1e-3)
+    assert main([*reading, "--timestamps", "a.json"]) == 2
 
 
 def test_say_chooses_or_speaks_like_a_recording(given, work, monkeypatch, capsys):

@@ -78,13 +78,13 @@ def test_one_sentence_is_held_in_memory_at_a_time(tmp_path):
 
 def test_sentences_are_written_as_they_are_spoken(tmp_path):
     stub, sizes = reader(), []
-    speak = stub.voice.speak
+    render = stub.voice.render
 
-    def watched(*arguments):
+    def watched(*arguments, **options):
         sizes.append(sum(p.stat().st_size for p in (tmp_path / "book.parts").glob(".*.wav.*")))
-        return speak(*arguments)
+        return render(*arguments, **options)
 
-    stub.voice.speak = watched
+    stub.voice.render = watched
     many = Document("", (Chapter("", (Paragraph(tuple(f"Sentence {i}." for i in range(9))),)),))
     stub.read(many, tmp_path / "book.wav")
     assert (np.diff(sizes) > 0).all()

@@ -155,12 +155,12 @@ def test_a_second_run_into_one_recording_is_refused_and_the_first_goes_on(tmp_pa
     class Nested(StubVoice):
         refused: str = ""
 
-        def speak(self, *arguments, **options):
+        def render(self, *arguments, **options):
             if not self.refused:
                 with pytest.raises(UserError) as caught:
                     reader().read(BOOK, tmp_path / "book.wav")
                 Nested.refused = str(caught.value)
-            return super().speak(*arguments, **options)
+            return super().render(*arguments, **options)
 
     first.voice.__class__ = Nested
     first.read(BOOK, tmp_path / "book.wav")

@@ -1,0 +1,1 @@
+"""The prosody of speech as values, as a file that a person edits, and as times of words and phones."""
