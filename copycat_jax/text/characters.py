@@ -23,7 +23,7 @@ _SUPERSCRIPT = re.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = re.compile("[¼-¾⅐-⅞↉]")
 _SOFT_BREAK = re.compile(r"\u00ad[^\S\n]*\n\s*")
 _LINE_BREAK = re.compile(r"([A-Za-z]+)[-‐][^\S\n]*\n[^\S\n]*([a-z]+)")
-_GREEK_WORD = re.compile("[Ͱ-Ͽ]{2,}")
+_GREEK_WORD = re.compile("[Ͱ-Ͽἀ-῾]{2,}")
 
 
 def plain(text: str) -> str:
@@ -74,8 +74,11 @@ def _plain(character: str) -> str:
         return character if character.isprintable() else " "
     if character in _FORMS:
         return _FORMS[character]
-    if character in SIGNS or unicodedata.name(character, "").startswith("GREEK "):
+    if character in SIGNS:
         return character
+    if unicodedata.name(character, "").startswith("GREEK "):
+        letter = unicodedata.normalize("NFKD", character)[0]  # without breathings
+        return letter if "Ͱ" <= letter <= "Ͽ" else " "
     compatible = unicodedata.normalize("NFKC", character)
     if compatible != character:
         return "".join(map(_plain, compatible))

@@ -127,7 +127,50 @@ def _single_year(match: re.Match) -> str:
     return n.year(int(match["year"])) + (match["own"] or "")
 
 
+def _duration(match: re.Match) -> str:
+    """Hours, minutes and seconds that something took."""
+    *head, last = [
+        f"{n.cardinal(int(value))} {unit}{'' if int(value) == 1 else 's'}"
+        for value, unit in zip(match.groups(), ("hour", "minute", "second"), strict=True)
+        if int(value)
+    ]
+    return f"{' '.join(head)} and {last}" if head else last
+
+
+def _military(match: re.Match) -> str:
+    hour, minute = match["hour"], int(match["minute"])
+    said = f"zero {n.cardinal(int(hour[1]))}" if hour[0] == "0" else n.cardinal(int(hour))
+    return f"{said} {n.short_year(minute) if minute else 'hundred'} hours"
+
+
+def _is_military(match: re.Match) -> bool:
+    """0800 hours, at 1430 hours; not the 2000 hours that something took."""
+    clock = ":" in match[0] or match["hour"][0] == "0"
+    return clock or bool(re.search(r"\b(?i:at|by|until|till|before|after|from|to) $", before(match)))
+
+
+def _day_of_month(match: re.Match) -> str:
+    return f"{_MONTHS[int(match['month']) - 1]} {n.ordinal(int(match['day']))}"
+
+
+def _is_day_of_month(match: re.Match) -> bool:
+    """Behind "on" or "by", or where it can hardly be a fraction (10/31), and where it is no 9/11."""
+    if match[0] == "9/11" or re.match(r" ?%| of\b|/", after(match)):
+        return False
+    cue = re.search(r"\b(?i:on|by|since|until|till|before|after|dated|due|from) $", before(match))
+    return bool(cue or (int(match["month"]) > 9 and int(match["day"]) > 12))
+
+
 KINDS = (
+    kind(
+        "duration",
+        r"(?:(?<=took )|(?<=for )|(?<=in )|(?<=of ))(\d{1,3}):([0-5]\d):([0-5]\d)(?![\w:]|\.\d| ?[AaPp]\.?[Mm])",
+        _duration,
+        holds=lambda match: any(map(int, match.groups())),
+    ),
+    kind(
+        "military", r"(?P<hour>[01]\d|2[0-4]):?(?P<minute>[0-5]\d) ?(?:hours|hrs)\b\.?", _military, holds=_is_military
+    ),
     kind(
         "time",
         rf"(?P<time>{_HOUR}(?:[:.]{_MINUTE}(?::{_MINUTE})?)?)(?P<half>{_HALF})?"
@@ -151,6 +194,12 @@ KINDS = (
         "date",
         r"(?P<year>\d{4})(?P<mark>[-/])(?P<month>0[1-9]|1[0-2])(?P=mark)(?P<day>0[1-9]|[12]\d|3[01])(?![\w-])",
         _iso,
+    ),
+    kind(
+        "date",
+        r"(?P<month>1[0-2]|0?[1-9])/(?P<day>3[01]|[12]\d|0?[1-9])(?![\w/-])",
+        _day_of_month,
+        holds=_is_day_of_month,
     ),
     kind("date", rf"{_NUMERIC_DATE}(?![\w/-])", _numeric, holds=lambda match: _order(match) is not None),
     kind(

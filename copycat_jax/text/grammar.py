@@ -11,14 +11,17 @@ from typing import NamedTuple
 
 from copycat_jax.text import numbers as n
 
-# A number: thousands by commas or spaces, a decimal fraction. "12 345 6" and "020 7946" have no such thousands.
+# A number: thousands by commas, apostrophes or spaces, Indian lakhs, a decimal fraction. "12 345 6" and "020 7946" have
+# no such thousands.
 _SPACED = r"(?<![\d.,/])(?<!\d )[1-9]\d{0,2}(?: \d{3})+(?!\d| \d|-\d)"
-NUMBER = rf"(?:(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|{_SPACED}|\d+)(?:\.\d+)?|(?<!\d)\.\d+)"
+_GROUPED = r"\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?:'\d{3})+(?![\d'])|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"
+NUMBER = rf"(?:(?:{_GROUPED}|{_SPACED}|\d+)(?:\.\d+)?|(?<!\d)\.\d+)"
 SIGN = r"(?:\+/-|(?<![\w.)%-])[+-]|[±~≈])"
 _FRACTION = r"(?:\d+[ -])?\d{1,3}/(?:\d{1,3}|1000)(?![\d/])"
 AMOUNT = rf"(?:{SIGN}?(?:{_FRACTION}|{NUMBER}))"
 DASH = r"(?:[-–—]| [-–] )"
 SERIES = rf"{AMOUNT}(?:[%°]?{DASH}[$£€¥₹]?{AMOUNT}|[\"']? ?[x×] ?{AMOUNT})*"
+SCIENTIFIC = rf"(?P<mantissa>{SIGN}?{NUMBER})(?:[eE]| ?[x×] ?10\^)(?P<exponent>[+-]?\d+)"
 END = r"(?!\w|[.,:/]\d)"  # a full stop may follow a number, its digits may not go on
 SCALE = "hundred|thousand|million|billion|trillion"
 _SIGNS = {"-": "minus", "+": "plus", "±": "plus or minus", "+/-": "plus or minus", "~": "about", "≈": "about"}
@@ -105,6 +108,11 @@ def amounts(match: re.Match, group: str = "amounts") -> list[tuple[str, str]]:
 def series(match: re.Match, group: str = "amounts", speak: Callable[[str], str] = amount) -> str:
     """What is said for a `SERIES`: "10-15" is "ten to fifteen", "3 x 4" "three by four"."""
     return " ".join(f"{join} {speak(piece)}" for join, piece in amounts(match, group))
+
+
+def scientific(match: re.Match) -> str:
+    """What is said for a `SCIENTIFIC`: 1e-5 is "one times ten to the power of minus five"."""
+    return f"{amount(match['mantissa'])} times ten to the power of {n.decimal(match['exponent'])}"
 
 
 def before(match: re.Match) -> str:

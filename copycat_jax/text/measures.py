@@ -7,6 +7,7 @@ from copycat_jax.text.grammar import (
     AMOUNT,
     DASH,
     SCALE,
+    SCIENTIFIC,
     SERIES,
     SIGN,
     after,
@@ -16,6 +17,7 @@ from copycat_jax.text.grammar import (
     is_adjective,
     is_one,
     kind,
+    scientific,
     series,
 )
 
@@ -46,6 +48,7 @@ _UNITS = {
     "psi": "pound per square inch", "mpg": "mile per gallon", "dpi": "dot per inch", "fps": "frame per second",
     "ppm": "part per million", "bpm": "beat per minute", "mmHg": "millimeter of mercury", "%": "percent",
     "‰": "per mille", "m/s^2": "meter per second squared", "kn": "knot", "in.": "inch",
+    "mA": "milliamp", "pts": "point",
 }  # fmt: skip
 _POWERED = ("km", "cm", "mm", "ft", "mi", "yd", "in", "m")
 _UNCHANGED_UNITS = ("hertz", "horsepower", "percent", "mille")
@@ -68,6 +71,7 @@ _HUNDREDTHS = {
     "ruble": ("kopek", "kopeks"), "franc": ("centime", "centimes"), "peso": ("centavo", "centavos"),
 }  # fmt: skip
 _SCALE_LETTERS = {"k": "thousand", "m": "million", "b": "billion", "mn": "million", "bn": "billion", "tn": "trillion"}
+_COMMA = r"\d{1,3}(?:\.\d{3})*,\d{1,2}(?![\d,])"  # a number with a decimal comma
 _SCALED = rf"(?:[ -]?(?P<scale>{SCALE}|[kKmMbB]|mn|[bBt]n)\b)?"
 
 
@@ -93,6 +97,13 @@ def _with_hundredths(text: str, name: str, many: str) -> str:
     if int(small or 0):
         units.append(f"{n.cardinal(int(small))} {_HUNDREDTHS[name.split()[-1]][int(small) != 1]}")
     return " and ".join(units)
+
+
+def _continental(match: re.Match) -> str:
+    """Money with a decimal comma: 1.234,56 €."""
+    name = _CURRENCIES[match["currency"]]
+    text = match["amount"].replace(".", "").replace(",", ".")
+    return _with_hundredths(text, name, name if name in _UNCHANGED_MONEY else f"{name}s")
 
 
 def _cents(match: re.Match) -> str:
@@ -126,6 +137,10 @@ def _quantity(match: re.Match) -> str:
     )
 
 
+def _power_of_ten(match: re.Match) -> str:
+    return f"{scientific(match)} {unit(match['unit'], one=False)}"
+
+
 def _is_quantity(match: re.Match) -> bool:
     """Not "747s", nor the initial in "1944 W. Smith", nor the end of a sentence."""
     if match["unit"] in ("V", "W", "L") and re.fullmatch(r"1\d{3}|20\d\d", match["amounts"]):
@@ -154,11 +169,19 @@ def _is_no_quote(match: re.Match) -> bool:
     return match.string[: match.start()].count('"') % 2 == 0
 
 
+def _angle(match: re.Match) -> str:
+    """Degrees, minutes and seconds of arc."""
+    parts = [(match["degrees"], "degree"), (match["minutes"], "minute"), (match["seconds"], "second")]
+    return " ".join(f"{n.decimal(value)} {name}{'' if value == '1' else 's'}" for value, name in parts if value)
+
+
 def _per(match: re.Match) -> str:
     return f"per {_UNITS.get(match[1], match[1])}"
 
 
 KINDS = (
+    kind("money", rf"(?P<currency>€) ?(?P<amount>{_COMMA})", _continental),
+    kind("money", rf"(?P<amount>{_COMMA}) ?(?P<currency>{alternatives(_SYMBOLS)}|EUR\b)", _continental),
     kind("money", rf"(?P<currency>{alternatives(_CURRENCIES)}) ?(?P<amounts>{SERIES}){_SCALED}(?!\d)", _money),
     kind(
         "money",
@@ -177,11 +200,13 @@ KINDS = (
         rf"(?P<inches>{AMOUNT})(?:\"|''|[ -]?(?:in\b\.?|inch\b|inches\b)|(?<='\d)(?!\w)|(?<='\d\d)(?!\w))",
         _feet_inches,
     ),
+    kind("angle", r"(?P<degrees>\d+)° ?(?P<minutes>\d+)'(?: ?(?P<seconds>\d+(?:\.\d+)?)(?:\"|''))?(?!\w)", _angle),
     kind("feet or inches", rf"(?P<amounts>{SERIES})(?P<mark>[\"'])(?![\w'])", _marked, holds=_is_no_quote),
+    kind("quantity", rf"{SCIENTIFIC} ?(?P<unit>{_UNIT}(?:/{_UNIT})?)(?![\w/^'])", _power_of_ten),
     kind(
         "quantity",
         rf"(?:(?P<from>{AMOUNT}) ?(?P<fromunit>{_UNIT}){DASH})?"
-        rf"(?P<amounts>{SERIES})(?: (?P<scale>{SCALE}))?(?P<gap>[ -]?)(?P<unit>{_UNIT}(?:/{_UNIT})?)(?![\w/^'])",
+        rf"(?P<amounts>{SERIES})(?: (?P<scale>{SCALE}))?(?P<gap>[ -]?)(?P<unit>{_UNIT}(?:/{_UNIT})?)(?![\w/^']|-\d)",
         _quantity,
         holds=_is_quantity,
     ),

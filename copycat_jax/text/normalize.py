@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Container
 from typing import NamedTuple
 
-from copycat_jax.text import abbreviations, dates, figures, measures, romans
+from copycat_jax.text import abbreviations, addresses, dates, figures, measures, romans, scripture
 from copycat_jax.text.characters import plain, unspeakable
 from copycat_jax.text.grammar import Token, classify, kind
 from copycat_jax.text.pronunciation import LETTERS, is_known, possessive
@@ -33,11 +33,14 @@ class Spoken(NamedTuple):
     closes: bool  # whether a full stop at its end may end a sentence
 
 
-_SPOKEN_CAPITALS = {"OK": "okay", "AIDS": "aids", "NASA": "nasa", "NATO": "nato"}
+_SPOKEN_CAPITALS = {"OK": "okay", "AIDS": "aids", "NASA": "nasa", "NATO": "nato", "JPEG": "jpeg"}
 _SPELLED = frozenset((
     *("US", "UK", "EU", "UN", "TV", "PC", "ID", "AI", "AM", "PM", "BC", "AD", "CD", "DVD", "GPS", "USA", "FBI", "CIA"),
     *("BBC", "CEO", "IBM", "MIT", "UAE", "IRS", "ATM", "IQ", "HIV", "PR", "HR", "VR", "AR", "NAACP", "HTML", "HTTP"),
-    *("EST", "EDT", "PST", "CST", "HTTPS", "NCAA", "USB", "USSR", "UEFA"),
+    *("EST", "EDT", "PST", "CST", "HTTPS", "NCAA", "USB", "USSR", "UEFA", "ET", "PT", "IP", "AU", "PO", "LA"),
+    *("FYI", "APR", "AKA", "ILO", "UPS", "USPS", "NGO", "GDP", "LED", "OS", "COO", "CT", "ER", "EEG", "EV"),
+    *("GED", "IRA", "RAF", "USAF", "ACLU", "UCLA", "ALS", "DOB", "KO", "OT", "SOS", "MA", "PA", "MI", "MS"),
+    *("MC", "LOL", "SEC", "VAT", "IMO", "IDE", "JFK", "TEFL", "IOU", "DIY", "FAQ", "EIN"),
 ))  # fmt: skip
 _SIGNS = {
     "&": "and", "@": "at", "+": "plus", "=": "equals", "%": "percent", "‰": "per mille",
@@ -48,8 +51,21 @@ _SIGNS = {
     "₿": "bitcoin",
 }  # fmt: skip
 _CLIPPED = ("'em", "'tis", "'twas", "'cause", "'til", "'bout", "'n")
-_AN_A = (
-    r"A(?= ?[.,;:!?)]| ?$|'s\b| [B-HJ-Z]\b|\d|-[a-z])|(?<=[a-z] )A(?= [a-z])|I(?=-\d)"  # no article, nor the speaker
+_MIXED = re.compile(r"([a-z]{1,5})([A-Z]{2,3})")  # iOS, macOS, mRNA
+_JOINED = re.compile(r"([A-Z][a-z]+)([A-Z][a-z]+|[A-Z]{2,3})")  # OpenAI, PageRank
+# What may begin and end a syllable, in letters.
+_ONSETS = frozenset((
+    *("", "bl", "br", "ch", "cl", "cr", "dr", "dw", "fl", "fr", "gl", "gr", "kl", "kn", "kr", "ph", "pl", "pr", "qu"),
+    *("rh", "sc", "sch", "scr", "sh", "shr", "sk", "sl", "sm", "sn", "sp", "spl", "spr", "squ", "st", "str", "sw"),
+    *("th", "thr", "tr", "ts", "tw", "wh", "wr"),
+))  # fmt: skip
+_CODAS = frozenset((
+    *("", "ch", "ck", "ct", "ff", "ft", "gh", "ld", "lf", "lk", "ll", "lm", "lp", "lt", "mp", "nc", "nch", "nd", "ng"),
+    *("nk", "nn", "ns", "nt", "ph", "pt", "rb", "rc", "rch", "rd", "rf", "rg", "rk", "rl", "rm", "rn", "rp", "rs"),
+    *("rt", "sh", "sk", "sm", "sp", "ss", "st", "tch", "th", "tt", "tz", "wn", "xt"),
+))  # fmt: skip
+_AN_A = (  # no article, nor the speaker
+    r"A(?= ?[.,;:!?)]| ?$|'s\b| [B-HJ-Z]\b|\d|-[a-z]|[+-](?!\w))|(?<=[a-z] )A(?= [a-z])|I(?=-\d)"
 )
 
 
@@ -106,12 +122,31 @@ def _word(word: str, shouted: bool, keep: Container[str]) -> list[str | Given]:
     if stem.isupper() and len(stem) > 1 and (not shouted or not is_known(stem.lower())):
         if stem in _SPOKEN_CAPITALS:
             return [_SPOKEN_CAPITALS[stem] + suffix]
-        vowels = sum(c in "AEIOUY" for c in stem)
-        if stem in _SPELLED or not (is_known(stem.lower()) or (vowels and len(stem) > 3)):
+        if stem in _SPELLED or not (is_known(stem.lower()) or _is_pronounceable(stem)):
             return _spelled(stem, plural or bool(suffix))
+    parts = _MIXED.fullmatch(stem) or (None if is_known(lower) or is_known(stem.lower()) else _JOINED.fullmatch(stem))
+    if parts and (len(parts[1]) == 1 or re.search("[aeiouy]", parts[1].lower())):
+        first = _spelled(parts[1].upper()) if len(parts[1]) == 1 else [parts[1].lower()]
+        return first + _word(parts[2] + suffix, shouted, keep)
     if not re.search("[aeiouy]", lower) and not is_known(lower):
         return _spelled(word.upper())
     return [lower if lower in _CLIPPED else lower.strip("'")]
+
+
+def _is_pronounceable(capitals: str) -> bool:
+    """Whether an acronym is spoken as a word: UNESCO, not USPS."""
+    first, *runs = re.split("[aeiou]|(?<=.)y", capitals.lower())
+    return (
+        len(capitals) > 3
+        and bool(runs)
+        and all(
+            (
+                len(first) < 2 or first in _ONSETS,
+                len(runs[-1]) < 2 or runs[-1] in _CODAS,
+                all(len(run) < 4 for run in runs),
+            )
+        )
+    )
 
 
 def _spelled(letters: str, ending: bool = False) -> list[str | Given]:
@@ -138,7 +173,9 @@ def _greek(match: re.Match) -> str:
 _INLINE = re.compile(r"\{([^{}]*)\}")
 KINDS = (
     kind("inline", _INLINE.pattern, _letter),
-    abbreviations.ADDRESS,
+    *addresses.KINDS,
+    *scripture.KINDS,
+    *figures.NAMES,
     *measures.KINDS,
     *dates.KINDS,
     *romans.KINDS,
@@ -146,6 +183,7 @@ KINDS = (
     *figures.KINDS,
     kind("letter", rf"(?<![A-Za-z'])(?:[B-HJ-Z]|{_AN_A})(?:'s)?(?![A-Za-z]|'[A-Za-z])", _letter),
     kind("sharp", r"(?<=\b[A-G])#", lambda match: "sharp"),
+    kind("grade", r"(?<=\b[A-F])-(?=[ .,;:!?)]|$)(?! -)", lambda match: "minus"),
     kind("hashtag", r"#(?=[A-Za-z])", lambda match: "hashtag"),
     kind("word", r"[A-Za-z]+(?:'[A-Za-z]+)*|(?i:'(?:em|tis|twas|cause|til|bout|n))\b", _letter),
     kind("comparison", r"<(?= ?[\d.-])|(?<= )<(?= )", lambda match: "less than"),

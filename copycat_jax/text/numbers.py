@@ -44,7 +44,9 @@ def short_year(value: int) -> str:
 
 
 def plural(words: str) -> str:
-    """`words` of a number with the last made a plural: "ninety" is "nineties", "six" "sixes"."""
+    """`words` of a number as a plural: "ninety" is "nineties", "six" "sixes", "one hundred" "hundreds"."""
+    if re.fullmatch("one (?:hundred|thousand|million)", words):
+        return f"{words[4:]}s"
     if words.endswith("y"):
         return f"{words[:-1]}ies"
     return f"{words}es" if words.endswith("x") else f"{words}s"
@@ -57,7 +59,7 @@ def digits(text: str) -> str:
 
 def decimal(text: str) -> str:
     """A written number with optional thousands, sign and fraction: "-1,234.50" is read with "minus" and "point"."""
-    text = re.sub("[, ]", "", text)
+    text = re.sub("[,' ]", "", text)
     sign = "minus " if text.startswith("-") else ""
     whole, _, fraction = text.lstrip("+-").partition(".")
     words = "zero"

@@ -53,7 +53,26 @@ _AMENDED = {
     "houses": [("", "h ˈaʊ z ɪ z")],
     "consists": [("", "k ə n s ˈɪ s t s")],
     "lead": [("gruut:VB", "l ˈi d"), ("gruut:NN", "l ˈɛ d")],
+    "tear": [("gruut:NN", "t ˈɪ ɹ"), ("gruut:VB", "t ˈɛ ɹ")],
+    "tears": [("gruut:NN", "t ˈɪ ɹ z"), ("gruut:VB", "t ˈɛ ɹ z")],
+    "bow": [("gruut:NN", "b ˈoʊ"), ("gruut:VB", "b ˈaʊ")],
+    "polish": [("gruut:JJ", "p ˈoʊ l ɪ ʃ"), ("", "p ˈɑ l ɪ ʃ")],
+    "number": [("", "n ˈʌ m b ɚ")],
+    "does": [("", "d ˈʌ z")],
+    "nice": [("", "n ˈaɪ s")],
 }
+_OF_LEAD = frozenset((
+    *("pipe", "pipes", "paint", "poisoning", "bullet", "bullets", "shot"),
+    *("ore", "weight", "weights", "lined", "glass", "acid"),
+))  # fmt: skip
+_BEFORE_METAL = frozenset((
+    *("of", "like", "with", "as", "from", "molten", "white"),
+    *("red", "contain", "contains", "containing", "into"),
+))  # fmt: skip
+_SENT_LIVE = frozenset((
+    *("stream", "streams", "streamed", "streaming", "music", "show", "shows"),
+    *("broadcast", "audience", "wire", "wires", "band"),
+))  # fmt: skip
 _SIBILANTS = frozenset(("S", "Z", "SH", "ZH", "CH", "JH"))
 _VOICELESS = frozenset(("P", "T", "K", "F", "TH"))
 
@@ -147,7 +166,20 @@ def _tags(words: Sequence[str]) -> list[str]:
             tags[i] = "VBD"
         elif word == "used":
             tags[i] = "VB" if words[i + 1 : i + 2] == ("to",) else "VBD"
+        else:
+            tags[i] = _by_neighbours(words[i - 1 if i else 0 : i + 2], word, tags[i])
     return tags
+
+
+def _by_neighbours(around: Sequence[str], word: str, tag: str) -> str:
+    """The part of speech of a `word` whose meanings are told apart by the words `around` it, else `tag`."""
+    before, after = around[: around.index(word)], around[around.index(word) + 1 :]
+    if word == "lead":  # the metal, not "in the lead" or "a lead of two"
+        metal = _OF_LEAD.intersection(after) or (tag == "NN" and _BEFORE_METAL.intersection(before))
+        return "NN" if metal else "VB"
+    if word in ("tear", "tears") and tag == "NN":  # a tear in the cloth, wear and tear
+        return "VB" if word == "tear" and ("and" in before or "in" in after) else tag
+    return "JJ" if word == "live" and _SENT_LIVE.intersection(after) else tag
 
 
 def _is_participle(before: Sequence[str]) -> bool:

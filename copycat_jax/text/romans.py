@@ -25,8 +25,11 @@ _MONARCHS = (
     "calixtus|xerxes|darius|artaxerxes|cyrus|thutmose|amenhotep|seti|murad|mehmed|selim|suleiman|mohammed|abdul|"
     "hamid|humbert|juan|felipe|carlos|pedro|manuel|sancho|wladislaw|ladislaus|bela|frederik|oscar|ludwig|antiochus"
 )
+_GIVEN = "thomas|samuel|walter|arthur|benjamin|daniel|howard|thurston|harold|franklin|jack|frank|hugh|edwin"
 _THRONES = "king|queen|pope|emperor|empress|tsar|czar|kaiser|sultan|shah|prince|pharaoh"
-_BOOKS = "Samuel|Kings|Chronicles|Corinthians|Thessalonians|Timothy|Peter|John|Maccabees|Esdras"  # of the Bible
+_BOOKS = (  # of the Bible
+    "Samuel|Kings|Chronicles|Corinthians|Thessalonians|Timothy|Peter|John|Maccabees|Esdras|Cor|Sam|Thess|Tim|Pet"
+)
 _OWN = r"(?P<own>'s)?(?![\w&/]|'\w|-[A-Z\d])"
 # What follows an I that is the first; elsewhere it is the speaker.
 _AFTER_FIRST = re.compile(
@@ -98,6 +101,12 @@ def _value(numeral: str) -> int:
     return n.roman(numeral.upper()) or 0
 
 
+def _is_heir(match: re.Match) -> bool:
+    """Whether a person's whole name precedes: John D. Rockefeller III, Robert Downey Jr. III."""
+    name = rf"\b(?:(?i:{_MONARCHS}|{_GIVEN})|[A-Z]\.) [A-Z][a-z]+"
+    return bool(re.search(rf"(?:{name}|\b[A-Z][a-z]+,? Jr\.?) $", before(match)))
+
+
 def _book(match: re.Match) -> str:
     number = match["number"]
     return n.ordinal(int(number) if number.isdigit() else _value(number))
@@ -125,6 +134,13 @@ KINDS = (
         _monarch,
         holds=_is_monarch,
     ),
-    kind("book", rf"(?P<number>I{{2,3}}|[123](?= \w+ \d)) (?={_BOOKS})", _book),
+    kind("book", rf"(?P<number>I{{2,3}}|[123](?= \w+\.? \d)) (?={_BOOKS})", _book),
+    kind("numeral", r"(?<![\w'])I(?=(?:,? (?:and|or|to) |, |[-–])II\b)", lambda match: "one"),
+    kind(
+        "heir",
+        r"(?<=[a-z.] )(?P<numeral>III|IV)(?P<own>'s)?(?![\w-])",
+        lambda match: f"the {n.ordinal(_value(match['numeral']))}{match['own'] or ''}",
+        holds=_is_heir,
+    ),
     kind("numeral", rf"(?<![\w'])(?P<numeral>{n.ROMAN})(?P<suffix>st|nd|rd|th)?{_OWN}", _alone, holds=_is_alone),
 )

@@ -18,6 +18,20 @@ they will *present* the prize | P R IH0 Z EH1 N T
 the *present* day | P R EH1 Z AH0 N T
 they *lead* the way | L IY1 D
 a pipe made of *lead* | L EH1 D
+the *lead* pipe | L EH1 D
+he was in the *lead* | L IY1 D
+the *lead* actor | L IY1 D
+a *tear* fell | T IH1 R
+a *tear* in the cloth | T EH1 R
+*tear* it up | T EH1 R
+she *tears* it | T EH1 R Z
+they *bow* to him | B AW1
+a *bow* and arrow | B OW1
+*polish* the desk | P AA1 L IH0 SH
+the *polish* army | P OW1 L IH0 SH
+we *live* stream it | L AY1 V
+what *does* it | D AH1 Z
+a *tv* show | T IY1 V IY1
 the *wind* blew | W IH1 N D
 roads that *wind* through hills | W AY1 N D
 a *live* broadcast | L AY1 V
