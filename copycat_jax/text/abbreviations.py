@@ -98,6 +98,8 @@ def _is_long_form(match: re.Match) -> bool:
     ends = not rest or not (rest[0].islower() or rest[0].isdigit())
     if name.isupper() and _ABBREVIATIONS[name.lower()] in _MONTHS and not rest[:1].isdigit():
         return False  # a rate is an APR
+    if name[0].isupper() and re.search(r"\b(?i:in|on|by|since|until|till|last|next|every|from|to) $", before(match)):
+        return True  # "in Dec."
     return not (name.lower() in _SENTENCE_WORDS and (ends or not name[0].isupper()))
 
 
@@ -115,7 +117,7 @@ def _letters(match: re.Match) -> str:
 
 KINDS = (
     kind("days", rf"{_START}({_DAY})\.?(?:[-–—]| [-–] )({_DAY})\b\.?", _days),
-    kind("day", rf"{_START}({_DAY})(?:\.(?=,|,?{_DATE}|(?<!the Sun\.) \d)|(?=,{_DATE}))", _days),
+    kind("day", rf"{_START}({_DAY})(?:\.(?=,|,?{_DATE}|(?<!the Sun\.) \d)|(?=,?{_DATE}))", _days),
     kind(
         "state",
         rf"(?<=[a-z], )(?P<name>{'|'.join(map(str.capitalize, _STATES))})\.",
@@ -139,7 +141,7 @@ KINDS = (
     kind("street", r"(?<=[a-z] )(?P<name>St|Dr)(?![\w'.])", _long_form, holds=_is_street),
     kind(
         "before a number",
-        rf"{_START}(?P<name>(?i:{alternatives(_BEFORE_NUMBER)}))\.(?= ?\d)",
+        rf"{_START}(?P<name>(?i:{alternatives(_BEFORE_NUMBER)}))\.(?= ?[A-Z$£€]?\d)",
         lambda match: _BEFORE_NUMBER[match["name"].lower()],
         closes=False,
     ),
@@ -154,6 +156,7 @@ KINDS = (
     kind("initials", r"\b([A-Z]{2})(?=-?\d)", _letters),
     kind("initials", r"(?<=\d)([A-Z]{2,3})(?![A-Za-z])", _letters),
     kind("initials", r"\b([A-Z]{1,3})&([A-Z]{1,3})\b", _ampersand),
+    kind("initials", r"(?<![\w.'])((?:[A-Z]\.)+[A-Z])\.?'?s\b", lambda match: f"{letters(match[1])}'s"),
     kind("initials", r"(?<![\w.'])((?:[A-Za-z]\.){2,}|[A-Za-z](?:\.[A-Za-z])+\b)", _letters),
     kind("initials", r"(?<![\w.'])([A-HJ-Z])\.(?=[ ,-])", _letters),
     kind("initials", r"(?<![\w.'])(I)\.(?= [A-Z])", _letters),

@@ -213,5 +213,6 @@ KINDS = (
         "years", rf"(?P<year>(?:1[1-9]|20)\d\d){DASH}(?P<last>\d{{4}}|\d\d)(?![\w-]|[.,]\d)", _years, holds=_are_years
     ),
     kind("short year", r"'(?P<year>\d\d)(?![\w'])", lambda match: n.short_year(int(match["year"]))),
-    kind("year", rf"(?P<year>{_YEAR})(?P<own>'s)?(?![\w%]| ?%|[.,]\d)", _single_year),
+    kind("year", rf"(?P<year>{_YEAR})(?P<own>'s)?(?!(?![a-d]\b)\w| ?%|[.,]\d)", _single_year),
+    kind("to", rf"(?:(?<=\d)|(?<=\d ))[-–] ?(?={_MONTH} \d)", lambda match: "to"),
 )

@@ -28,7 +28,7 @@ _PHONE = (
 )
 _OWN_NUMBER = re.compile(
     r"\b(?i:zip(?: code)?|(?:post|postal |pass|area )code|code|pin|account(?: number)?|serial number|"
-    r"(?:ending|ends?|ended) (?:in|with)|text \S+ to)(?: is| was| number)?:? $"
+    r"post office box|p\.? ?o\.? box|(?:ending|ends?|ended) (?:in|with)|text \S+ to)(?: is| was| number)?:? $"
 )
 _STATES = (
     "AL|AK|AZ|AR|CA|CO|CT|DE|DC|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|"
@@ -72,6 +72,12 @@ def _is_designation(match: re.Match) -> bool:
     return bool(
         re.search(r"\b(?:(?:Boeing|Airbus|[Ff]light|[Rr]oute|[Hh]ighway|[Ii]nterstate) |[A-Z]-?)$", before(match))
     )
+
+
+def _caliber(match: re.Match) -> str:
+    """A .22 rifle is a twenty two, a .357 a three fifty seven."""
+    hundreds, rest = divmod(int(match["caliber"]), 100)
+    return f"{n.cardinal(hundreds)} {n.short_year(rest)}" if hundreds else n.short_year(rest)
 
 
 def _code(match: re.Match) -> str:
@@ -132,6 +138,12 @@ NAMES = (  # numbers that are names: no years, no quantities
     kind("postcode", rf"(?<=\b(?:{_STATES}) )\d{{5}}(?:-\d{{4}})?(?![\w-]|[.,]\d)", _digits),
     kind("number of its own", r"\d{4,}(?![\w-]|[.,]\d)", _digits, holds=_is_own_number),
     kind("designation", r"(?P<number>[1-9]\d\d)(?P<many>s?)(?![\w-]|[.,]\d)", _designation, holds=_is_designation),
+    kind(
+        "caliber",
+        r"(?<![\w,.])\.(?P<caliber>[1-9]\d[1-9]?)"
+        r"(?=[ -](?:[Ss]pecial |[Mm]agnum )?(?:[Cc]alib|[Rr]evol|[Pp]istol|[Rr]ifle))",
+        _caliber,
+    ),
 )
 KINDS = (
     kind("to", r"(?<=\d)–(?=[A-Z]-?\d)", lambda match: "to"),
@@ -153,7 +165,7 @@ KINDS = (
     kind("section", rf"(?P<mark>§§?|¶¶?|#) ?(?P<amounts>{SERIES})(?!\w)", _sections),
     kind("plural", rf"(?P<amount>{NUMBER})s\b", lambda match: n.plural(amount(match["amount"]))),
     kind("scaled", rf"(?P<amount>{AMOUNT})(?P<scale>M|mn|bn|tn)\b", lambda m: f"{amount(m[1])} {_SCALES[m[2]]}"),
-    kind("times", rf"(?P<amount>{NUMBER})x\b(?! ?[\d+=/-])", lambda match: f"{amount(match['amount'])} times"),
+    kind("times", rf"(?P<amount>{NUMBER})x\b(?! ?[\d+=-])", lambda match: f"{amount(match['amount'])} times"),
     kind(
         "score",
         r"(?P<above>\d+(?:\.\d)?)/(?P<below>5|\d+0)(?![\w/])",

@@ -47,7 +47,7 @@ _UNITS = {
     "sq m": "square meter", "sq km": "square kilometer", "rpm": "revolution per minute", "hp": "horsepower",
     "psi": "pound per square inch", "mpg": "mile per gallon", "dpi": "dot per inch", "fps": "frame per second",
     "ppm": "part per million", "bpm": "beat per minute", "mmHg": "millimeter of mercury", "%": "percent",
-    "‰": "per mille", "m/s^2": "meter per second squared", "kn": "knot", "in.": "inch",
+    "‰": "per mille", "m/s^2": "meter per second squared", "kn": "knot", "kts": "knot", "in.": "inch",
     "mA": "milliamp", "pts": "point",
 }  # fmt: skip
 _POWERED = ("km", "cm", "mm", "ft", "mi", "yd", "in", "m")
@@ -166,7 +166,7 @@ def _is_no_quote(match: re.Match) -> bool:
     """Whether no quotation is open that the mark would close."""
     if match["mark"] == "'":
         return not re.search(r"(?<!\w)'(?=\w)", match.string[: match.start() + 1])
-    return match.string[: match.start()].count('"') % 2 == 0
+    return len(re.findall(r'(?<!\d)"', match.string[: match.start()])) % 2 == 0
 
 
 def _angle(match: re.Match) -> str:
@@ -213,5 +213,5 @@ KINDS = (
     kind(
         "to", r"(?:(?<=illion)|(?<=\d[kKmMbB])|(?<=\d(?:st|nd|rd|th)))(?:[-–]| [-–] )(?=[$£€¥₹\d])", lambda match: "to"
     ),
-    kind("per", r"(?<=\d)/([A-Za-z]+)\b", _per),
+    kind("per", r"(?:(?<=\d)|(?<=\dx))/([A-Za-z]+)\b", _per),
 )

@@ -116,37 +116,31 @@ def _word(word: str, shouted: bool, keep: Container[str]) -> list[str | Given]:
     lower = word.lower()
     if lower in keep:
         return [lower]
-    stem, suffix = (word[:-2], "'s") if lower.endswith("'s") else (word, "")
-    plural = bool(re.fullmatch(r"[A-Z]{2,}s", stem))
-    stem = stem[:-1] if plural else stem
-    if stem.isupper() and len(stem) > 1 and (not shouted or not is_known(stem.lower())):
+    stem, ending = (word[:-2], "'s") if lower.endswith("'s") else (word, "")
+    if re.fullmatch("[A-Z][A-Za-z]*[A-Z]s", stem):  # CEOs, PhDs
+        stem, ending = stem[:-1], "'s"
+    known = is_known(stem.lower())
+    if stem.isupper() and len(stem) > 1 and not (shouted and known):
         if stem in _SPOKEN_CAPITALS:
-            return [_SPOKEN_CAPITALS[stem] + suffix]
-        if stem in _SPELLED or not (is_known(stem.lower()) or _is_pronounceable(stem)):
-            return _spelled(stem, plural or bool(suffix))
-    parts = _MIXED.fullmatch(stem) or (None if is_known(lower) or is_known(stem.lower()) else _JOINED.fullmatch(stem))
+            return [_SPOKEN_CAPITALS[stem] + ending]
+        if stem in _SPELLED or not (known or _is_pronounceable(stem)):
+            return _spelled(stem, bool(ending))
+    parts = _MIXED.fullmatch(stem) or (None if known or is_known(lower) else _JOINED.fullmatch(stem))
     if parts and (len(parts[1]) == 1 or re.search("[aeiouy]", parts[1].lower())):
         first = _spelled(parts[1].upper()) if len(parts[1]) == 1 else [parts[1].lower()]
-        return first + _word(parts[2] + suffix, shouted, keep)
-    if not re.search("[aeiouy]", lower) and not is_known(lower):
-        return _spelled(word.upper())
-    return [lower if lower in _CLIPPED else lower.strip("'")]
+        return first + _word(parts[2] + ending, shouted, keep)
+    if not re.search("[aeiouy]", lower) and not known:
+        return _spelled(stem.upper(), bool(ending))
+    spoken = lower if is_known(lower) or not ending else stem.lower() + ending
+    return [spoken if lower in _CLIPPED else spoken.strip("'")]
 
 
 def _is_pronounceable(capitals: str) -> bool:
     """Whether an acronym is spoken as a word: UNESCO, not USPS."""
     first, *runs = re.split("[aeiou]|(?<=.)y", capitals.lower())
-    return (
-        len(capitals) > 3
-        and bool(runs)
-        and all(
-            (
-                len(first) < 2 or first in _ONSETS,
-                len(runs[-1]) < 2 or runs[-1] in _CODAS,
-                all(len(run) < 4 for run in runs),
-            )
-        )
-    )
+    if len(capitals) < 4 or not runs or max(map(len, runs)) > 3:
+        return False
+    return (len(first) == 1 or first in _ONSETS) and (len(runs[-1]) == 1 or runs[-1] in _CODAS)
 
 
 def _spelled(letters: str, ending: bool = False) -> list[str | Given]:

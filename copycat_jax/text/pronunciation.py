@@ -73,6 +73,8 @@ _SENT_LIVE = frozenset((
     *("stream", "streams", "streamed", "streaming", "music", "show", "shows"),
     *("broadcast", "audience", "wire", "wires", "band"),
 ))  # fmt: skip
+_WINDING = frozenset(("around", "round", "up", "down", "through", "along", "its", "tightly"))
+_TINY = frozenset(("amount", "amounts", "quantity", "quantities", "detail", "details", "particles", "traces", "doses"))
 _SIBILANTS = frozenset(("S", "Z", "SH", "ZH", "CH", "JH"))
 _VOICELESS = frozenset(("P", "T", "K", "F", "TH"))
 
@@ -179,6 +181,10 @@ def _by_neighbours(around: Sequence[str], word: str, tag: str) -> str:
         return "NN" if metal else "VB"
     if word in ("tear", "tears") and tag == "NN":  # a tear in the cloth, wear and tear
         return "VB" if word == "tear" and ("and" in before or "in" in after) else tag
+    if word == "wound" and _WINDING.intersection(after):
+        return "VBD"
+    if word == "minute" and _TINY.intersection(after):
+        return "JJ"
     return "JJ" if word == "live" and _SENT_LIVE.intersection(after) else tag
 
 

@@ -59,7 +59,11 @@ def _is_numbered(match: re.Match) -> bool:
         return False
     rest = after(match)
     return numeral != "I" or (
-        head.lower() != "no." and (head.lower().startswith("world") or bool(_AFTER_FIRST.match(rest)))
+        head.lower() != "no."
+        and (
+            head.lower().startswith(("world", "appendix", "phase", "article", "title"))
+            or bool(_AFTER_FIRST.match(rest))
+        )
     )
 
 

@@ -30,6 +30,10 @@ a *bow* and arrow | B OW1
 *polish* the desk | P AA1 L IH0 SH
 the *polish* army | P OW1 L IH0 SH
 we *live* stream it | L AY1 V
+a bandage was *wound* around it | W AW1 N D
+a deep *wound* | W UW1 N D
+a *minute* amount | M AY0 N UW1 T
+a five *minute* walk | M IH1 N IH0 T
 what *does* it | D AH1 Z
 a *tv* show | T IY1 V IY1
 the *wind* blew | W IH1 N D
