@@ -40,20 +40,25 @@ EXTRAS = {
     "beam": ["apache-beam>=2.77"],
     "asr": ["faster-whisper==1.2.1"],
     "eval": ["swift-f0==0.3.0", "onnxruntime>=1.20"],
+    "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
     "parity": ["torch==2.13.0"],
 }
 EXTRAS["eval"] += EXTRAS["asr"]
-EXTRAS["dev"] = EXTRAS["beam"] + [
-    "pytest>=8",
-    "pytest-xdist>=3.6",
-    "hypothesis>=6.100",
-    "beartype>=0.19",
-    "ruff>=0.8",
-    "pyright>=1.1.390",
-    "import-linter>=2.1",
-    "build>=1.2",
-    "kubernetes-validate>=1.31",
-]
+EXTRAS["dev"] = (
+    EXTRAS["beam"]
+    + EXTRAS["onnx"]
+    + [
+        "pytest>=8",
+        "pytest-xdist>=3.6",
+        "hypothesis>=6.100",
+        "beartype>=0.19",
+        "ruff>=0.8",
+        "pyright>=1.1.390",
+        "import-linter>=2.1",
+        "build>=1.2",
+        "kubernetes-validate>=1.31",
+    ]
+)
 
 setup(
     name="copycat-jax",

@@ -111,7 +111,7 @@ def write_bundle(
     if set(params) != set(groups) or set(config) != set(groups):
         raise ValueError(f"a bundle of kind '{kind}' has groups {groups}, not {sorted(params)} and {sorted(config)}")
     check_replaceable(path)
-    voices = {name: _plain(s if isinstance(s, Speaker) else Speaker(**s)) for name, s in speakers.items()}
+    voices = speakers_to_dict({n: s if isinstance(s, Speaker) else Speaker(**s) for n, s in speakers.items()})
     fields = {"format": FORMAT, "kind": kind} | {group: dict(config[group]) for group in groups}
     values = {"config.json": fields, "mel.json": spec.to_dict(), "speakers.json": voices}
     files = {name: json_text(value).encode() for name, value in values.items()}
@@ -198,14 +198,18 @@ def read_speakers(path: str | Path) -> dict[str, Speaker]:
     return _speakers(_parse(content, str(path), "speakers.json"), str(path))
 
 
-def _plain(speaker: Speaker) -> dict[str, Any]:
+def speakers_to_dict(speakers: Mapping[str, Speaker]) -> dict[str, dict[str, Any]]:
+    """Speakers as JSON has them."""
     return {
-        "centroid": [float(v) for v in speaker.centroid],
-        "register_hz": float(speaker.register_hz),
-        "spread_semitones": float(speaker.spread_semitones),
-        "utterances": int(speaker.utterances),
-        "seconds": float(speaker.seconds),
-        "tracker": speaker.tracker,
+        name: {
+            "centroid": [float(v) for v in speaker.centroid],
+            "register_hz": float(speaker.register_hz),
+            "spread_semitones": float(speaker.spread_semitones),
+            "utterances": int(speaker.utterances),
+            "seconds": float(speaker.seconds),
+            "tracker": speaker.tracker,
+        }
+        for name, speaker in speakers.items()
     }
 
 

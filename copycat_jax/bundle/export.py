@@ -1,17 +1,17 @@
-"""From training runs to bundles: models read from runs, assembled with voices and a card, and written by a target.
+"""From training runs to bundles: models read from runs, assembled with voices and a card.
 
-What is assembled is a `Bundle` in memory, and a target is a way of writing one: another format is one more entry of
-`TARGETS`. Which tasks may be exported, and by what config their fields are read, the caller says.
+What is assembled is a `Bundle` in memory. Which tasks may be exported, and by what config their fields are read, the
+caller says. Formats of others are written from bundles, by `copycat_jax.export`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from copycat_jax.bundle.bundle import Bundle, Speaker, check_replaceable, write_bundle
+from copycat_jax.bundle.bundle import Bundle, Speaker, write_bundle
 from copycat_jax.bundle.voices import make_card
 from copycat_jax.config import Config
-from copycat_jax.errors import UserError, nearest
+from copycat_jax.errors import UserError
 from copycat_jax.files import plain
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.train import checkpoint
@@ -26,18 +26,6 @@ class Trained(NamedTuple):
     spec: MelSpec
     config: dict[str, Any]  # the run's resolved configuration
     step: int
-
-
-class Target(NamedTuple):
-    """A format.
-
-    Attributes:
-      check: refuses, before any work, a path that cannot be written (UserError).
-      write: writes a bundle there, whole or not at all, and returns the path.
-    """
-
-    check: Callable[[str | Path], object]
-    write: Callable[[Bundle, str | Path], Path]
 
 
 def read_run(
@@ -94,19 +82,9 @@ def assemble_bundle(
     return Bundle(trained.task, params, fields, trained.spec, dict(speakers), card, "")
 
 
-def _write_bundle(bundle: Bundle, out: str | Path) -> Path:
+def write_assembled(bundle: Bundle, out: str | Path) -> Path:
+    """Writes what `assemble_bundle` made; raises UserError like `write_bundle`."""
     return write_bundle(out, bundle.kind, bundle.params, bundle.config, bundle.spec, bundle.speakers, bundle.card)
-
-
-TARGETS = {"bundle": Target(check_replaceable, _write_bundle)}
-
-
-def open_target(name: str, out: str | Path) -> Target:
-    """The target `name`, after it looked at the path to be written; raises UserError like its `check`."""
-    if name not in TARGETS:
-        raise UserError(f"no target '{name}'", "--target", f"{nearest(name, TARGETS)} Known: {', '.join(TARGETS)}.")
-    TARGETS[name].check(out)
-    return TARGETS[name]
 
 
 def summary(path: Path, bundle: Bundle, step: int) -> str:

@@ -1,11 +1,16 @@
-"""Turns a training run into a bundle: EMA weights in float16, the voices, and what they presuppose.
+"""Turns a training run into a bundle, and a bundle into what other runtimes read.
 
-Classifier: copycat export --run SPEAKER_RUN --out SPEAKER
-Vocoder: copycat export --run VOCODER_RUN --out VOCODER
-CopyCat: copycat export --run RUN --speaker SPEAKER --corpus DATA --out BUNDLE --voices af_heart,am_michael
+A run, its EMA weights in float16 with voices and all that they presuppose (the word `bundle` may be left out):
+  copycat export bundle --run SPEAKER_RUN --out SPEAKER
+  copycat export bundle --run VOCODER_RUN --out VOCODER
+  copycat export bundle --run RUN --speaker SPEAKER --corpus DATA --out BUNDLE --voices af_heart,am_michael
+A bundle, the one that ships by default, for runtimes without JAX and without this package:
+  copycat export onnx --out FOLDER
+  copycat export source RECORDING --text "What it says." --out source.npz
 """
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from copycat_jax import console
@@ -23,6 +28,27 @@ USE = "copycat transfer SOURCE --text ... --voice NAME --out OUT.wav --bundle TH
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `copycat export`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    kinds = parser.add_subparsers(dest="kind", metavar=f"{{{','.join(KINDS)}}}", required=True)
+    for name, (purpose, declare, _) in KINDS.items():
+        declare(kinds.add_parser(name, help=purpose, description=purpose, allow_abbrev=False))
+
+
+def rewrite(arguments: Iterable[str]) -> list[str]:
+    """Puts the word `bundle` where none says what is to be made."""
+    arguments = list(arguments)
+    named = arguments[:1] and (not arguments[0].startswith("-") or arguments[0] in ("-h", "--help"))
+    return arguments if named else ["bundle", *arguments]
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs `copycat export`."""
+    KINDS[arguments.kind][2](arguments)
+
+
+# --- Our own bundles, of runs.
+
+
+def _declare_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="RUN", help="the run folder of `copycat train`")
     parser.add_argument("--out", required=True, metavar="BUNDLE", help="the bundle to write; an older one is replaced")
     parser.add_argument(
@@ -38,13 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--step", type=int, help="the checkpoint (default: the last)")
     parser.add_argument("--no-ema", action="store_true", help="take the last weights, not their moving average")
-    parser.add_argument("--target", default="bundle", metavar="FORMAT", help="what to write (default: bundle)")
     parser.add_argument("--card", metavar="FILE", help="text that goes on top of MODEL_CARD.md")
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Runs `copycat export`."""
-    from copycat_jax.bundle.export import assemble_bundle, open_target, read_run, summary
+def _run_bundle(arguments: argparse.Namespace) -> None:
+    from copycat_jax.bundle.bundle import check_replaceable
+    from copycat_jax.bundle.export import assemble_bundle, read_run, summary, write_assembled
     from copycat_jax.bundle.speaker_vectors import read_classifier
     from copycat_jax.bundle.voices import read_registers, read_text, read_voices
     from copycat_jax.models.copycat import CopyCatConfig
@@ -52,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     from copycat_jax.models.vocoder import VocoderConfig
 
     check_folder(Path(arguments.out).absolute().parent)
-    target = open_target(arguments.target, arguments.out)
+    check_replaceable(arguments.out)
     preface = read_text(arguments.card) if arguments.card else ""
     configs = {"copycat": CopyCatConfig, "speaker": SpeakerConfig, "vocoder": VocoderConfig}
     trained = read_run(arguments.run, configs, not arguments.no_ema, arguments.step)
@@ -71,4 +96,82 @@ def run(arguments: argparse.Namespace) -> None:
         registers = read_registers(arguments.registers) if arguments.registers else {}
         speakers = read_voices(arguments.corpus, trained.spec, names, registers, made_by=classifier.hash)
     bundle = assemble_bundle(trained, parts, speakers, title=TITLES[trained.task], use=USE, preface=preface)
-    console.say(summary(target.write(bundle, arguments.out), bundle, trained.step))
+    console.say(summary(write_assembled(bundle, arguments.out), bundle, trained.step))
+
+
+# --- Other runtimes, of bundles.
+
+
+def _declare_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
+    parser.add_argument("--vocoder", metavar="DIR", help="the vocoder's bundle; the one that ships by default")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write; an older one is replaced")
+    parser.add_argument("--source", metavar="WAV", help="the example's recording; the one of `copycat demo` by default")
+    parser.add_argument("--text", help="what it says")
+
+
+def _run_onnx(arguments: argparse.Namespace) -> None:
+    from copycat_jax.export.folder import check_export_folder, need, write_export
+
+    need("onnx", "onnx")
+    check_folder(Path(arguments.out).absolute().parent)
+    check_export_folder(arguments.out)
+    from copycat_jax.export.onnx_folder import onnx_files
+
+    bundle, vocoder = _models(arguments)
+    files = onnx_files(bundle, vocoder, _prepared(arguments.source, arguments.text, bundle))
+    made = {"copycat": bundle.fingerprint, "vocoder": vocoder.fingerprint}
+    console.say(_summary(write_export(arguments.out, "onnx", files, made), files))
+
+
+def _models(arguments: argparse.Namespace):
+    """The CopyCat bundle and the vocoder's, of one mel convention."""
+    from copycat_jax.bundle.bundle import read_bundle, shipped
+    from copycat_jax.vocoder.harmonic import read_vocoder
+
+    bundle = read_bundle(arguments.bundle or shipped(), "copycat")
+    return bundle, read_vocoder(bundle.spec, arguments.vocoder)
+
+
+def _summary(path: Path, files: dict[str, bytes]) -> str:
+    return f"{path}: {len(files)} files, {sum(map(len, files.values())) / 1e6:.1f} MB"
+
+
+# --- A recording.
+
+
+def _declare_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="RECORDING", help="the recording, of at most ten seconds")
+    parser.add_argument("--text", required=True, help="what it says")
+    parser.add_argument("--bundle", metavar="DIR", help="for whose mel convention; the one that ships by default")
+    parser.add_argument("--out", required=True, metavar="OUT.npz", help="where to write")
+
+
+def _run_source(arguments: argparse.Namespace) -> None:
+    from copycat_jax.bundle.bundle import read_bundle, shipped
+    from copycat_jax.export.prepared import prepared_bytes
+    from copycat_jax.files import check_file, replacing_file
+
+    out = check_file(arguments.out, ".npz", (arguments.source,))
+    prepared = _prepared(arguments.source, arguments.text, read_bundle(arguments.bundle or shipped(), "copycat"))
+    with replacing_file(out) as path:
+        path.write_bytes(prepared_bytes(prepared))
+    console.say(f"{out}: {len(prepared.mel)} frames, {len(prepared.phonemes)} phonemes")
+
+
+def _prepared(recording: str | None, text: str | None, bundle):
+    from copycat_jax.demo import CLIP, clip_text
+    from copycat_jax.export.prepared import prepare_recording
+    from copycat_jax.source import tracker_of
+
+    if (recording is None) != (text is None):
+        raise UserError("a recording and what it says go together", "--source, --text", "Give both, or neither.")
+    tracker = tracker_of(bundle.speakers)
+    return prepare_recording(recording or CLIP / "source.opus", text or clip_text(), bundle.spec, tracker)
+
+
+KINDS = {
+    "bundle": ("a run as a bundle of ours (what is made if nothing is named)", _declare_bundle, _run_bundle),
+    "onnx": ("a bundle as ONNX graphs, with an example that needs NumPy and onnxruntime", _declare_models, _run_onnx),
+    "source": ("a recording made ready for the examples of an export", _declare_source, _run_source),
+}

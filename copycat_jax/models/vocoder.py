@@ -40,7 +40,7 @@ from copycat_jax.nn.initializers import initialise, kernel_limit
 from copycat_jax.nn.masks import zero_padding
 from copycat_jax.task import Params, Task, Term, Terms
 
-_LOUDEST = 7.0  # log-magnitude of a bin, beyond any sound within [-1, 1]
+LOUDEST = 7.0  # log-magnitude of a bin, beyond any sound within [-1, 1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +103,8 @@ def fft_of(config: VocoderConfig, spec: MelSpec) -> int:
 
 
 @functools.lru_cache
-def _pseudo_inverse(spec: MelSpec) -> Float[np.ndarray, "M F"]:
+def pseudo_inverse(spec: MelSpec) -> Float[np.ndarray, "M F"]:
+    """From mels to magnitudes: of all that the mel filters map to a mel, the least."""
     return np.linalg.pinv(mel_filters(spec)).astype(np.float32)
 
 
@@ -193,13 +194,13 @@ class HarmonicVocoder(nn.Module):
         real, imaginary = fourier.spectrum(pulses[:, surplus : pulses.shape[1] - surplus], size, hop, 0)
         loud = jnp.sqrt(jnp.square(real) + jnp.square(imaginary)) + 1e-4
         real, imaginary = real / loud, imaginary / loud
-        envelope = jnp.matmul(jnp.exp(mel), _pseudo_inverse(self.spec)[:, ::parts], precision=fourier.EXACT)
+        envelope = jnp.matmul(jnp.exp(mel), pseudo_inverse(self.spec)[:, ::parts], precision=fourier.EXACT)
         envelope = jnp.log(jnp.maximum(jnp.abs(envelope), self.spec.floor))
         seen = jnp.concatenate([jnp.log(loud) / 3.0, real, imaginary], -1).reshape(*mask.shape, -1)
         made = self.shape(mel, mask, jnp.concatenate([envelope / 3.0, seen], -1))
         level, turn = jnp.split(made.reshape(*real.shape[:2], -1), 2, axis=-1)
         envelope, mask = (jnp.repeat(x, parts, axis=1) for x in (envelope, mask))
-        magnitude = zero_padding(jnp.exp(jnp.minimum(level + envelope, _LOUDEST)), mask)
+        magnitude = zero_padding(jnp.exp(jnp.minimum(level + envelope, LOUDEST)), mask)
         if band is not None:
             magnitude = magnitude * band[:, None, :]
         cosine, sine = jnp.cos(turn), jnp.sin(turn)

@@ -20,12 +20,13 @@ def _mixed(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
     return x ^ (x >> 16)
 
 
-def bits(key: Key[Array, ""], shape: tuple[int, ...]) -> UInt32[Array, "..."]:
+def bits(key: Key[Array, ""], shape: tuple[int, ...], period: int = 2**32) -> UInt32[Array, "..."]:
     """Random words of an array [B, ...].
 
     Args:
       key: a typed key, split or folded before; the same key gives the same words.
       shape: at most 2**32 elements a row. What follows along the second axis does not change what comes before.
+      period: a power of two; the words of a row come again after so many.
     """
     first, second = jax.random.key_data(key)[:2]
     place, stride = jnp.zeros(shape, jnp.uint32), 1
@@ -33,12 +34,12 @@ def bits(key: Key[Array, ""], shape: tuple[int, ...]) -> UInt32[Array, "..."]:
         place += jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
         stride *= shape[axis]
     row = jax.lax.broadcasted_iota(jnp.uint32, shape, 0)
-    return _mixed(_mixed(place ^ first) + _mixed(row ^ second))
+    return _mixed(_mixed((place & jnp.uint32(period - 1)) ^ first) + _mixed(row ^ second))
 
 
-def normal(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
-    """Standard normal float32 numbers of an array [B, ...], of 2**23 values between -5.3 and 5.3."""
-    centred = ((bits(key, shape) >> 9).astype(jnp.float32) + 0.5) * jnp.float32(2**-22) - 1.0  # in (-1, 1)
+def normal(key: Key[Array, ""], shape: tuple[int, ...], period: int = 2**32) -> Float[Array, "..."]:
+    """Standard normal float32 numbers of an array [B, ...], of 2**23 values between -5.3 and 5.3; see `bits`."""
+    centred = ((bits(key, shape, period) >> 9).astype(jnp.float32) + 0.5) * jnp.float32(2**-22) - 1.0  # in (-1, 1)
     return jnp.float32(2**0.5) * jax.lax.erf_inv(centred)
 
 

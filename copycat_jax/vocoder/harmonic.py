@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jax
 
-from copycat_jax.bundle.bundle import read_bundle
+from copycat_jax.bundle.bundle import Bundle, read_bundle
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.models.vocoder import VocoderConfig, read_f0, synthesize
@@ -13,8 +13,8 @@ from copycat_jax.vocoder.registry import Vocoder
 SHIPPED_VOCODER = Path(__file__).parents[1] / "pretrained" / "vocoder"
 
 
-def open_harmonic(spec: MelSpec, path: str | Path | None = None) -> Vocoder:
-    """`models.vocoder.synthesize` with the weights of a bundle of kind "vocoder", compiled, for mels of `spec`.
+def read_vocoder(spec: MelSpec, path: str | Path | None = None) -> Bundle:
+    """A bundle of kind "vocoder", the one that ships by default, for mels of `spec`.
 
     Raises:
       UserError: no such bundle, or one for another mel convention.
@@ -23,6 +23,12 @@ def open_harmonic(spec: MelSpec, path: str | Path | None = None) -> Vocoder:
     if not bundle.spec.is_like(spec):
         what = f"it speaks the mel convention '{bundle.spec.name}', not this bundle's '{spec.name}'"
         raise UserError(what, str(path or "the vocoder that ships"), "Use griffin_lim, or train one on such mels.")
+    return bundle
+
+
+def open_harmonic(spec: MelSpec, path: str | Path | None = None) -> Vocoder:
+    """`models.vocoder.synthesize` with the weights of `read_vocoder`, compiled; raises UserError like it."""
+    bundle = read_vocoder(spec, path)
     config = VocoderConfig.from_dict(bundle.config["vocoder"] | {"compute_dtype": "float32"})
     params = jax.device_put(bundle.params["vocoder"])  # jnp.asarray would compile a program for each shape
     make = jax.jit(lambda params, mel, f0_hz: synthesize(params, config, mel, f0_hz, spec))

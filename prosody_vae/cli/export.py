@@ -1,10 +1,15 @@
-"""Turns a training run into a bundle: EMA weights in float16, the voices, and what they presuppose.
+"""Turns a training run into a bundle, and a voice's bundle into what other runtimes read.
 
-Voice: prosody export --run RUN --corpus DATA --out BUNDLE --voices reader
-Learned selector, attached to the space it was trained on: prosody export --run SELECTOR_RUN --space SPACE
+A run (the word `bundle` may be left out):
+  voice: prosody export bundle --run RUN --corpus DATA --out BUNDLE --voices reader
+  learned selector, attached to the space it was trained on: prosody export bundle --run SELECTOR_RUN --space SPACE
+A voice's bundle, the one that ships by default, for runtimes without JAX and without this package:
+  prosody export onnx --out FOLDER
 """
 
 import argparse
+from collections.abc import Iterable
+from pathlib import Path
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
@@ -16,6 +21,24 @@ USE = "prosody build-space --bundle THIS_FOLDER --corpus DATA --out SPACE"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `prosody export`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    kinds = parser.add_subparsers(dest="kind", metavar=f"{{{','.join(KINDS)}}}", required=True)
+    for name, (purpose, declare, _) in KINDS.items():
+        declare(kinds.add_parser(name, help=purpose, description=purpose, allow_abbrev=False))
+
+
+def rewrite(arguments: Iterable[str]) -> list[str]:
+    """Puts the word `bundle` where none says what is to be made."""
+    arguments = list(arguments)
+    named = arguments[:1] and (not arguments[0].startswith("-") or arguments[0] in ("-h", "--help"))
+    return arguments if named else ["bundle", *arguments]
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs `prosody export`."""
+    KINDS[arguments.kind][2](arguments)
+
+
+def _declare_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="RUN", help="the run folder of `copycat train`")
     parser.add_argument("--out", metavar="BUNDLE", help="voice: the bundle to write; an older one is replaced")
     parser.add_argument("--corpus", metavar="DATA", help="voice: the built corpus with the voices and their vectors")
@@ -23,15 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--registers", metavar="FILE", help='voice: {"voice": Hz} where the corpus was built without F0'
     )
-    parser.add_argument("--target", default="bundle", metavar="FORMAT", help="voice: what to write (default: bundle)")
     parser.add_argument("--card", metavar="FILE", help="voice: text that goes on top of MODEL_CARD.md")
     parser.add_argument("--space", metavar="SPACE", help="selector: the space it was trained on")
     parser.add_argument("--step", type=int, help="the checkpoint (default: voice the last, selector the best)")
     parser.add_argument("--no-ema", action="store_true", help="take the last weights, not their moving average")
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Runs `prosody export`."""
+def _run_bundle(arguments: argparse.Namespace) -> None:
     if (arguments.space is None) == (arguments.out is None):
         raise UserError("what to write", "--out, --space", "Give --out for a voice, or --space for a learned selector.")
     if arguments.space is not None:
@@ -50,11 +71,12 @@ def _export_selector(arguments: argparse.Namespace) -> None:
 
 
 def _export_voice(arguments: argparse.Namespace) -> None:
-    from copycat_jax.bundle.export import assemble_bundle, open_target, read_run, summary
+    from copycat_jax.bundle.bundle import check_replaceable
+    from copycat_jax.bundle.export import assemble_bundle, read_run, summary, write_assembled
     from copycat_jax.bundle.voices import read_registers, read_text, read_voices
     from prosody_vae.tts.config import VaeConfig
 
-    target = open_target(arguments.target, arguments.out)
+    check_replaceable(arguments.out)
     preface = read_text(arguments.card) if arguments.card else ""
     registers = read_registers(arguments.registers) if arguments.registers else {}
     if arguments.corpus is None:
@@ -65,4 +87,52 @@ def _export_voice(arguments: argparse.Namespace) -> None:
     zeros = 0 if trained.fields["speaker"] else trained.fields["embedding"]
     speakers = read_voices(arguments.corpus, trained.spec, names, registers, zeros=zeros)
     bundle = assemble_bundle(trained, {}, speakers, title=TITLE, use=USE, preface=preface)
-    console.say(summary(target.write(bundle, arguments.out), bundle, trained.step))
+    console.say(summary(write_assembled(bundle, arguments.out), bundle, trained.step))
+
+
+def _declare_onnx(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bundle", metavar="DIR", help="the voice; the one that ships by default")
+    parser.add_argument("--vocoder", metavar="DIR", help="the vocoder's bundle; the one that ships by default")
+    parser.add_argument("--space", metavar="DIR", help="where styles are from; the one that ships by default")
+    parser.add_argument("--entries", metavar="ID,ID", help="its entries to offer beside its centroid (default: a few)")
+    parser.add_argument("--text", action="append", metavar="TEXT", help="a sentence for the example; repeatable")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write; an older one is replaced")
+
+
+def _run_onnx(arguments: argparse.Namespace) -> None:
+    from copycat_jax.export.folder import check_export_folder, need, write_export
+    from copycat_jax.files import check_folder
+
+    need("onnx", "onnx")
+    check_folder(Path(arguments.out).absolute().parent)
+    check_export_folder(arguments.out)
+    from copycat_jax.bundle.bundle import read_bundle
+    from copycat_jax.vocoder.harmonic import read_vocoder
+    from prosody_vae.demo.takes import DEMO_SENTENCES
+    from prosody_vae.export.onnx_folder import onnx_files
+    from prosody_vae.space.table import KIND
+    from prosody_vae.tts.voice import SHIPPED_VOICE
+
+    bundle = read_bundle(arguments.bundle or SHIPPED_VOICE, KIND)
+    vocoder = read_vocoder(bundle.spec, arguments.vocoder)
+    files = onnx_files(bundle, vocoder, _styles(arguments, bundle), arguments.text or DEMO_SENTENCES)
+    made = {"prosody_vae": bundle.fingerprint, "vocoder": vocoder.fingerprint}
+    path = write_export(arguments.out, "voice", files, made)
+    console.say(f"{path}: {len(files)} files, {sum(map(len, files.values())) / 1e6:.1f} MB")
+
+
+def _styles(arguments: argparse.Namespace, bundle):
+    from prosody_vae.export.onnx_folder import styles_of
+    from prosody_vae.space.files import open_space, shipped_space
+
+    space = open_space(arguments.space or shipped_space())
+    if space.info.bundle != bundle.fingerprint:
+        what = "its embeddings are of another voice"
+        raise UserError(what, space.path or "the space that ships", "Give the space that `build-space` made with it.")
+    return styles_of(space, arguments.entries.split(",") if arguments.entries else ())
+
+
+KINDS = {
+    "bundle": ("a run as a bundle of ours (what is made if nothing is named)", _declare_bundle, _run_bundle),
+    "onnx": ("a voice as ONNX graphs, with an example that needs NumPy and onnxruntime", _declare_onnx, _run_onnx),
+}

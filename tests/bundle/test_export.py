@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from copycat_jax.bundle.bundle import read_bundle
-from copycat_jax.bundle.export import TARGETS, Target, assemble_bundle, open_target, read_run, summary
+from copycat_jax.bundle.export import assemble_bundle, read_run, summary, write_assembled
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.models.speaker import SIZES, SpeakerConfig
@@ -38,22 +38,14 @@ def test_a_run_is_known_by_the_name_of_its_task(run):
         read_run(run, {"other": SpeakerConfig})
 
 
-def test_another_target_is_one_entry(run, tmp_path, monkeypatch):
-    def write(bundle, out):
-        out.write_text(bundle.kind)
-        return out
-
-    monkeypatch.setitem(TARGETS, "text", Target(lambda out: None, write))
+def test_what_is_assembled_comes_back(run, tmp_path):
     trained = read_run(run, CONFIGS)
     bundle = assemble_bundle(trained, {}, {}, title="A classifier", preface="Preface. ")
     assert bundle.card.startswith("Preface. # A classifier")
     assert "Apache" not in bundle.card and "licence: not stated" in bundle.card  # whose voices are they?
-    for name in ("bundle", "text"):
-        path = open_target(name, tmp_path / name).write(bundle, tmp_path / name)
-        assert f"{name}: kind speaker, step 7" in summary(path, bundle, trained.step)
+    path = write_assembled(bundle, tmp_path / "bundle")
+    assert "bundle: kind speaker, step 7" in summary(path, bundle, trained.step)
     back = read_bundle(tmp_path / "bundle", "speaker")
     assert back.config["speaker"] == trained.fields and (back.params["speaker"]["w"] == 2.0).all()
-    with pytest.raises(UserError, match="Did you mean 'bundle'"):
-        open_target("bundel", tmp_path / "x")
     with pytest.raises(UserError, match="is not a bundle"):
-        open_target("bundle", run)
+        write_assembled(bundle, run)

@@ -1,0 +1,48 @@
+"""A recording ready for transfer in a file of arrays, for runtimes that have neither aligner nor F0 tracker."""
+
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from copycat_jax.align.pieces import cut_segments
+from copycat_jax.analysis import analyse
+from copycat_jax.audio.pitch import register_hz
+from copycat_jax.audio.signal import read_audio
+from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import MelSpec
+from copycat_jax.synthesis import LONGEST_S
+from copycat_jax.text.phonemes import to_ids
+
+
+class Prepared(NamedTuple):
+    """One piece of a recording; T frames, P phonemes."""
+
+    mel: Float32[np.ndarray, "T M"]  # natural log
+    phonemes: Int32[np.ndarray, " P"]  # ids of the inventory
+    durations: Int32[np.ndarray, " P"]  # frames; their sum is T
+    register_hz: Float32[np.ndarray, ""]  # 0 where nothing is voiced
+
+
+def prepare_recording(path: str | Path, text: str, spec: MelSpec, tracker: str) -> Prepared:
+    """Reads, aligns and measures a recording of at most LONGEST_S.
+
+    Raises:
+      UserError: bad sound, a text that does not match, or a longer recording.
+    """
+    found = analyse(read_audio(path), spec, text=text, tracker=tracker, where=str(path))
+    pieces = cut_segments(found.phonemes, found.durations, found.words, spec.hop_s, LONGEST_S)
+    if len(pieces) > 1:
+        raise UserError(f"longer than {LONGEST_S:g} s", str(path), "Cut it in its pauses and give the parts.")
+    register = np.float32(np.nan_to_num(register_hz(found.f0_hz)))
+    durations = found.durations.astype(np.int32)
+    return Prepared(found.mel_part(0, int(durations.sum())), to_ids(found.phonemes), durations, np.array(register))
+
+
+def prepared_bytes(prepared: Prepared) -> bytes:
+    """The content of a .npz file with the fields of `Prepared`."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **prepared._asdict())
+    return buffer.getvalue()
