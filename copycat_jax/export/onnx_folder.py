@@ -1,4 +1,4 @@
-"""`copycat export onnx`: the graphs of a CopyCat bundle and of its vocoder, and all that a transfer needs beside them."""
+"""`copycat export onnx`: the graphs of a CopyCat bundle and of its vocoder, and what a transfer needs beside."""
 
 import math
 from collections.abc import Mapping

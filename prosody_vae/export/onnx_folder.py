@@ -34,7 +34,7 @@ speaks the first sentence of sentences.json with a style of styles.json; it need
 
 1. `voice.onnx` takes phonemes (their places in phonemes.txt; the first is silence), what follows each of them in the
    text (`breaks`: 0 inside a word, 1 a word's end, 2 a comma, 3 a sentence's end), an embedding `z` and the speaker's
-   vector, and gives the log-mel and the plan that it spoke. A text of several pieces sets `last` for its last one alone.
+   vector, and gives the log-mel and the plan that it spoke. Of a text in several pieces, `last` is true of the last.
 2. `pitch.onnx` hears the F0 of that mel, and `vocoder.onnx` makes samples of both.
 
 What is known better than the model knows it is given, phoneme by phoneme: `durations` and `pauses` (behind a phoneme)
