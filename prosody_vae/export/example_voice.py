@@ -18,7 +18,7 @@ import onnxruntime
 HERE = Path(__file__).parent
 
 
-def run(model: str, **inputs: np.ndarray):
+def run(model: str, **inputs: np.ndarray) -> Any:
     """The outputs of a graph of this folder, from those of the inputs that it has."""
     session = onnxruntime.InferenceSession(str(HERE / f"{model}.onnx"), providers=["CPUExecutionProvider"])
     known = {item.name for item in session.get_inputs()}
