@@ -3,7 +3,6 @@
 import argparse
 import functools
 import time
-from typing import Any
 
 from copycat_jax.cli import configuration
 from copycat_jax.cli.configuration import rewrite
@@ -43,36 +42,40 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
     began = time.time()
     from copycat_jax.errors import UserError
-    from copycat_jax.files import check_folder
 
-    config = configuration.load_config(arguments.config, arguments.overrides)
     if (arguments.corpus is None) != arguments.synthetic:
         raise UserError("give either --corpus DATA or --synthetic", "copycat train")
     if arguments.max_steps is not None and arguments.max_steps < 1:
         raise UserError(f"{arguments.max_steps}", "--max-steps", "Give a positive number.")
     if arguments.dry_run:
-        return _dry_run(arguments, config)
+        return _dry_run(arguments, configuration.load_config(arguments.config, arguments.overrides))
     if arguments.devices or arguments.topology:
         raise UserError("belong to --dry-run", "--devices, --topology", "A run takes the devices that it finds.")
     if arguments.run_dir is None:
         raise UserError("no --run-dir", "copycat train", "Say where checkpoints and metrics go.")
-    check_folder(arguments.run_dir, make=True)
     from copycat_jax.train import distributed
 
-    with distributed.joined():  # before anything touches a device
-        return _train(arguments, config, began)
+    with distributed.joined():  # first: what one host alone finds wrong ends the others too
+        return _train(arguments, began)
 
 
-def _train(arguments: argparse.Namespace, config: dict[str, Any], began: float) -> int:
+def _train(arguments: argparse.Namespace, began: float) -> int:
     import jax
 
     from copycat_jax import console
     from copycat_jax.data.batches import open_prefetch
     from copycat_jax.data.plan import Share
+    from copycat_jax.files import check_folder
     from copycat_jax.plots import training_renderer
+    from copycat_jax.train import watchdog
+    from copycat_jax.train.config import TrainConfig
     from copycat_jax.train.loop import exit_code, fit
     from copycat_jax.train.outcomes import FINISHED
 
+    check_folder(arguments.run_dir, make=True)
+    config = configuration.load_config(arguments.config, arguments.overrides)
+    settings = TrainConfig.from_dict(config["train"])
+    watchdog.limit(settings.stall_s, settings.start_s)
     open_inputs = configuration.load_function(config["inputs"])
     share = Share(jax.process_index(), jax.process_count(), jax.device_count())
     inputs = open_inputs(arguments.corpus, config, share)

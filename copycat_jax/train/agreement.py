@@ -146,11 +146,16 @@ def check_room(run_dir: str | Path, abstract: Any, checkpoints: int) -> None:
     folder = Path(run_dir).absolute()
     while not folder.exists():
         folder = folder.parent
-    size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(abstract))
+    size = bytes_of(abstract)
     free = shutil.disk_usage(folder).free
     if free < size * checkpoints:
         what = f"{free / 1e9:.3g} GB are free, {checkpoints} checkpoints take {size * checkpoints / 1e9:.3g} GB"
         raise UserError(what, str(run_dir), "Make room, choose another disk, or lower train.keep.")
+
+
+def bytes_of(abstract: Any) -> int:
+    """What a state of these shapes takes in a checkpoint."""
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(abstract))
 
 
 def check_sum(mesh: jax.sharding.Mesh) -> None:

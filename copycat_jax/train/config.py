@@ -55,8 +55,9 @@ class TrainConfig(Config, section="train"):
       keep, keep_every: checkpoints kept beside the best: the latest so many, and all at multiples of so many steps (0 =
         none).
       threads: reader threads of the input pipeline.
-      stall_s: a run in which no step ends for so many seconds is given up; 0: measured, ten times the longest step so
-        far and at least five minutes.
+      stall_s: a run in which no step, evaluated batch or save ends for so many seconds is given up; 0: measured, ten
+        times the longest of its kind so far and at least five minutes.
+      start_s: likewise for a part of start-up and a compilation; 0: 15 and 30 minutes.
       init_from: run folder whose parameters (EMA) this run starts from, for the groups both have; "" = fresh.
     """
 
@@ -77,7 +78,8 @@ class TrainConfig(Config, section="train"):
     keep: int = setting(3, at_least=1)
     keep_every: int = setting(0, at_least=0)
     threads: int = 8
-    stall_s: float = 0.0
+    stall_s: float = setting(0.0, at_least=0)
+    start_s: float = setting(0.0, at_least=0)
 
 
 # A run of seconds, for tests.

@@ -5,24 +5,24 @@ import importlib.metadata
 import itertools
 import json
 import os
-import secrets
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from jax._src.clusters import ClusterEnv
 from jax._src.distributed import global_state
 from jax._src.lib import _jax
 
 from copycat_jax.errors import UserError
 from copycat_jax.train import watchdog
-from copycat_jax.train.referee import Referee, send
+from copycat_jax.train.referee import JOIN_S, SILENT_S, Referee, call
 
 ADDRESS, COUNT, INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
-_REFEREE, _START_S = "copycat/referee", 60
+_WAIT_S = 6 * 3600  # longer than the watch lets anybody wait
 _exchanges = itertools.count()
 
 
@@ -42,39 +42,39 @@ def cluster(environment: Mapping[str, str]) -> str:
     return "single"
 
 
-def start(environment: Mapping[str, str] | None = None) -> str:
-    """Joins the job's other processes, if there are any; call it before anything touches a device.
+def place(environment: Mapping[str, str], kind: str) -> tuple[str, int, int, Sequence[int] | None]:
+    """(Address of the coordinator, processes of the job, number of this one, local devices or None for all).
 
     JAX itself knows how to find the others under SLURM, on Kubernetes (an indexed job) and on TPU; anywhere else set
     JAX_COORDINATOR_ADDRESS=host:port, JAX_NUM_PROCESSES and JAX_PROCESS_ID (`launch/local.sh` does).
 
-    Returns:
-      What `cluster` found.
-
     Raises:
-      UserError: half of the variables are set, or the processes do not find each other.
+      UserError: half of the variables are set, or what they say cannot be.
     """
-    environment = os.environ if environment is None else environment
-    kind = cluster(environment)
-    if kind == "single" or jax.distributed.is_initialized():
-        return kind
-    jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM for itself, and a second one too
     try:
-        with _refereed():
-            if kind == "explicit":
-                # All devices of the machine: JAX, left to look around, gives a process under SLURM one GPU.
-                found = environment[ADDRESS], int(environment[COUNT]), int(environment[INDEX])
-                jax.distributed.initialize(*found, cluster_detection_method="deactivate")
-            else:
-                jax.distributed.initialize(local_device_ids=gpus_of_task(environment) if kind == "slurm" else None)
+        if kind == "explicit":
+            # All devices of the machine: JAX, left to look around, gives a process under SLURM one GPU.
+            found = environment[ADDRESS], int(environment[COUNT]), int(environment[INDEX]), None
+        else:
+            gpus = gpus_of_task(environment) if kind == "slurm" else None
+            found = ClusterEnv.auto_detect_unset_distributed_params(None, None, None, gpus, None, JOIN_S)
+        address, processes, process, devices = found
+        if address is None or processes is None or process is None:
+            raise ValueError("JAX does not know this kind of cluster")
+        if not address.rpartition(":")[2].isdigit() or not 0 <= process < processes:
+            raise ValueError(f"process {process} of {processes} at {address}")
     except KeyError as error:
         raise UserError(
             f"{error.args[0]} is not set", "environment", f"Set {ADDRESS}, {COUNT} and {INDEX} together."
         ) from error
     except (ValueError, RuntimeError) as error:
-        line = str(error).splitlines()[0][:200]
-        raise UserError(f"cannot join the job ({line})", kind, "See launch/README.md.") from error
-    return kind
+        raise _cannot_join(error, kind) from error
+    return address, processes, process, devices
+
+
+def _cannot_join(error: Exception, kind: str) -> UserError:
+    line = str(error).partition("\n")[0][:200]
+    return UserError(f"cannot join the job ({line})", kind, "See launch/README.md.")
 
 
 def gpus_of_task(environment: Mapping[str, str]) -> list[int] | None:
@@ -86,51 +86,55 @@ def gpus_of_task(environment: Mapping[str, str]) -> list[int] | None:
 
 @contextlib.contextmanager
 def joined(environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The job's other processes are joined, see `start`, and while it lasts all of them are watched, and end together.
+    """The job's other processes are joined, if there are any; call it before anything touches a device.
 
-    Gives what `cluster` found.
+    While it lasts all of them are watched, and end together. Gives what `cluster` found.
+
+    Raises:
+      UserError: see `place`; the coordinator cannot listen, or does not answer.
     """
-    kind = start(environment)
-    if kind == "single" or watchdog.current():
+    environment = os.environ if environment is None else environment
+    kind = cluster(environment)
+    if watchdog.current():
         yield kind
         return
-    with watchdog.watched(watchdog.Watch(_connect(), jax.process_index())), watchdog.together():
-        barrier("everyone is watched")
+    with watchdog.watched(watchdog.Watch()) as watch, watchdog.together():
+        if kind != "single":
+            address, processes, process, devices = place(environment, kind)
+            jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM, and a second one too
+            with _refereed(address, processes, process):
+                watch.join(_called(address, processes, process, watch), process)
+                watch.complete.wait()
+                jax.distributed.initialize(address, processes, process, devices, "deactivate")
+            barrier("everyone is watched")
         yield kind
 
 
 @contextlib.contextmanager
-def _refereed() -> Iterator[None]:
-    """While it lasts, process 0 starts the referee where JAX would start its service, and tells where it is."""
-    real = _jax.get_distributed_runtime_service
-    started: list[Referee] = []
-
-    def start_referee(address: str, processes: int, **options: Any) -> Referee:
-        started.append(Referee(address, processes, secrets.token_hex(16), **options))
-        return started[0]
-
-    _jax.get_distributed_runtime_service = start_referee
+def _refereed(address: str, processes: int, process: int) -> Iterator[None]:
+    """Process 0 starts the referee; while it lasts JAX takes that for its service."""
+    if process:
+        yield
+        return
+    try:
+        referee = Referee(address, processes, JOIN_S, SILENT_S)
+    except RuntimeError as error:
+        raise _cannot_join(error, "process 0") from error
+    real, _jax.get_distributed_runtime_service = _jax.get_distributed_runtime_service, referee.serve
     try:
         yield
     finally:
         _jax.get_distributed_runtime_service = real
-    for referee in started:
-        global_state.client.key_value_set(_REFEREE, f"{referee.port} {referee.token}")
 
 
-def _connect() -> socket.socket:
+def _called(address: str, processes: int, process: int, watch: watchdog.Watch) -> socket.socket:
     """A connection to the referee, which knows who this is."""
+    hello = {"process": process, "processes": processes, "host": socket.gethostname()}
     try:
-        port, token = global_state.client.blocking_key_value_get(_REFEREE, _START_S * 1000).split()
-        host = str(global_state.coordinator_address).rpartition(":")[0].strip("[]")
-        connection = socket.create_connection((host, int(port)), timeout=_START_S)
-    except (OSError, RuntimeError) as error:
-        line = str(error).splitlines()[0][:200]
-        raise UserError(
-            f"cannot reach the referee of the job ({line})", "process 0", "See launch/README.md."
-        ) from error
+        connection = call(address, hello, JOIN_S)
+    except TimeoutError as error:
+        watch.lost(f"process 0 does not answer at {address} in {JOIN_S:g} s ({error})")
     connection.settimeout(watchdog.GRACE_S)
-    send(connection, {"process": jax.process_index(), "host": socket.gethostname(), "token": token})
     return connection
 
 
@@ -163,7 +167,7 @@ def exchanged(value: Any) -> list[Any]:
         return [value]
     key, client = f"copycat/exchange{next(_exchanges)}", global_state.client
     client.key_value_set(f"{key}/{jax.process_index():06}", json.dumps(value))
-    client.wait_at_barrier(key, watchdog.WORK_S * 1000)
+    client.wait_at_barrier(key, _WAIT_S * 1000)
     return [json.loads(text) for _, text in sorted(client.key_value_dir_get(key))]
 
 
@@ -179,4 +183,4 @@ def of_first(number: int) -> int:
 def barrier(name: str) -> None:
     """Waits until every process has come to the place called `name`; no device takes part."""
     if jax.process_count() > 1:
-        global_state.client.wait_at_barrier(f"copycat/{name} {next(_exchanges)}", watchdog.WORK_S * 1000)
+        global_state.client.wait_at_barrier(f"copycat/{name} {next(_exchanges)}", _WAIT_S * 1000)

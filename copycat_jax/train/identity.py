@@ -19,7 +19,7 @@ FREE_FIELDS = {
     },
     "train": {
         *("log_every", "eval_every", "save_every", "save_minutes", "render_every", "compare_every"),
-        *("keep", "keep_every", "skip_bad", "threads", "stall_s", "init_from"),
+        *("keep", "keep_every", "skip_bad", "threads", "stall_s", "start_s", "init_from"),
     },
 }
 BINDING_FACTS = {"task": "task", "code": "code", "fingerprint": "data fingerprint"}

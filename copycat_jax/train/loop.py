@@ -22,6 +22,7 @@ import numpy as np
 
 from copycat_jax import console
 from copycat_jax.errors import UserError
+from copycat_jax.files import check_local
 from copycat_jax.task import Rows, Task
 from copycat_jax.train import agreement, distributed, outcomes, sharding, watchdog
 from copycat_jax.train.checkpoint import FOLDER, Checkpoints, Restored, holding_run
@@ -40,6 +41,7 @@ from copycat_jax.train.writer import MetricsWriter, write_run_page
 __all__ = ["TrainConfig", "Trainer", "exit_code", "fit"]
 
 Batches = Callable[[int], Rows]
+SLOW_DISK = 5e6  # bytes a second; a save that takes longer hangs
 
 
 class _Run:
@@ -302,22 +304,27 @@ def fit(
       UserError: a configuration that does not fit, another run's folder, one that another process trains in, too many
         losses that are not finite, devices that disagree.
     """
+    check_local(run_dir)
     config, commit = completed(config), distributed.source_commit()
     facts = {"config": config, "code": code_digest(), "commit": commit, "fingerprint": fingerprint}
     facts |= {"jax": jax.__version__, "processes": jax.process_count(), "devices": jax.device_count()}
+    watchdog.reached("agreement")
     steps = agreement.check_start(run_dir, FOLDER, {**facts, "--max-steps": max_steps, "--force": force})
     trainer = Trainer(task, config, batches(0))
     agreement.check_room(run_dir, trainer.abstract, max(1, trainer.train.keep + 1 - len(steps)))
     agreement.check_sum(trainer.mesh)
     first = jax.process_index() == 0
     with (
-        watchdog.watching(trainer.train.stall_s),
+        watchdog.watching(),
         contextlib.ExitStack() as to_the_end,
         holding_run(run_dir) if first else contextlib.nullcontext(),
         _attempt(run_dir, began) as ledger,
         Checkpoints(run_dir, {"task": task.name, **facts}, trainer.train.keep, trainer.train.keep_every) as checkpoints,
         watchdog.together(),
     ):
+        settings = trainer.train
+        watchdog.limit(settings.stall_s, settings.start_s, agreement.bytes_of(trainer.abstract) / SLOW_DISK)
+        watchdog.reached("restore")
         resumed = checkpoints.restore(trainer.abstract, force) if checkpoints.latest() is not None else None
         state = resumed.state if resumed else initial_state(trainer)
         start = ledger.step = int(jax.device_get(state.step))

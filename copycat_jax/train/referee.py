@@ -2,13 +2,16 @@
 
 It is a process of its own, started by process 0, and runs JAX's coordination service too. Were the service inside
 process 0, JAX would abort all others with C++ stack traces the moment that one dies; so nobody's end keeps the others
-from leaving in order. Every process tells it each second where it is (`watchdog.Watch`); one JSON object is one line:
+from leaving in order. Nor would JAX say who has not come: until all have, the address of the service is the referee's
+door, where whoever calls hears {"port", "token"}, under which the referee itself is reached.
 
-    from a process   {"process", "host", "token"}, first        to all   {} each second
-                     {"place", "marks", "age_s", "stuck"}                {"freeze": true}: say at which step you are
-                     {"stop": signal}                                    {"stop_at": step, "signal"}
-                     {"at": step or null}                                {"leave": why, "code", "dump"}
-                     {"failed": why, "code"}
+Every process tells it each second where it is (`watchdog.Watch`); one JSON object is one line:
+
+    from a process   {"process", "processes", "host", "token"}  to all   {} each second
+                     {"place", "marks", "age_s", "stuck"}                {"complete": true}: all have come
+                     {"stop": signal}                                    {"freeze": true}: say at which step you are
+                     {"at": step or null}                                {"stop_at": step, "signal"}
+                     {"failed": why, "code"}                             {"leave": why, "code", "dump"}
                      {"bye": true}
 
 Seconds are its own ticks: if the whole job is stopped and goes on, nothing has passed.
@@ -17,6 +20,7 @@ Seconds are its own ticks: if the whole job is stopped and goes on, nothing has 
 import contextlib
 import dataclasses
 import json
+import secrets
 import selectors
 import signal
 import socket
@@ -24,10 +28,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Any
 
-from copycat_jax.train.outcomes import LOST, PREEMPTED
+from copycat_jax.train.outcomes import LOST, PREEMPTED, USER_ERROR
 
+JOIN_S = 300  # how long who has come waits for the others
 SILENT_S = 30  # a process that says nothing for so long is stopped, or its host is gone
 LINGER_S = 60  # how long the service outlives process 0 for the sake of the others
 TICK_S = 1.0
@@ -49,15 +54,31 @@ class Verdicts:
 
     Args:
       processes: how many the job has.
+      join_s: how long they may take to come.
+      silent_s: how long one may say nothing.
     """
 
-    def __init__(self, processes: int):
+    def __init__(self, processes: int, join_s: float = JOIN_S, silent_s: float = SILENT_S):
         self.processes, self.members, self.over = processes, dict[int, _Member](), False
+        self.missing, self.join_s, self.waited_s = set(range(processes)), join_s, 0
+        self.silent_s = silent_s
         self.signal = 0  # that asks the job to stop, while it is being agreed where
 
-    def joined(self, process: int, host: str) -> None:
-        """A process is there."""
-        self.members[process] = _Member(host)
+    def joined(self, process: int, host: str, processes: int) -> list[dict[str, Any]]:
+        """A process is there, which believes that the job has so many."""
+        who = f"process {process} on {host}"
+        if processes != self.processes:
+            wrong = f"was told of {processes} processes, process 0 of {self.processes}"
+        elif process in self.members:
+            wrong = f"has the number of another one, on {self.members[process].host}"
+        elif process not in self.missing:
+            wrong = f"is none of 0 to {self.processes - 1}, or was here before"
+        else:
+            self.members[process] = _Member(host)
+            self.missing.remove(process)
+            return [] if self.missing else [{"complete": True}]
+        self.members.setdefault(process, _Member(host))  # it hears of it too
+        return self._leave(f"{who} {wrong}", USER_ERROR, False)
 
     def heard(self, process: int, message: dict[str, Any]) -> list[dict[str, Any]]:
         """A process said something."""
@@ -90,12 +111,19 @@ class Verdicts:
 
     def tick(self) -> list[dict[str, Any]]:
         """A second has passed."""
+        self.waited_s += bool(self.missing)
+        if self.waited_s > self.join_s:
+            came = ", ".join(f"{i} on {m.host}" for i, m in sorted(self.members.items()))
+            why = (
+                f"{numbered(sorted(self.missing))} of {self.processes} did not come in {self.join_s:g} s; came: {came}"
+            )
+            return self._leave(why, LOST, True)
         for member in self.members.values():
             member.silent_s += 1
-        silent = {i: m for i, m in self.members.items() if m.silent_s > SILENT_S}
+        silent = {i: m for i, m in self.members.items() if m.silent_s > self.silent_s}
         if silent:
             who = ", ".join(f"process {i} on {m.host} (it was in {m.place})" for i, m in sorted(silent.items()))
-            return self._leave(f"stopped or out of reach for {SILENT_S} s: {who}", LOST, True)
+            return self._leave(f"stopped or out of reach for {self.silent_s:g} s: {who}", LOST, True)
         return [{}]
 
     def _leave(self, why: str, code: int, dump: bool) -> list[dict[str, Any]]:
@@ -134,14 +162,12 @@ class Referee:
     """The referee as process 0 holds it, in the place of JAX's service.
 
     Args:
-      address: where the coordination service listens.
+      address: where the coordination service will listen; the door until then.
       processes: of the job.
-      token: what processes of the job show.
-      options: of JAX's service.
+      join_s, silent_s: of `Verdicts`.
     """
 
-    def __init__(self, address: str, processes: int, token: str, **options: Any):
-        self.token = token
+    def __init__(self, address: str, processes: int, join_s: float, silent_s: float):
         self._process = subprocess.Popen(
             [sys.executable, "-m", "copycat_jax.train.referee"],
             stdin=subprocess.PIPE,
@@ -150,14 +176,20 @@ class Referee:
             start_new_session=True,
             text=True,
         )
+        self._tell({"address": address, "processes": processes, "join_s": join_s, "silent_s": silent_s})
+
+    def serve(self, address: str, processes: int, **options: Any) -> "Referee":
+        """Starts the service, with the arguments of JAX's function for it."""
+        self._tell({"address": address, "processes": processes, "options": options})
+        return self
+
+    def _tell(self, settings: dict[str, Any]) -> None:
         assert self._process.stdin and self._process.stdout
-        settings = {"address": address, "processes": processes, "token": token, "options": options}
-        self._process.stdin.write(json.dumps(settings) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the coordination service cannot listen on {address}")
-        self.port = int(answer)
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(settings) + "\n")
+            self._process.stdin.flush()
+        if not self._process.stdout.readline():
+            raise RuntimeError(f"the coordination service cannot listen on {settings['address']}")
 
     def shutdown(self) -> None:
         """Ends it; called by JAX when all processes have left."""
@@ -165,6 +197,37 @@ class Referee:
         self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(LINGER_S)
+
+
+def call(address: str, hello: dict[str, Any], wait_s: float) -> socket.socket:
+    """A connection to the referee, which knows who this is, by way of its door at `address`.
+
+    Raises:
+      TimeoutError: nobody answered.
+    """
+    deadline, door = time.monotonic() + wait_s, _parts(address)
+    while True:
+        try:
+            with socket.create_connection(door, timeout=10 * TICK_S) as asked, asked.makefile() as answer:
+                place = json.loads(answer.readline())
+            connection = socket.create_connection((door[0], place["port"]), timeout=10 * TICK_S)
+            send(connection, {**hello, "token": place["token"]})
+            return connection
+        except (OSError, ValueError, KeyError, TypeError) as error:  # not there yet; its name is not known yet
+            if time.monotonic() > deadline:
+                raise TimeoutError(str(error)) from error
+            time.sleep(TICK_S / 4)
+
+
+def _parts(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _listen(port: int) -> socket.socket:
+    dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    return socket.create_server(("", port), family=family, dualstack_ipv6=dual, backlog=1024)
 
 
 def lines_of(connection: socket.socket, rest: bytearray) -> list[dict[str, Any]] | None:
@@ -189,33 +252,39 @@ def send(connection: socket.socket, message: dict[str, Any]) -> None:
         connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def serve(settings: dict[str, Any], parent: int) -> None:
-    """Runs until process 0, to which the file number `parent` leads, is gone and nobody else needs it."""
-    from jaxlib import _jax  # pyright: ignore[reportAttributeAccessIssue]
-
-    service = _jax.get_distributed_runtime_service(settings["address"], settings["processes"], **settings["options"])
-    dual = socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if dual else socket.AF_INET
-    listener = socket.create_server(("", 0), family=family, dualstack_ipv6=dual, backlog=1024)
-    print(listener.getsockname()[1], flush=True)
-    verdicts, connections = Verdicts(settings["processes"]), dict[socket.socket, tuple[int | None, bytearray]]()
+def serve(settings: dict[str, Any], parent: IO[str]) -> None:
+    """Runs until process 0, which holds the other end of `parent`, is gone and nobody else needs it."""
+    token, listener, door = secrets.token_hex(16), _listen(0), _listen(_parts(settings["address"])[1])
+    verdicts = Verdicts(settings["processes"], settings["join_s"], settings["silent_s"])
+    connections, service = dict[socket.socket, tuple[int | None, bytearray]](), None
+    print("listening", flush=True)
     ready = selectors.DefaultSelector()
-    ready.register(listener, selectors.EVENT_READ)
-    ready.register(parent, selectors.EVENT_READ)
+    for source in (listener, door, parent):
+        ready.register(source, selectors.EVENT_READ)
     orphaned_s, ticked = -1, time.monotonic()
     while orphaned_s < 0 or (connections and orphaned_s < LINGER_S):
         said: list[dict[str, Any]] = []
         for key, _ in ready.select(TICK_S):
-            if key.fileobj is listener:
+            if key.fileobj is door:
+                with door.accept()[0] as caller:
+                    send(caller, {"port": listener.getsockname()[1], "token": token})
+            elif key.fileobj is listener:
                 connection, _ = listener.accept()
                 connection.settimeout(TICK_S)
                 connections[connection] = (None, bytearray())
                 ready.register(connection, selectors.EVENT_READ)
-            elif key.fileobj == parent:
+            elif key.fileobj is not parent:
+                assert isinstance(key.fileobj, socket.socket)
+                said += _hear(key.fileobj, connections, ready, verdicts, token)
+            elif line := parent.readline():
+                service = _started(json.loads(line))
+                print("serving", flush=True)
+            else:
                 ready.unregister(parent)
                 orphaned_s = 0
-            elif isinstance(key.fileobj, socket.socket):
-                said += _listen(key.fileobj, connections, ready, verdicts, settings["token"])
+        if not verdicts.missing and door.fileno() >= 0:  # the service needs the place
+            ready.unregister(door)
+            door.close()
         if time.monotonic() - ticked >= TICK_S:
             ticked, orphaned_s = time.monotonic(), orphaned_s + (orphaned_s >= 0)
             said += verdicts.tick()
@@ -223,10 +292,18 @@ def serve(settings: dict[str, Any], parent: int) -> None:
             for connection, (process, _) in connections.items():
                 if process in verdicts.members:
                     send(connection, message)
-    service.shutdown()
+    if service:
+        service.shutdown()
 
 
-def _listen(
+def _started(settings: dict[str, Any]) -> Any:
+    """JAX's coordination service."""
+    from jaxlib import _jax  # pyright: ignore[reportAttributeAccessIssue]
+
+    return _jax.get_distributed_runtime_service(settings["address"], settings["processes"], **settings["options"])
+
+
+def _hear(
     connection: socket.socket,
     connections: dict[socket.socket, tuple[int | None, bytearray]],
     ready: selectors.BaseSelector,
@@ -243,7 +320,7 @@ def _listen(
             elif message["token"] == token:
                 process = message["process"]
                 connections[connection] = (process, rest)
-                verdicts.joined(process, message["host"])
+                said += verdicts.joined(process, message["host"], message["processes"])
             else:
                 messages = None
     except (ValueError, KeyError, TypeError):  # somebody else
@@ -259,4 +336,4 @@ def _listen(
 if __name__ == "__main__":
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)  # what stops the job is not for it
-    serve(json.loads(sys.stdin.readline()), sys.stdin.fileno())
+    serve(json.loads(sys.stdin.readline()), sys.stdin)

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 
@@ -33,27 +33,31 @@ from copycat_jax.train.referee import SILENT_S, TICK_S, lines_of, send
 
 # What steps consist of. Until the metrics were waited for once it is not known how long a device takes for them.
 STEPPING = ("batch", "step", "metrics")
-WORK_S = 1800  # for the rest: start-up, compile, evaluate, save, render
-LEAST_STEP_S, TIMES_LONGEST = 300, 10
+STARTING = ("start-up", "agreement", "restore")
+STARTING_S, COMPILING_S = 900, 1800  # for a part of start-up; for what compiles, or may compile the first time
+LEAST_S, TIMES_LONGEST = 300, 10  # for the rest, once it is known how long it takes
 GRACE_S = 3.0  # for the main thread to heed a signal; for the referee to say why a collective broke
 REFEREE_SILENT_S = SILENT_S + 10
 
 
 class Watch:
-    """The thread.
+    """The thread, of a process that trains alone until it joins a job.
 
-    Args:
-      connection: to the referee; None for a process that trains alone.
+    Attributes:
+      connection: to the referee of its job, or None.
       process: the number of this process.
+      complete: set when all processes of the job have come.
     """
 
-    def __init__(self, connection: socket.socket | None = None, process: int = 0):
+    def __init__(self):
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-        self.connection, self.process, self.stall_s = connection, process, 0.0
+        self.connection: socket.socket | None = None
+        self.process, self.complete = 0, threading.Event()
+        self.stall_s = self.start_s = self.save_s = 0.0
         self.starting = True  # there is nothing to save yet: a signal ends the process
         self._kind = self._place = "start-up"
         self._marks, self._since, self._age_s = 0, time.monotonic(), 0
-        self._longest_s, self._looked = 0.0, False
+        self._longest_s, self._looked = dict[str, float](), False  # by kind; STEPPING is one
         self._answers, self._step, self._frozen, self._agreed = threading.Condition(), None, False, (-1, 0)
         self._signals: list[tuple[int, float]] = []
         self._ended, self._silent_s = threading.Event(), 0
@@ -67,6 +71,11 @@ class Watch:
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         self._thread.start()
+
+    def join(self, connection: socket.socket, process: int) -> None:
+        """From now on this is process `process` of a job, whose referee is at the other end of `connection`."""
+        self.process, self.connection = process, connection
+        self._wake.send(b"\0")
 
     def end(self) -> None:
         """Stops watching; of a job, that this process has done its part."""
@@ -84,20 +93,28 @@ class Watch:
 
     def reached(self, kind: str, step: int | None = None) -> None:
         """The main thread begins some work: a kind of STEPPING or another one, of `step` where it belongs to one."""
-        now = time.monotonic()
-        if self._kind in STEPPING:
-            self._longest_s = max(self._longest_s, now - self._since)
+        now, group = time.monotonic(), self._group()
+        self._longest_s[group] = max(self._longest_s.get(group, 0.0), now - self._since)
         self._looked |= self._kind == "metrics"
         self._kind, self._since, self._age_s, self._marks = kind, now, 0, self._marks + 1
         self._place = kind if step is None else f"step {step}" if kind == "step" else f"{kind} at step {step}"
 
     def limit_s(self) -> float:
-        """How long the present work may last."""
-        if self._kind not in STEPPING:
-            return max(WORK_S, self.stall_s)
-        if self.stall_s:
-            return self.stall_s
-        return max(LEAST_STEP_S, TIMES_LONGEST * self._longest_s) if self._looked else WORK_S
+        """How long the present work may last: what was asked for, or what the run itself has shown."""
+        group, least = self._group(), self.stall_s or LEAST_S
+        if group in STARTING:
+            return self.start_s or STARTING_S
+        if group == "save":
+            least = self.stall_s or LEAST_S + self.save_s
+        elif group == "compile" or (group not in self._longest_s and group != "step"):
+            return max(least, self.start_s or COMPILING_S)
+        elif group == "step" and not self._looked:
+            return self.stall_s or self.start_s or COMPILING_S
+        return self.stall_s or max(least, TIMES_LONGEST * self._longest_s.get(group, 0.0))
+
+    def _group(self) -> str:
+        """The kinds that are timed together: the parts of a step; a save, and what waits for the last one."""
+        return "step" if self._kind in STEPPING else "save" if self._kind == "end" else self._kind
 
     def stop_at(self, step: int) -> int:
         """The signal at which the whole job stops before `step`, or 0; called at every step by the main thread."""
@@ -111,9 +128,11 @@ class Watch:
     def _run(self) -> None:
         ready, rest, ticked = selectors.DefaultSelector(), bytearray(), time.monotonic()
         ready.register(self._woken, selectors.EVENT_READ)
-        if self.connection:
-            ready.register(self.connection, selectors.EVENT_READ)
+        joined = False
         while not self._ended.is_set():
+            if self.connection and not joined:
+                joined, self._silent_s = True, 0
+                ready.register(self.connection, selectors.EVENT_READ)
             for key, _ in ready.select(TICK_S):
                 if key.fileobj is self._woken:
                     for number in self._woken.recv(64):
@@ -121,7 +140,7 @@ class Watch:
                 elif self.connection:
                     messages = lines_of(self.connection, rest)
                     if messages is None and not self._ended.is_set():
-                        self._leave("the referee of the job, beside process 0, is gone", LOST, True)
+                        self.lost("the referee of the job, beside process 0, is gone")
                     for message in messages or ():
                         self._told(message)
             if time.monotonic() - ticked >= TICK_S:
@@ -136,9 +155,9 @@ class Watch:
             place = {"place": self._place, "marks": self._marks, "age_s": self._age_s, "stuck": stuck}
             send(self.connection, place)
             if self._silent_s > REFEREE_SILENT_S:
-                self._leave(f"the referee of the job, beside process 0, is silent for {self._silent_s} s", LOST, True)
+                self.lost(f"the referee of the job, beside process 0, is silent for {self._silent_s} s")
         elif stuck:
-            self._leave(f"nothing has ended for {self._age_s} s: it is in {self._place}", LOST, True)
+            self.lost(f"nothing has ended for {self._age_s} s: it is in {self._place}")
         if self._signals and self.starting and time.monotonic() - self._signals[0][1] > GRACE_S:
             number = self._signals[0][0]
             self.fail(f"stopped by {signal.Signals(number).name} in {self._place}", code_of(number))
@@ -159,6 +178,8 @@ class Watch:
         self._silent_s = 0
         if "leave" in message:
             self._leave(message["leave"], message["code"], message["dump"])
+        elif "complete" in message:
+            self.complete.set()
         elif "freeze" in message and self.connection:
             with self._answers:
                 self._frozen = True
@@ -177,7 +198,11 @@ class Watch:
                 self.connection.shutdown(socket.SHUT_WR)
         self._leave("" if told else why, code, False)
 
-    def _leave(self, why: str, code: int, dump: bool) -> None:
+    def lost(self, why: str) -> NoReturn:
+        """Ends this process now, with all its stacks."""
+        self._leave(why, LOST, True)
+
+    def _leave(self, why: str, code: int, dump: bool) -> NoReturn:
         if dump:
             faulthandler.dump_traceback(all_threads=True)
         if why:
@@ -216,15 +241,23 @@ def watched(watch: Watch) -> Iterator[Watch]:
 
 
 @contextlib.contextmanager
-def watching(stall_s: float = 0.0) -> Iterator[None]:
-    """While it lasts this process is watched, by the watch of its job if there is one.
+def watching() -> Iterator[None]:
+    """While it lasts this process is watched, by the watch of its job if there is one."""
+    with contextlib.nullcontext() if current() else watched(Watch()):
+        yield
+
+
+def limit(stall_s: float = 0.0, start_s: float = 0.0, save_s: float = 0.0) -> None:
+    """Tells the watch of this process, if it has one, how long things may last.
 
     Args:
-      stall_s: how long a step may last; 0: measured, ten times the longest so far and at least five minutes.
+      stall_s: a step, a batch of the evaluation, a save; 0: measured, ten times the longest so far and at least five
+        minutes.
+      start_s: a part of start-up, a compilation; 0: 15 and 30 minutes.
+      save_s: a save beyond those five minutes, because so much is written.
     """
-    with contextlib.nullcontext(current()) if current() else watched(Watch()) as watch:
-        watch.stall_s = stall_s
-        yield
+    for watch in _watches:
+        watch.stall_s, watch.start_s, watch.save_s = stall_s, start_s, save_s
 
 
 @contextlib.contextmanager

@@ -21,10 +21,11 @@ class Job:
     Args:
       run: the run folder.
       own: {process: options of toy_run.py that only this one gets}.
+      absent: of the processes, those that never come.
       options: what all get.
     """
 
-    def __init__(self, run, own=None, count=2, **options):
+    def __init__(self, run, own=None, count=2, absent=(), **options):
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
@@ -38,7 +39,7 @@ class Job:
         )
         self.run = Path(run)
         self.processes = []
-        for i in range(count):
+        for i in sorted(set(range(count)) - set(absent)):
             fields = {**options, **(own or {}).get(i, {})}
             command = [sys.executable, str(RUNNER), str(fields.pop("run", run)), json.dumps(fields)]
             environment = shared | {"JAX_PROCESS_ID": str(i)}

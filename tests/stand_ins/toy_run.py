@@ -18,7 +18,7 @@ from toy_task import toy_batch, toy_config, toy_task
 from copycat_jax.console import run_command
 from copycat_jax.errors import UserError
 from copycat_jax.nn.placement import whole
-from copycat_jax.train import agreement, distributed
+from copycat_jax.train import agreement, distributed, watchdog
 from copycat_jax.train.checkpoint import Checkpoints
 from copycat_jax.train.loop import Trainer, exit_code, fit
 
@@ -54,13 +54,20 @@ def disagree(options) -> None:
 
 def main() -> int:
     run, options = sys.argv[1], json.loads(sys.argv[2])
+    Path(run).mkdir(parents=True, exist_ok=True)
+    Path(run, "joining").touch()
+    for name in ("JOIN_S", "SILENT_S"):
+        setattr(distributed, name, options.get(name.lower(), getattr(distributed, name)))
     with distributed.joined():
+        watchdog.limit(options.get("stall_s", 0), options.get("start_s", 0))
         return train(run, options)
 
 
 def train(run, options) -> int:
     processes, process = jax.process_count(), jax.process_index()
-    config = toy_config(**{k: options[k] for k in ("save_every", "steps", "stall_s", "render_every") if k in options})
+    config = toy_config(
+        **{k: options[k] for k in ("save_every", "steps", "stall_s", "start_s", "render_every") if k in options}
+    )
     config["mesh"]["fsdp"] = options.get("fsdp", 1)
     task = toy_task(options.get("adversary", False), rules=(("kernel", ("fsdp",)),) if options.get("rules") else ())
     pause, poison = options.get("pause", 0.0), options.get("poison", ())
@@ -77,7 +84,7 @@ def train(run, options) -> int:
         Path(run, "befallen").touch()
         befall(what)
     elif place == "compile":
-        befalls(Trainer, "step_for", what)
+        befalls(Trainer, "_compile", what)
     elif place == "save":
         befalls(Checkpoints, "save", what)
     if "dump" in options:

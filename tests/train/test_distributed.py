@@ -36,7 +36,26 @@ def test_a_slurm_task_alone_on_its_node_takes_all_of_its_gpus(tasks, gpus, own):
 
 def test_half_set_variables_are_named():
     with pytest.raises(UserError, match="JAX_PROCESS_ID is not set"):
-        distributed.start({"JAX_COORDINATOR_ADDRESS": "127.0.0.1:1", "JAX_NUM_PROCESSES": "2"})
+        distributed.place({"JAX_COORDINATOR_ADDRESS": "127.0.0.1:1", "JAX_NUM_PROCESSES": "2"}, "explicit")
+
+
+@pytest.mark.parametrize(
+    "address, count, index", [("host", 2, 0), ("host:1", 2, 2), ("host:1", 2, -1), ("host:1", "x", 0)]
+)
+def test_what_cannot_be_is_refused(address, count, index):
+    names = (distributed.ADDRESS, distributed.COUNT, distributed.INDEX)
+    with pytest.raises(UserError, match="cannot join the job"):
+        distributed.place(dict(zip(names, (address, str(count), str(index)), strict=True)), "explicit")
+
+
+def test_slurm_is_asked_for_the_place_of_a_task(monkeypatch):
+    said = {"SLURM_JOB_ID": "70001", "SLURM_STEP_NODELIST": "node[3-4]", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
+    said |= {"SLURM_LOCALID": "0", "SLURM_TASKS_PER_NODE": "1(x2)", "SLURM_GPUS_ON_NODE": "4"}
+    said |= {"SLURM_STEP_TASKS_PER_NODE": "1(x2)"}
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    address, processes, process, devices = distributed.place(said, "slurm")
+    assert address.startswith("node3:") and (processes, process, devices) == (2, 1, [0, 1, 2, 3])
 
 
 @pytest.mark.slow
