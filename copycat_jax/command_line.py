@@ -16,7 +16,7 @@ from typing import NamedTuple
 from copycat_jax import signals
 from copycat_jax.console import run_command
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.files import user_cache_folder
+from copycat_jax.files import names_store, not_local, user_cache_folder
 
 
 class Program(NamedTuple):
@@ -79,7 +79,11 @@ def _dispatch(program: Program, arguments: Sequence[str]) -> int | None:
     module = importlib.import_module(f"{program.package}.{parsed.verb.replace('-', '_')}")
     verb_parser = _Parser(prog=f"{program.name} {parsed.verb}", description=module.__doc__, allow_abbrev=False)
     module.add_arguments(verb_parser)
-    return module.run(verb_parser.parse_args(getattr(module, "rewrite", list)(parsed.rest)))
+    asked = verb_parser.parse_args(getattr(module, "rewrite", list)(parsed.rest))
+    for value in vars(asked).values():
+        if names_store(value):  # of any option: it would become a folder of that name
+            raise not_local(value if isinstance(value, str) else next(filter(names_store, value)))
+    return module.run(asked)
 
 
 def _make_parser(program: Program) -> argparse.ArgumentParser:

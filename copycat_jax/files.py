@@ -20,6 +20,19 @@ from copycat_jax.errors import UserError
 _BLOCK_BYTES = 1 << 16
 
 
+# Of object stores, where one stands alone or behind what a flag puts before it: plain:gs://..., train.init_from=s3://...
+_ADDRESS = re.compile(
+    r"(?:\S*[=:,])?(?:gs|gcs|s3[an]?|r2|az|abfss?|adl|wasbs?|oss|hdfs|cns|bigstore)://\S*", re.IGNORECASE
+)
+
+
+def names_store(value: Any) -> bool:
+    """Whether what was typed is an address in an object store, or a list with one; not a text that speaks of one."""
+    if isinstance(value, list | tuple):
+        return any(map(names_store, value))
+    return isinstance(value, str) and bool(_ADDRESS.fullmatch(value))
+
+
 def check_local(path: str | Path) -> Path:
     """`path`, unless it is an address in an object store, as which it must be seen before Path shortens it.
 
@@ -27,9 +40,14 @@ def check_local(path: str | Path) -> Path:
       UserError: it begins with gs://, s3:// or the like, and would become a folder of that name.
     """
     if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):  # no drive, which is one letter
-        remedy = "Mount the bucket as a folder (gcsfuse, mountpoint-s3), or copy it here."
-        raise UserError("is not in a file system of this machine", str(path), remedy)
+        raise not_local(str(path))
     return Path(path)
+
+
+def not_local(address: str) -> UserError:
+    """What to say of an address in an object store."""
+    remedy = "Mount the bucket as a folder (gcsfuse, mountpoint-s3), or copy it here."
+    return UserError("is not in a file system of this machine", address, remedy)
 
 
 def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = ()) -> Path:
