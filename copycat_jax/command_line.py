@@ -32,17 +32,27 @@ class Program(NamedTuple):
 def run_program(program: Program, arguments: Sequence[str] | None = None) -> int:
     """Runs the verb named first in `arguments` and returns the exit code.
 
-    Without `arguments` they are the process's own, which is ours then: what its output cannot encode is escaped, and an
-    interrupt ends it.
+    Without `arguments` they are the process's own, which is ours then: what its output cannot encode is escaped, what
+    is said where nobody listens is lost, and an interrupt ends it.
     """
     if arguments is not None:
         return run_command(program.name, lambda: _dispatch(program, arguments))
-    if sys.stdout is not None:  # closed by who started it
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _open_standard_streams()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     code = run_command(program.name, lambda: _dispatch(program, sys.argv[1:]))
     if code in signals.EXIT_CODES:
         signals.leave(code)
     return code
+
+
+def _open_standard_streams() -> None:
+    """Opens those to nowhere that whoever started this process closed.
+
+    Else the next files would have their numbers, and what a library prints would go into them.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (takes the lowest free number)
 
 
 def keep_compiled() -> None:

@@ -1,6 +1,10 @@
 """Ctrl-C and SIGTERM: the one place that handles them.
 
-Python turns Ctrl-C into a KeyboardInterrupt wherever the main thread happens to be. Three things go wrong with that:
+Python turns Ctrl-C into a KeyboardInterrupt wherever the main thread happens to be. Four things go wrong with that:
+
+* In the midst of an import it may meet a library's own code that imports further and knows no exception there [a
+  segmentation fault or an abort in jaxlib, one in eight Ctrl-C in that half second]. Under `heeding` it waits for the
+  end of the import.
 
 * In a callback of a library (of the garbage collector, of a destructor) the exception is printed and lost, and the
   program goes on: `heeding` sends such a signal anew. Where a library makes another exception of it, it is made good.
@@ -17,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -48,24 +53,24 @@ def exit_code(stop: KeyboardInterrupt) -> int:
 def heeding() -> Iterator[None]:
     """While it lasts Ctrl-C and SIGTERM raise Stopped in the main thread, and nothing else can come of them."""
     heard: list[int] = []
+    outside = _imports(sys._getframe())
 
-    def stop(number: int, _: Any) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        if _imports(frame) > outside:
+            _send_again(number)
+            return
         heard.append(number)
         raise Stopped(number)
 
     before = sys.unraisablehook
 
-    def send_again(lost: Any) -> None:
+    def caught(lost: Any) -> None:
         if not isinstance(lost.exc_value, KeyboardInterrupt):
             return before(lost)
-        main = threading.main_thread().ident
-        number = getattr(lost.exc_value, "number", signal.SIGINT)
-        again = threading.Timer(_AGAIN_AFTER_S, signal.pthread_kill, (main, number))
-        again.daemon = True
-        again.start()
+        _send_again(getattr(lost.exc_value, "number", signal.SIGINT))
 
     with _handled_by(stop):
-        sys.unraisablehook = send_again
+        sys.unraisablehook = caught
         try:
             yield
         except Exception as error:
@@ -74,6 +79,22 @@ def heeding() -> Iterator[None]:
             raise Stopped(heard[0]) from error
         finally:
             sys.unraisablehook = before
+
+
+def _imports(frame: FrameType | None) -> int:
+    """How many calls of the import system a frame lies in."""
+    found = 0
+    while frame is not None:
+        found += frame.f_code.co_filename.startswith("<frozen importlib")
+        frame = frame.f_back
+    return found
+
+
+def _send_again(number: int) -> None:
+    """Sends the main thread a signal, a moment later."""
+    again = threading.Timer(_AGAIN_AFTER_S, signal.pthread_kill, (threading.main_thread().ident, number))
+    again.daemon = True
+    again.start()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM end a program with the exit code that shells expect, wherever it is."""
 
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -103,11 +104,36 @@ def test_an_interrupted_program_waits_for_no_thread_and_runs_no_end_of_the_inter
     assert (done.returncode, done.stdout, done.stderr) == (130, "said before", "copycat: interrupted\n")
 
 
+@pytest.mark.parametrize("number", ENDING)
+def test_an_import_is_not_torn_apart(tmp_path, number):
+    """A library that imports in its own code may crash where that raises."""
+    (tmp_path / "library.py").write_text(f"import signal\nsignal.raise_signal({number:d})\nprint('whole', flush=True)")
+    done = program(tmp_path, "import library, time\nfor _ in range(1000): time.sleep(0.01)\n")
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "whole\n", "copycat: interrupted\n")
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (1, 2), (0, 1, 2)])
+def test_standard_streams_that_are_closed_are_open_to_nowhere(tmp_path, closed):
+    """Their numbers are no other file's, into which the next print of a library would go."""
+    done = program(
+        tmp_path,
+        """
+        import os, sys
+        file = open("mine", "w")
+        os.write(1, b"heard"), os.write(2, b"heard")
+        print("said"), print("warned", file=sys.stderr)
+        return 5 if file.fileno() > 2 and os.path.getsize("mine") == 0 else 6
+        """,
+        preexec_fn=lambda: [os.close(number) for number in closed],
+        cwd=tmp_path,
+    )
+    assert done.returncode == 5
+    assert (done.stdout == "") == (1 in closed) and (done.stderr == "") == (2 in closed)
+
+
 @pytest.mark.parametrize("name", ["Zoë", "声", "\udcff"])
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_a_name_that_the_terminal_cannot_show_is_escaped(name, encoding, tmp_path):
-    import os
-
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
     done = program(tmp_path, f"print({name!a} + '.wav')", env=environment | {"PYTHONUTF8": "0"}, encoding=encoding)
     assert done.returncode == 0 and done.stderr == ""
