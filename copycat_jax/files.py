@@ -99,26 +99,30 @@ def check_folder(folder: str | Path, make: bool = False) -> Path:
     return folder
 
 
-class NoRoom(UserError):
+class Refused(UserError):
+    """The file system takes nothing there, whatever it was that should be written."""
+
+
+class NoRoom(Refused):
     """The disk is full, or what a user may have of it: nothing more can be written there."""
 
 
 @contextlib.contextmanager
 def refusals_of(path: str | Path, *others: type[Exception]) -> Iterator[None]:
-    """Raises UserError about `path` where the file system, or a library by an error of `others`, refuses the block."""
+    """Raises Refused about `path` where the file system, or a library by an error of `others`, refuses the block."""
     try:
         yield
     except (OSError, *others) as error:
-        refusal = error if getattr(error, "strerror", None) else _refusal(Path(path).absolute().parent) or error
+        refusal = error if getattr(error, "strerror", None) else refusal_in(Path(path).absolute().parent) or error
         reason = getattr(refusal, "strerror", None) or str(refusal)
         other = str(getattr(error, "filename", None) or "")
         reason += f": {other}" * (Path(path).name not in other and other != "")
         remedy = "Choose a folder that exists, is writable and has room."
-        kind = NoRoom if getattr(refusal, "errno", None) in (errno.ENOSPC, errno.EDQUOT) else UserError
+        kind = NoRoom if getattr(refusal, "errno", None) in (errno.ENOSPC, errno.EDQUOT) else Refused
         raise kind(f"cannot be written ({reason})", str(path), remedy) from error
 
 
-def _refusal(folder: Path) -> OSError | None:
+def refusal_in(folder: str | Path) -> OSError | None:
     """Why the file system takes no block of data in `folder` now; nothing if it does. Libraries only say "error"."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -138,7 +142,8 @@ def replacing_file(path: str | Path, *others: type[Exception]) -> Iterator[Path]
       UserError: the file system refuses, or a library by an error of `others`.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    # No longer than 255 bytes, whatever the letters.
+    temporary = path.with_name(f".{path.name[:50]}.{os.getpid()}.{threading.get_ident()}.tmp")
     with refusals_of(path, *others):
         try:
             yield temporary

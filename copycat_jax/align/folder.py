@@ -13,7 +13,7 @@ from copycat_jax.align.suspicion import phone_rate, suspicion
 from copycat_jax.align.textgrid import read_textgrid, write_textgrid
 from copycat_jax.audio.signal import read_audio
 from copycat_jax.errors import UserError
-from copycat_jax.files import write_text
+from copycat_jax.files import Refused, write_text
 from copycat_jax.text.lexicon import read_lexicon
 from copycat_jax.types import Alignment
 from copycat_jax.workers import spread
@@ -55,7 +55,7 @@ def align_one(job: AlignJob) -> AlignOutcome:
     """Aligns one recording and writes its TextGrid; one that is there already is kept, whoever made it.
 
     Raises:
-      UserError: the TextGrid cannot be written. What refuses one refuses all, and is no fault of the recording.
+      Refused: the TextGrid, or a temporary file, cannot be written. That is no fault of the recording.
     """
     kept = os.path.lexists(job.target)
     try:
@@ -65,6 +65,8 @@ def align_one(job: AlignJob) -> AlignOutcome:
             remedy = "Put it into metadata.csv, or into a .txt or .lab file beside the recording."
             raise UserError("the text is missing", str(job.path), remedy)
         alignment = _kept(job.target) if kept else _made(job, job.text)
+    except Refused:
+        raise
     except UserError as error:
         return AlignOutcome(job.id, math.nan, math.nan, str(error), True, False)
     except Exception as error:  # an odd file must not end the run

@@ -1,8 +1,8 @@
 """What sound files say of their own length and parts, and where what they say is wrong.
 
 A length in a header counts only where the format makes it exact; there, less is refused. Elsewhere (the estimate of an
-MP3, a placeholder in a file that went through a pipe) it says nothing. Chained Ogg and concatenated MP3 are told apart
-into their recordings, since decoders end with the first.
+MP3, a placeholder in a file that went through a pipe) it says nothing. Chained Ogg and concatenated MP3 and FLAC are
+told apart into their recordings, since decoders end with the first.
 """
 
 import os
@@ -33,8 +33,10 @@ _LAYOUTS = {
     b"riff": _Layout("<4s12xQ", 40, (b"data",), 8, 24),  # Sony's w64
 }
 # What writers to a pipe, who cannot know the length, put there, give or take the headers (and 0, and -1).
-_PLACEHOLDERS = (2_000_000_000, 1 << 31, 1 << 32, 1 << 63, 1 << 64)
+_PLACEHOLDERS = (2_000_000_000, 0x7F000000, 1 << 31, 1 << 32, 1 << 63, 1 << 64)
 _NEIGHBOURHOOD = 1 << 16
+_REST = 1024  # bytes behind the sound that may be anything
+_FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22", re.DOTALL)  # its name and the head of its first block
 _HEAD = 1024  # bytes, in which the headers lie of files that have no chunks
 _NIST_FIELD = re.compile(rb"^(sample_count|channel_count|sample_n_bytes) -\w+ (\d+)", re.MULTILINE)
 _VOC_SOUNDS = (1, 9)  # types of the blocks that hold sound, not silence, marks or text
@@ -91,6 +93,8 @@ def sound_chunk(file: BufferedIOBase, where: str) -> Chunk | None:
         return None
     field = (">I" if head[:4] == b".snd" else "<I", 8) if head[:4] in (b".snd", b"dns.") else None
     found = size - start if length == 0 and field else _real_length(length, size - start, where)
+    if promise is not _voc_promise:  # of which further blocks follow
+        _check_rest(file, start + found, size, where)
     return Chunk(start, found, unsaid=field if found != length else None)
 
 
@@ -112,7 +116,10 @@ def _among_chunks(file: BufferedIOBase, size: int, magic: bytes, where: str) -> 
             if length == 0 and left > 0 and not _is_next(_chunk(file, layout), left):
                 length = left
                 field = (layout.header[0] + "I", start - 4) if magic in (b"RIFF", b"RIFX") else None
+            elif length < 0:
+                field = (">q", start - 8)
             length = _real_length(length, left, where)
+            _check_rest(file, start + length, size, where, -length % layout.multiple)
             found = Chunk(start, length, mpeg, field)
         elif name == magic and found:
             raise UserError("another recording follows the first in it", where, "Give each a file of its own.")
@@ -131,6 +138,19 @@ def _real_length(promised: int, left: int, where: str) -> int:
     if left < promised:
         raise truncated(where, f"{promised} bytes of sound promised, {left} found")
     return promised
+
+
+def _check_rest(file: BufferedIOBase, place: int, size: int, where: str, filling: int = 0) -> None:
+    """Raises UserError where more sound seems to follow that which a header tells of, as of a recorder that failed.
+
+    What follows may be chunks, after the `filling` that not all writers put there, tags, zeros, or little.
+    """
+    file.seek(place)
+    rest = file.read(_NEIGHBOURHOOD)
+    named = rest[:3] == b"ID3" or _is_name(rest[:4]) or _is_name(rest[filling:][:4])
+    if size - place > _REST and any(rest) and not named:
+        what = f"{size - place} bytes follow the sound that are none of its parts"
+        raise UserError(what, where, "Its header is wrong: export the recording again.")
 
 
 def _au_promise(head: bytes) -> tuple[int, int] | None:
@@ -178,17 +198,23 @@ def _chunk(file: BufferedIOBase, layout: _Layout) -> tuple[bytes, int] | None:
 
 def _is_next(chunk: tuple[bytes, int] | None, left: int) -> bool:
     """Whether a chunk begins here, not sound."""
-    return chunk is not None and chunk[0].strip().isalnum() and 0 <= chunk[1] <= left
+    return chunk is not None and _is_name(chunk[0]) and 0 <= chunk[1] <= left
 
 
-def ogg_links(content: bytes | mmap, where: str) -> list[slice]:
-    """Where the recordings lie that an Ogg file chains, in order; one in most files.
+def _is_name(of_chunk: bytes) -> bool:
+    return of_chunk.isascii() and of_chunk.decode().isprintable()
+
+
+def links(content: bytes | mmap, where: str) -> list[slice]:
+    """Where the recordings lie that follow each other in an Ogg or FLAC file, in order; one in most files.
 
     Raises:
       UserError: the last page is not whole.
     """
     starts, place, heads = [0], 0, True
-    while (place := content.find(b"OggS", place)) >= 0:
+    if content[:4] == b"fLaC":
+        starts = [0, *(match.start() for match in _FLAC.finditer(content, 4))]
+    while content[:4] == b"OggS" and (place := content.find(b"OggS", place)) >= 0:
         count = content[place + 26 : place + 27]
         table = content[place + 27 : place + 27 + count[0]] if count else b""
         stop = place + 27 + len(table) + sum(table)
@@ -199,6 +225,11 @@ def ogg_links(content: bytes | mmap, where: str) -> list[slice]:
             starts.append(place)
         place, heads = stop, begins
     return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], len(content)], strict=True)]
+
+
+def begins_as_mpeg(head: bytes) -> bool:
+    """Whether a file begins with a frame or with tags, as MP3s do, and FLAC and AAC files too."""
+    return head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
 
 
 def mpeg_parts(content: bytes | mmap, where: str) -> list[bytes]:

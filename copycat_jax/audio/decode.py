@@ -17,9 +17,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from copycat_jax.audio.containers import mpeg_parts, ogg_links, sound_chunk, truncated
+from copycat_jax.audio.containers import begins_as_mpeg, links, mpeg_parts, sound_chunk, truncated
 from copycat_jax.errors import UserError
-from copycat_jax.files import refusals_of
+from copycat_jax.files import refusal_in, refusals_of
 
 READABLE = "wav, flac, ogg (Vorbis or Opus) or mp3"
 
@@ -47,6 +47,10 @@ class Sound(NamedTuple):
 
     rate: int
     blocks: Iterator[Float[np.ndarray, " n"]]
+
+
+class Unequipped(UserError):
+    """This machine lacks what decodes the file."""
 
 
 class _Unknown(Exception):
@@ -100,28 +104,34 @@ def _open(file: _File, where: str) -> Iterator[Sound]:
     """What libsndfile makes of a file, taken apart before where it would end too early; _Unknown if nothing."""
     file.seek(0)
     head = file.read(12)
-    if head[:4] == b"OggS":
+    if head[:4] in (b"OggS", b"fLaC"):
         with _mapped(file) as content:
-            links = ogg_links(content, where)
-            for link in links:
-                yield _read(io.BytesIO(content[link]) if len(links) > 1 else file, where)
+            recordings = links(content, where)
+            for recording in recordings:
+                yield _read(io.BytesIO(content[recording]) if len(recordings) > 1 else file, where)
         return
+    if begins_as_mpeg(head):
+        with _mapped(file) as content:
+            parts = mpeg_parts(content, where)
+        if parts:
+            yield from _read_mpeg(parts, where)
+            return
     chunk = sound_chunk(file, where)
     if chunk and chunk.mpeg:
         file.seek(chunk.start)
-        yield from _read_mpeg(file.read(chunk.length), where)
+        yield from _read_mpeg(mpeg_parts(file.read(chunk.length), where), where)
     elif chunk and chunk.unsaid:  # libsndfile believes it
         file.seek(0)
         with _copied(file) as copy:
             form, place = chunk.unsaid
-            os.pwrite(copy.fileno(), struct.pack(form, min(chunk.length, 0xFFFFFFFF)), place)
+            os.pwrite(copy.fileno(), struct.pack(form, min(chunk.length, 256 ** struct.calcsize(form) - 1)), place)
             yield _read(copy, where)
     else:
         try:
             sound = _read(file, where)
         except _Unknown as error:
             with _mapped(file) as content:
-                yield from _read_mpeg(content, where, str(error))
+                yield from _read_mpeg(mpeg_parts(content, where), where, str(error))
         else:
             yield sound
 
@@ -161,7 +171,7 @@ def _read(source: _File | io.BytesIO | int, where: str, slack: int = 0) -> Sound
     with contextlib.ExitStack() as refused:
         refused.callback(stream.close)
         if stream.format not in _FORMATS or (stream.format == "MP3" and not isinstance(source, int)):
-            raise _Unknown(f"a file of format {stream.format}")
+            raise _Unknown("no MP3 frames found" if stream.format == "MP3" else f"a file of format {stream.format}")
         if size * _MOST_PER_BYTE < stream.frames < _UNKNOWN:  # some decoders would give as many, all made up
             raise truncated(where, f"{stream.frames} samples promised, {size} bytes found")
         refused.pop_all()
@@ -179,12 +189,11 @@ def _blocks(stream: Any, slack: int, where: str) -> Iterator[Float[np.ndarray, "
         raise truncated(where, f"{promised} samples promised, {found} found")
 
 
-def _read_mpeg(content: bytes | mmap.mmap, where: str, reason: str = "no frames found") -> Iterator[Sound]:
-    """Decodes the MP3s in a file, one after the other; _Unknown, for `reason`, where there is none.
+def _read_mpeg(parts: list[bytes], where: str, reason: str = "no frames found") -> Iterator[Sound]:
+    """Decodes MP3s, one after the other; _Unknown, for `reason`, where there is none.
 
     Through a pipe, since libsndfile trusts its estimate of the length of any MP3 that it could seek in.
     """
-    parts = mpeg_parts(content, where)
     if not parts:
         raise _Unknown(reason)
     for part in parts:
@@ -214,7 +223,7 @@ def _through_ffmpeg(file: _File, where: str, reason: str) -> Iterator[Sound]:
     """Decodes what libsndfile does not know (for `reason`): m4a, aac, webm, wma and many more, where ffmpeg is."""
     if shutil.which("ffmpeg") is None:
         remedy = f"Give a {READABLE} file; others (m4a, aac, webm) need ffmpeg, which is not installed."
-        raise UserError(f"not a readable recording ({reason})", where, remedy)
+        raise Unequipped(f"not a readable recording ({reason})", where, remedy)
     source = f"file:{Path(os.fsdecode(file.name)).absolute()}"
     options = ["-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file", "-i", source]
     command = ["ffmpeg", *options, "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
@@ -223,6 +232,9 @@ def _through_ffmpeg(file: _File, where: str, reason: str) -> Iterator[Sound]:
             name = stack.enter_context(tempfile.NamedTemporaryFile(prefix="copycat-", dir=folder)).name
             made = stack.enter_context(open(name, "r+b"))
         done = subprocess.run(command, stdout=made, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
+        if done.returncode and (refusal := refusal_in(folder)):
+            with refusals_of(folder):
+                raise refusal
         # Each line begins with which part of ffmpeg says it; the first tells the cause.
         said = [line.split("] ")[-1] for line in done.stderr.decode(errors="replace").splitlines()]
         why = said[0] if said else reason

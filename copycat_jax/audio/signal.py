@@ -1,6 +1,7 @@
 """Recordings in and out: read, check, resample, trim, split, write."""
 
 import contextlib
+import errno
 import io
 import itertools
 import os
@@ -75,8 +76,8 @@ def reading_audio(path: str | os.PathLike) -> Iterator[tuple[int, Iterator[Float
     """
     name = os.fspath(path)
     where = "standard input" if name == STANDARD_INPUT else str(path)
-    if name != STANDARD_INPUT and not os.path.exists(name):  # unlike Path.exists, minds no text longer than a name
-        raise UserError("no such file", where, "Give the path of a recording.")
+    if name != STANDARD_INPUT:
+        check_reachable(name)
     if os.path.isdir(name):
         raise UserError("is a folder, not a recording", where, f"Give a {READABLE} file.")
     with contextlib.closing(_refusing(decode(None if name == STANDARD_INPUT else Path(name), where), where)) as sounds:
@@ -85,6 +86,16 @@ def reading_audio(path: str | os.PathLike) -> Iterator[tuple[int, Iterator[Float
             raise UserError(f"a sample rate of {first.rate} Hz", where, "Give a recording of 8000 Hz or more.")
         others = (resampled_blocks(other.blocks, other.rate, first.rate) for other in sounds)
         yield first.rate, _refusing(itertools.chain(first.blocks, itertools.chain.from_iterable(others)), where)
+
+
+def check_reachable(path: str) -> None:
+    """Raises UserError where there is no such file, or the way to it is barred."""
+    try:
+        os.stat(path)
+    except (OSError, ValueError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        what = f"cannot be reached ({os.strerror(number)})" if number in (errno.EACCES, errno.ELOOP) else "no such file"
+        raise UserError(what, path, "Give the path of a recording.") from error
 
 
 def _refusing(decoded: Iterator[_T], where: str) -> Generator[_T, None, None]:

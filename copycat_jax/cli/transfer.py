@@ -346,9 +346,8 @@ def _text(arguments: argparse.Namespace) -> str | None:
 
 
 def _existing(path: str | Path) -> Path:
-    from copycat_jax.audio.signal import STANDARD_INPUT
+    from copycat_jax.audio.signal import STANDARD_INPUT, check_reachable
 
-    # Unlike Path.exists, os.path.exists minds no text longer than a file name.
-    if str(path) != STANDARD_INPUT and not os.path.exists(path):
-        raise UserError("no such file", str(path), "Give the path of a recording.")
+    if str(path) != STANDARD_INPUT:
+        check_reachable(str(path))
     return Path(path)

@@ -20,12 +20,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from copycat_jax.audio.decode import Unequipped
 from copycat_jax.audio.pitch import TRACKERS
 from copycat_jax.corpus import beam
 from copycat_jax.corpus.readers import Raw
 from copycat_jax.corpus.utterance import ARRAYS, Utterance
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.files import refusals_of, replacing_file
+from copycat_jax.files import Refused, refusals_of, replacing_file
 from copycat_jax.mel_spec import HIFIGAN, MelSpec
 from copycat_jax.text.phonemes import to_ids
 from copycat_jax.workers import spread
@@ -159,7 +160,7 @@ def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> 
     """Makes sure that the features of `raw` are in the cache, or says what is wrong with it.
 
     Raises:
-      UserError: the cache cannot be written, which is no fault of the recording.
+      Refused: the cache, or a temporary file, cannot be written, which is no fault of the recording.
     """
     key = ""
     try:
@@ -177,8 +178,10 @@ def process(raw: Raw, options: FeatureOptions, limits: Limits, cache: Cache) -> 
         features = compute_features(raw, options, limits)
     except _OutsideLimits as error:
         return CacheOutcome("length", key, str(error))
+    except Refused:
+        raise
     except UserError as error:
-        if key:
+        if key and not isinstance(error, Unequipped):
             cache.store_reason(key, str(error))
         return CacheOutcome("bad", key, str(error))
     except OSError:  # of the machine: the other recordings would not fare better

@@ -8,6 +8,7 @@ from copycat_jax.align import folder
 from copycat_jax.align.folder import AlignJob, align_all, align_one, write_report
 from copycat_jax.align.textgrid import write_textgrid
 from copycat_jax.errors import UserError
+from copycat_jax.files import NoRoom
 from copycat_jax.types import Alignment, Interval
 
 
@@ -46,6 +47,16 @@ def test_a_textgrid_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
     jobs = [AlignJob(name, tmp_path / name, "hello", tmp_path / "out" / f"{name}.TextGrid") for name in "ab"]
     with pytest.raises(UserError, match=r"a\.TextGrid: cannot be written"):
         align_all(jobs, 1)
+
+
+def test_no_room_for_temporary_files_ends_the_run(tmp_path, monkeypatch):
+    def full(path):
+        raise NoRoom("cannot be written (No space left on device)", "/tmp")
+
+    monkeypatch.setattr(folder, "read_audio", full)
+    with pytest.raises(NoRoom):
+        align_all([AlignJob(name, tmp_path / name, "hello", tmp_path / f"{name}.TextGrid") for name in "ab"], 1)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Sound is decoded to its very end, whatever its container promises; what cannot be is refused with the true reason."""
 
+import errno
 import io
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from copycat_jax.audio import decode
 from copycat_jax.audio.signal import read_audio, reading_audio
 from copycat_jax.errors import UserError
+from copycat_jax.files import NoRoom
 
 RATE = 16000
 SECONDS = 2.0
@@ -68,9 +71,14 @@ def unknown_length(flac: bytes) -> bytes:
     return flac[:21] + bytes([flac[21] & 0xF0]) + b"\0" * 4 + flac[26:]
 
 
+def aiff_of_pipe() -> bytes:
+    """As sox writes it: both lengths are the largest that nobody's arithmetic is troubled by."""
+    return of_pipe(of_pipe(encode("AIFF"), b"SSND", ">4xI", 0x7F000008), b"COMM", ">10xI", 0x7F000000 // 2)
+
+
 def of_pipe(content: bytes, name: bytes, form: str, length: int) -> bytes:
     """A file as it comes out of a pipe: behind `name` its length is a placeholder."""
-    packed, place = struct.pack(form.replace("16x", ""), length), content.index(name) + struct.calcsize(form)
+    packed, place = struct.pack(re.sub("[0-9]+x", "", form), length), content.index(name) + struct.calcsize(form)
     return content[: place - len(packed)] + packed + content[place:]
 
 
@@ -106,6 +114,9 @@ LOOSE = 3 * FRAME / RATE  # without its first frame, an MP3 cannot say where wit
         ("chained, of two codecs", lambda: encode("OGG") + encode("OGG", subtype="OPUS"), 2 * SECONDS, 0),
         ("flac", lambda: encode("FLAC"), SECONDS, 0),
         ("flac of a pipe", lambda: unknown_length(encode("FLAC")), SECONDS, 0),
+        ("joined flac", lambda: encode("FLAC") + encode("FLAC", 1.0), SECONDS + 1.0, 0),
+        ("joined flac of pipes", lambda: 2 * unknown_length(encode("FLAC")), 2 * SECONDS, 0),
+        ("tagged flac", lambda: ID3 + encode("FLAC"), SECONDS, 0),
         ("gsm", lambda: encode("WAV", subtype="GSM610"), SECONDS, 0.03),
         ("g721", lambda: encode("WAV", subtype="G721_32"), SECONDS, 0.03),
         ("adpcm", lambda: encode("WAV", subtype="IMA_ADPCM"), SECONDS, 0.04),
@@ -115,6 +126,8 @@ LOOSE = 3 * FRAME / RATE  # without its first frame, an MP3 cannot say where wit
         ("caf", lambda: encode("CAF"), SECONDS, 0),
         ("rf64", lambda: encode("RF64"), SECONDS, 0),
         ("w64", lambda: encode("W64"), SECONDS, 0),
+        ("caf of a pipe", lambda: of_pipe(encode("CAF"), b"data", ">4xq", -1), SECONDS, 0),
+        ("aiff of a pipe", aiff_of_pipe, SECONDS, 0),
         ("w64 of a pipe", lambda: of_pipe(encode("W64"), b"data", "<16xQ", (1 << 63) - 1), SECONDS, 0),
         ("au", lambda: encode("AU"), SECONDS, 0),
         ("au, little endian", lambda: encode("AU", endian="LITTLE"), SECONDS, 0),
@@ -123,6 +136,10 @@ LOOSE = 3 * FRAME / RATE  # without its first frame, an MP3 cannot say where wit
         ("svx", lambda: encode("SVX"), SECONDS, 0),
         ("ircam", lambda: encode("IRCAM"), SECONDS, 0),
         ("wav with more after it", lambda: wav(pcm(), after=b"LIST\4\0\0\0INFO"), SECONDS, 0),
+        ("wav with much after it", lambda: wav(pcm(), after=b"_PMX\xb8\x0b\0\0" + 3000 * b"\xff"), SECONDS, 0),
+        ("wav of odd length, not filled up", lambda: wav(pcm()[:-1], after=b"bext" + 3000 * b"\xff"), SECONDS, 0.01),
+        ("wav with tags after it", lambda: wav(pcm(), after=3 * ID3), SECONDS, 0),
+        ("wav filled up", lambda: wav(pcm(), after=bytes(30_000)), SECONDS, 0),
     ],
 )
 def test_files_are_read_whole(tmp_path, name, make, seconds, within):
@@ -199,6 +216,10 @@ def test_a_wav_that_is_empty_is_not_filled_with_what_follows(tmp_path):
         (lambda: mp3("VARIABLE") + mp3("VARIABLE")[:-2000], "cut short"),
         (lambda: mp3("CONSTANT")[:-100], "last frame is not whole"),
         (lambda: 2 * wav(pcm()), "another recording follows"),
+        (lambda: wav(pcm(), promised=len(pcm()) // 2), "32000 bytes follow the sound that are none of its parts"),
+        (lambda: wav(pcm(), promised=1), "bytes follow the sound"),
+        (lambda: of_pipe(encode("AIFF"), b"SSND", ">4xI", 20_000), "bytes follow the sound"),
+        (lambda: of_pipe(encode("AU"), b".snd", ">8xI", 20_000), "bytes follow the sound"),
         (lambda: wav(pcm()).replace(struct.pack("<I", RATE), struct.pack("<I", 3), 1), "3 Hz"),
     ],
 )
@@ -243,6 +264,18 @@ def test_standard_input_is_a_recording_by_two_names(tmp_path):
         assert done.stdout.strip() == str(int(SECONDS * RATE)), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("number", "says"), [("EACCES", "Permission denied"), ("ELOOP", "symbolic"), ("ENOENT", "no such")]
+)
+def test_why_a_file_is_not_reached_is_said(tmp_path, monkeypatch, number, says):
+    def refuse(path):
+        raise OSError(getattr(errno, number), "")
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(UserError, match=says):
+        read_audio(tmp_path / "a.wav")
+
+
 def test_a_device_is_no_recording():
     with pytest.raises(UserError, match="is a device"):
         read_audio(os.devnull)
@@ -283,6 +316,15 @@ def test_ffmpeg_reads_what_libsndfile_does_not_know(tmp_path, monkeypatch, body,
     with pytest.raises(UserError, match=says) as caught:
         seconds_of(tmp_path / "a.m4a", M4A)
     assert str(caught.value).startswith(f"{tmp_path / 'a.m4a'}: ") and "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_not_the_recordings_fault(tmp_path, monkeypatch):
+    fake_ffmpeg(
+        tmp_path, "head -c 9000 /dev/zero; echo '[out @ 0x1] No space left on device' >&2; exit 228", monkeypatch
+    )
+    monkeypatch.setattr(decode, "refusal_in", lambda folder: OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(NoRoom, match=tempfile.gettempdir()):
+        seconds_of(tmp_path / "a.m4a", M4A)
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")

@@ -12,12 +12,14 @@ import pytest
 
 import copycat_jax
 from copycat_jax.align.textgrid import read_textgrid, write_textgrid
+from copycat_jax.audio.decode import Unequipped
 from copycat_jax.audio.signal import write_wav
 from copycat_jax.corpus.cache import Cache, FeatureOptions, Limits, check_clipping, process, process_all, read_cached
 from copycat_jax.corpus.readers import read_corpus
 from copycat_jax.corpus.utterance import check_utterance
 from copycat_jax.data.synthetic import synthetic_recordings, write_plain_corpus
 from copycat_jax.errors import UserError
+from copycat_jax.files import NoRoom
 from copycat_jax.mel_spec import HIFIGAN, PAPER_24K
 from copycat_jax.types import Interval
 
@@ -183,6 +185,26 @@ def test_what_no_one_foresaw_is_bad_but_not_remembered(raws, tmp_path, monkeypat
     found = process(raws[0], OPTIONS, LIMITS, cache)
     assert found.status == "bad" and "ZeroDivisionError: of two lines" in found.reason
     monkeypatch.setattr(analysis, "analyse", whole)
+    assert process(raws[0], OPTIONS, LIMITS, cache).status == "computed"
+
+
+@pytest.mark.parametrize("lacking", ["ffmpeg", "room"])
+def test_what_a_machine_lacks_is_not_held_against_a_recording(raws, tmp_path, monkeypatch, lacking):
+    from copycat_jax.audio import signal
+
+    def fail(path):
+        raise (
+            Unequipped("others need ffmpeg", str(path)) if lacking == "ffmpeg" else NoRoom("cannot be written", "/tmp")
+        )
+
+    cache = Cache(tmp_path / "cache")
+    with monkeypatch.context() as without:
+        without.setattr(signal, "read_audio", fail)
+        if lacking == "ffmpeg":
+            assert process(raws[0], OPTIONS, LIMITS, cache).status == "bad"
+        else:  # the others would not fare better
+            with pytest.raises(NoRoom):
+                process(raws[0], OPTIONS, LIMITS, cache)
     assert process(raws[0], OPTIONS, LIMITS, cache).status == "computed"
 
 
