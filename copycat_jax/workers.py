@@ -43,6 +43,11 @@ def spread(function: Callable[[J], R], jobs: Sequence[J], workers: int) -> Gener
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _open_pool(workers: int):
     if workers <= 1:
         return None

@@ -22,8 +22,11 @@ _TOKEN = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z", re.ASCII)
 # MFA names the tiers of several speakers "SPEAKER - words" and "SPEAKER - phones".
 _TIER = re.compile(r"(?:.*\S\s+-\s+)?(word|phone)s?\Z", re.IGNORECASE | re.DOTALL)
-_LABELS = {"": SIL, "SIL": SIL, "SP": SIL, "<SIL>": SIL, "<EPS>": SIL, "PAU": SIL, "SPN": SPN, "<UNK>": SPN, "NSN": SPN}
-_SLACK_S = 1e-6
+_LABELS = dict.fromkeys(("", "SIL", "SP", "<SIL>", "<EPS>", "<P:>", "PAU"), SIL) | dict.fromkeys(
+    ("SPN", "<UNK>", "NSN"), SPN
+)
+_SLACK_S, _OVERLAP_S = 1e-6, 1e-3
+_BINARY = b"ooBinaryFile"
 _Kind = TypeVar("_Kind", str, float)
 
 
@@ -39,6 +42,8 @@ def read_textgrid(path: str | os.PathLike) -> Alignment:
         order, a word without phones, or a phone outside the inventory.
     """
     path = Path(path)
+    if _is_binary(path):
+        raise UserError("is in Praat's binary format", str(path), "Save it as a text file.")
     tiers, end_s = _parse(read_text(path, "TextGrid"), path)
     word_tier, phone_tier = _tiers_that_speak(tiers, path)
     phones = _fill([i._replace(label=_phone(i.label, path)) for i in phone_tier], end_s, path)
@@ -81,6 +86,14 @@ def textgrid_text(alignment: Alignment, where: str | os.PathLike = "alignment") 
             lines += [f"        intervals [{i}]:", f"            xmin = {start:.6f}", f"            xmax = {stop:.6f}"]
             lines.append(f'            text = "{quoted}"')
     return "\n".join(lines) + "\n"
+
+
+def _is_binary(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_BINARY)) == _BINARY
+    except OSError:  # which whoever reads it as text will tell
+        return False
 
 
 def _findings(tiers: Mapping[str, list[Interval]], words: int) -> tuple[tuple[float, ...], tuple[Interval, ...]]:
@@ -132,6 +145,8 @@ def _parse(text: str, path: Path) -> tuple[list[tuple[str, list[Interval]]], flo
             intervals.append(Interval(start, stop, take(str)))
         if kind == "IntervalTier":
             tiers.append((name, intervals))
+    if next(following, None) is not None:
+        raise UserError("holds more than it says", str(path), "Its numbers of tiers or intervals are wrong.")
     return tiers, end_s
 
 
@@ -161,7 +176,9 @@ def _kind(name: str) -> str:
 
 
 def _is_spoken(interval: Interval) -> bool:
-    return interval.label.strip().upper() not in _LABELS
+    """Whether a word or phone is; labels in brackets are noises, as "[laughter]" and "<unk>"."""
+    label = interval.label.strip().upper()
+    return label not in _LABELS and f"{label[:1]}{label[-1:]}" not in ("[]", "<>", "{}")
 
 
 def _check_words(words: Sequence[Interval], phones: Sequence[Interval], path: Path) -> None:
@@ -186,13 +203,17 @@ def _phone(label: str, path: Path) -> str:
 
 
 def _fill(intervals: Sequence[Interval], end_s: float, path: Path, gap: str = SIL) -> list[Interval]:
-    """`intervals` with gaps filled by `gap`, so that they tile [0, end_s]; UserError where they overlap or go back."""
+    """`intervals` with gaps filled by `gap`, so that they tile [0, end_s]; UserError where they overlap, go back
+    or lie outside."""
     tiled: list[Interval] = []
     at = 0.0
     for interval in [*intervals, Interval(end_s, end_s, gap)]:
         if interval.end_s < interval.start_s:
             raise UserError(f"an interval at {interval.start_s:.3f} s ends before it begins", str(path))
-        if interval.start_s < at - 1e-3:
+        if interval.start_s < -_OVERLAP_S or interval.end_s > end_s + _OVERLAP_S:
+            what = f"an interval from {interval.start_s:.3f} to {interval.end_s:.3f} s lies outside its {end_s:.3f} s"
+            raise UserError(what, str(path), "Align the recording again.")
+        if interval.start_s < at - _OVERLAP_S:
             raise UserError(f"intervals overlap at {interval.start_s:.3f} s", str(path))
         if interval.start_s > at + _SLACK_S:
             tiled.append(Interval(at, interval.start_s, gap))

@@ -24,14 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int | None:
     """Aligns the folder; raises UserError if nothing could be aligned."""
-    import os
-
     from copycat_jax.align.folder import AlignJob, align_all, write_report
     from copycat_jax.console import say
     from copycat_jax.corpus.readers import read_corpus
     from copycat_jax.errors import UserError
     from copycat_jax.files import check_file, refusals_of
     from copycat_jax.text.lexicon import read_lexicon
+    from copycat_jax.workers import cores
 
     if arguments.workers < 0:
         raise UserError(f"{arguments.workers} workers", "--workers", "Give one or more, or leave it out.")
@@ -49,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         )
         for raw in raws
     ]
-    outcomes = align_all(jobs, arguments.workers or os.cpu_count() or 1)
+    outcomes = align_all(jobs, arguments.workers or cores())
     if arguments.report:
         write_report(arguments.report, outcomes)
     failed = [outcome for outcome in outcomes if outcome.failed]

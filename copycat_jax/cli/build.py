@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     from copycat_jax.corpus.utterance import text_key
     from copycat_jax.files import check_folder, check_local
     from copycat_jax.mel_spec import mel_spec
+    from copycat_jax.workers import cores
 
     if arguments.check:
         return _check(arguments)
@@ -82,7 +83,6 @@ def run(arguments: argparse.Namespace) -> int | None:
     out = check_local(arguments.out).absolute()
     check_folder(out.parent, make=True)
     check_folder(arguments.cache or out.with_name(out.name + ".cache"), make=True)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     report = build_corpus(
         sources,
         arguments.out,
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         ),
         limits=Limits(arguments.min_seconds, arguments.max_seconds),
         exclusions=exclusions,
-        workers=cores if arguments.workers is None else arguments.workers,
+        workers=cores() if arguments.workers is None else arguments.workers,
         on_bad=arguments.on_bad,
         cache=arguments.cache,
         shards=arguments.shards,

@@ -1,7 +1,13 @@
-"""Tables of utterances: lines of fields separated by "|", in which quotes have no meaning."""
+"""Tables of utterances: lines of fields separated by "|", in which quotes have no meaning.
 
+A table whose first line names its columns may also separate them by tabs, commas or semicolons. Then, and where the
+names themselves are in quotes, quotes are those of spreadsheets: what is between them is one field.
+"""
+
+import csv
+import io
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +15,7 @@ from copycat_jax.errors import UserError
 from copycat_jax.files import read_text
 
 HEADER = "id|speaker|text"
+_SEPARATORS, _QUOTING = "|\t,;", ",;"  # the first that the first line holds
 # What the columns of public corpora are called; the first of them that a row fills is taken.
 _NAMES = {
     "id": ("id", "utterance_id", "file_name", "filename", "file", "audio_file", "audio", "path"),
@@ -45,12 +52,14 @@ def read_rows(path: Path, speaker: str = "") -> Iterator[Row]:
       UserError: it cannot be read, lacks one of the columns of HEADER or names one twice, or a row has no id or no
         speaker.
     """
-    lines = fields_of_lines(path)
+    lines = _fields_by_style(path)
     header = [_column(name) for name in next(lines, (0, []))[1]]
     for role, names in _NAMES.items():
         if not set(names) & set(header) and not (role == "speaker" and speaker):
             what = f"its first line names no column '{role}': {'|'.join(header)[:80]!r}"
-            raise UserError(what, str(path), f"Expected {HEADER}, and further columns if you like, separated by |.")
+            raise UserError(
+                what, str(path), f"Expected {HEADER}, and further columns if you like, separated by | or tabs."
+            )
         if repeated := [name for name in names if header.count(name) > 1]:
             raise UserError(f"two columns are named '{repeated[0]}'", str(path), "Give each its own name.")
     for number, fields in lines:
@@ -70,7 +79,35 @@ def _column(name: str) -> str:
 
 def fields_of_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line number, fields without spaces around) of the lines that hold something; UserError if it cannot be read."""
-    for number, line in enumerate(unicodedata.normalize("NFC", read_text(path)).split("\n"), 1):
-        fields = [field.strip() for field in line.split("|")]
-        if any(fields):
-            yield number, fields
+    return _bare((number, line.split("|")) for number, line in enumerate(_text(path).split("\n"), 1))
+
+
+def _fields_by_style(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """`fields_of_lines` of a table whose first line shows what separates fields, and whether quotes hold them."""
+    text = _text(path)
+    first = text.lstrip().partition("\n")[0]
+    separator = next((known for known in _SEPARATORS if known in first), _SEPARATORS[0])
+    if separator in _QUOTING or first.startswith('"'):
+        return _bare(_spreadsheet(text, separator, path))
+    return _bare((number, line.split(separator)) for number, line in enumerate(text.split("\n"), 1))
+
+
+def _spreadsheet(text: str, separator: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        for fields in lines:
+            yield lines.line_num, fields
+    except csv.Error as error:
+        raise UserError(f"line {lines.line_num}: {error}", str(path), "Mend its quotes.") from error
+
+
+def _bare(lines: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """The lines that hold something, their fields without spaces around."""
+    for number, fields in lines:
+        bare = [field.strip() for field in fields]
+        if any(bare):
+            yield number, bare
+
+
+def _text(path: Path) -> str:
+    return unicodedata.normalize("NFC", read_text(path))

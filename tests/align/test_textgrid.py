@@ -160,7 +160,14 @@ def test_praat_short_format(tmp_path):
         (tiers(("words", WORDS), ("phones", "0.1-0.4:HH 0.5-0.4:AY1")), "ends before it begins"),
         (tiers(("words", "0.5-0.1:hi"), ("phones", PHONES)), "ends before it begins"),
         (tiers(("words", "0.1-0.5:hi 0.2-0.4:ho"), ("phones", PHONES)), "overlap"),
-        (tiers(("words", WORDS), ("phones", "0.1-1.5:HH")), "overlap"),
+        (tiers(("words", WORDS), ("phones", "0.1-1.5:HH")), "0.100 to 1.500 s lies outside its 1.000 s"),
+        (tiers(("words", WORDS), ("phones", PHONES), end_s=0.3), "outside its 0.300 s"),
+        (MFA_LONG.replace("xmin = 0.25", "xmin = -0.25"), "-0.250 to 0.[45]00 s lies outside"),
+        (MFA_LONG.replace("size = 4", "size = 3"), "holds more than it says"),
+        (f"{MFA_LONG}1.0", "holds more than it says"),
+        ("ooBinaryFile\bTextGrid\0\0", "Praat's binary format"),
+        ('"Praat chronological TextGrid text file"\n0 1\n2\n', "not a TextGrid"),
+        (MFA_LONG.replace("0.25", "0,25"), "not a TextGrid"),
         (tiers(("words", WORDS), ("phones", "0-1:sil")), "nothing is spoken in its phones"),
         (tiers(("words", WORDS), ("phones", "0.1-0.5:spn")), "nothing is spoken in its phones"),
         (tiers(("words", "0-1:"), ("phones", PHONES)), "nothing is spoken in its words"),
@@ -189,6 +196,9 @@ def test_what_is_not_an_alignment_is_refused(tmp_path, content, message):
         tiers(("Speaker-1 - Word", WORDS), ("Speaker-1 - Phone", PHONES), ("notes", "0-1:laughs")),
         tiers(("keywords", "0-1:no"), ("words", WORDS), ("phones", PHONES)),
         tiers(("words", WORDS), ("phones", PHONES), ("score", "0-1:1e999")),
+        tiers(
+            ("words", f"0-0.1:<sil> {WORDS} 0.6-0.8:[cough] 0.8-1:{{LG}}"), ("phones", f"0-0.1:<p:> {PHONES} 0.5-1:sp")
+        ),
         tiers(("words", WORDS), ("phones", PHONES)).replace("ooTextFile", "ooTextFile short"),
     ],
 )

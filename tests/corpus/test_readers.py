@@ -180,9 +180,49 @@ def test_names_that_are_no_unicode_can_be_shown(tmp_path):
     assert raw.fault and f"{raw.id}{raw.path}".encode()
 
 
+@pytest.mark.parametrize("name", ["a" * 247, "Zoë" * 70, "s1/" + "声" * 83])
+def test_an_id_that_names_no_textgrid_is_one_bad_utterance(tmp_path, name):
+    write(tmp_path / "metadata.csv", f"id|speaker|text\n{name}|ann|One.\nb|ben|Two.\n")
+    faults = {raw.id: raw.fault for raw in read_corpus("plain", tmp_path)}
+    assert "too long" in faults[unicodedata.normalize("NFC", name)] and faults["b"] == ""
+
+
+def test_folders_are_found_through_links_and_walked_once(tmp_path):
+    corpus, elsewhere = tmp_path / "corpus", tmp_path / "elsewhere"
+    write(corpus / "ann" / "a.wav")
+    write(elsewhere / "b.wav")
+    write(tmp_path / "further" / "c.wav")
+    (corpus / "ben").symlink_to(elsewhere)
+    (corpus / "again").symlink_to(corpus / "ann")
+    (corpus / "up").symlink_to("..")
+    (corpus / "ann" / "round.wav").symlink_to("round.wav")
+    (elsewhere / "round").symlink_to("../further")
+    (tmp_path / "further" / "round").symlink_to("../elsewhere")
+    ids = [raw.id for raw in read_corpus("plain", corpus)]
+    assert ids == ["ann/a", "ann/round", "ben/b", "ben/round/c"]
+
+
+def test_a_folder_that_cannot_be_read_is_said(tmp_path, monkeypatch, capsys):
+    write(tmp_path / "ann" / "a.wav")
+    write(tmp_path / "ben" / "b.wav")
+    scandir = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("ben"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert [raw.id for raw in read_corpus("plain", tmp_path)] == ["ann/a"]
+    assert (
+        capsys.readouterr().err
+        == f"warning: {tmp_path / 'ben'}: cannot be read (Permission denied); what is in it is left out\n"
+    )
+
+
 @pytest.mark.parametrize("listed", ["NFC", "NFD"])
 @pytest.mark.parametrize("stored", ["NFC", "NFD"])
-@pytest.mark.parametrize("spelled", ["{}", " {} ", "{}.wav", "wavs/{}.WAV", "./{}"])
+@pytest.mark.parametrize("spelled", ["{}", " {} ", "{}.wav", "wavs/{}.WAV", "./{}", "\u200b{}\ufeff "])
 def test_an_id_finds_its_files_however_both_are_written(tmp_path, spelled, listed, stored):
     listed, stored = (unicodedata.normalize(form, "Zoë/take.1") for form in (listed, stored))
     path = write(tmp_path / "wavs" / f"{stored}.wav")

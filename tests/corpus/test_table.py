@@ -18,6 +18,11 @@ from copycat_jax.errors import UserError
         "file_name|speaker_id|transcription|language\na|ann|One.|en\n",
         "id|path|speaker|text\na|audio/1.wav|ann|One.\n",
         "id|speaker|text\r\na|ann|One.|\r\n",
+        "id\tspeaker\ttext\r\na\tann\tOne.\r\n",
+        "file_name,speaker,transcription\na,ann,One.\n",
+        'speaker, text, id\nann, "One.", a\n',
+        '"id";"speaker";"text"\r\n"a";"ann";"One."\r\n',
+        '"id"|"speaker"|"text"\n"a"|"ann"|"One."\n',
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -27,11 +32,35 @@ def test_columns_are_read_by_name(tmp_path, table, encoding):
 
 
 @pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ('id|speaker|text\na|ann|"One", two.\n', '"One", two.'),
+        ('id\tspeaker\ttext\na\tann\t"One", two.\n', '"One", two.'),
+        ('id,speaker,text\na,ann,"""One"", two."\n', '"One", two.'),
+        ('"id"|"speaker"|"text"\na|ann|"""One"" | two."\n', '"One" | two.'),
+        ('id;speaker;text\na;ann;"One,\ntwo; three."\n', "One,\ntwo; three."),
+    ],
+)
+def test_quotes_are_marks_or_hold_a_field_as_the_header_shows(tmp_path, table, text):
+    (tmp_path / "metadata.csv").write_text(table)
+    assert list(read_rows(tmp_path / "metadata.csv")) == [Row("a", "ann", text, "")]
+
+
+def test_a_field_that_is_not_held_is_one_bad_row_and_quotes_without_end_are_refused(tmp_path):
+    (tmp_path / "metadata.csv").write_text('id,speaker,text\na,ann,One, two.\nb,ben,"Two\n')
+    rows = read_rows(tmp_path / "metadata.csv")
+    assert "metadata.csv:2: 4 fields where the first line names 3" in next(rows).fault
+    with pytest.raises(UserError, match=r"metadata\.csv: line 3: unexpected end"):
+        next(rows)
+
+
+@pytest.mark.parametrize(
     ("header", "complaint"),
     [
         ("id|text", "no column 'speaker'"),
         ("id|speeker|text", "no column 'speaker'"),
-        ("id,speaker,text", "separated by"),
+        ("name,speaker,text", "no column 'id'"),
+        ("name speaker text", "separated by"),
         ("LJ001|One two.|One two.", "no column 'id'"),
         ("id|speaker|text|Text", "two columns are named 'text'"),
         ("", "no column"),
