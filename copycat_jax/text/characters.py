@@ -14,7 +14,7 @@ from copycat_jax.text.pronunciation import is_known
 
 SIGNS = "£€¥¢₹₩₽₺₴₪₦₱₫฿₿‰°×÷±§¶≈≠≤≥√∞–—"
 _FORMS = {
-    **dict.fromkeys("’‘ʼ‛′＇`´", "'"), **dict.fromkeys("“”„‟«»″‶＂", '"'), "‴": "'''",
+    **dict.fromkeys("’‘ʼ‛′＇´ʹʻʽˈ‵׳ꞌ՚❜᾿", "'"), **dict.fromkeys("“”„‟«»″‶＂", '"'), "‴": "'''",
     **dict.fromkeys("‐‑⁃−－", "-"), **dict.fromkeys("‒–", "–"), **dict.fromkeys("—―⸺⸻", "—"),
     **dict.fromkeys("º˚", "°"), **dict.fromkeys("⁄∕", "/"), "™": " ", **dict.fromkeys("∗⋅∙", "*"), "№": "No. ",
     "µ": "μ",
@@ -22,7 +22,11 @@ _FORMS = {
 _SUPERSCRIPT = re.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = re.compile("[¼-¾⅐-⅞↉]")
 _SOFT_BREAK = re.compile(r"\u00ad[^\S\n]*\n\s*")
-_LINE_BREAK = re.compile(r"([A-Za-z]+)[-‐][^\S\n]*\n[^\S\n]*([a-z]+)")
+_LINE_BREAK = re.compile(
+    r"([A-Za-z]+)[-‐][^\S\n\r\u2028]*(?:\r?\n|\r|\u2028)[^\S\n\r]*([a-z]+|(?<=[A-Z]{2}[-‐]\n)[A-Z]{2,})"
+)
+_BACKTICK = re.compile("(?<=[A-Za-z])`(?=[A-Za-z])")
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2027")  # of no width, or only where a word may be divided
 _GREEK_WORD = re.compile("[Ͱ-Ͽἀ-῾]{2,}")
 
 
@@ -44,6 +48,7 @@ def unspeakable(text: str) -> list[str]:
 def _composed(text: str) -> str:
     """Entities and line breaks resolved, invisible characters out, fractions and powers on the line."""
     text = re.sub(r"&#?\w+;", lambda m: html.unescape(m[0]), text)
+    text = _BACKTICK.sub("'", text)
     text = _LINE_BREAK.sub(lambda m: rejoined(m[1], m[2]), _SOFT_BREAK.sub("", text))
     text = "".join(
         c for c in unicodedata.normalize("NFC", visible(text)) if unicodedata.category(c) not in ("Mn", "Me")
@@ -54,12 +59,14 @@ def _composed(text: str) -> str:
 
 def visible(text: str) -> str:
     """`text` without characters that only say how others join or where lines may break (Unicode's category Cf)."""
-    return text if text.isascii() else "".join(c for c in text if c.isascii() or unicodedata.category(c) != "Cf")
+    if text.isascii():
+        return text
+    return "".join(c for c in text if c.isascii() or not (unicodedata.category(c) == "Cf" or c in _FILLERS))
 
 
 def rejoined(first: str, second: str) -> str:
     """A word divided at a line's end; a compound of two words keeps its hyphen."""
-    divided = is_known((first + second).lower()) or not (is_known(first.lower()) and is_known(second))
+    divided = is_known((first + second).lower()) or not (is_known(first.lower()) and is_known(second.lower()))
     return first + ("" if divided else "-") + second
 
 

@@ -18,6 +18,8 @@ INVISIBLE = [
     "\u202a",
     "\ufe0f",
     "\u034f",
+    "\u3164",
+    "\u2027",
     "&shy;",
 ]
 
@@ -34,6 +36,11 @@ def test_every_space_is_a_space(space):
     assert spoken_words(f"5{space}000{space}000 men") == ["five", "million", "men"]
 
 
+@pytest.mark.parametrize("mark", "'’‘ʼ′`´ʹʻ‵׳❜")
+def test_an_apostrophe_of_any_keyboard(mark):
+    assert spoken_words(f"they don{mark}t") == ["they", "don't"]
+
+
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
@@ -41,6 +48,10 @@ def test_every_space_is_a_space(space):
         ("impor-  \r\n   tant", "important"),
         ("blorp-\ntangle", "blorptangle"),
         ("well-\nknown", "well-known"),
+        ("MAC-\nBETH", "MACBETH"),
+        ("WELL-\nKNOWN", "WELL-KNOWN"),
+        ("impor-\rtant", "important"),
+        ("impor-\u2028tant", "important"),
         ("Anglo-\nSaxon", "Anglo- Saxon"),
         ("at last -\nthen", "at last - then"),
     ],
