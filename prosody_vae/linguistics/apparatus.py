@@ -61,6 +61,7 @@ _COUNTED = re.compile(
     r"(?:(chapter|chap|part|book|section|volume|vol|act|scene|canto|letter|stave)\.?\s+)?([ivxlc]+|\d+)\b[.:)—-]*",
     re.IGNORECASE,
 )
+_RUN_TOGETHER = re.compile(r"\b(?:chapter|part|book|section|letter|stave)\.? +(?:[ivxlc]+|\d+)\b", re.IGNORECASE)
 _LEADER = re.compile(r"(?:\s*\.){4,}\s*(?:\d+|[ivxlc]+)?\s*$|(?:\s{2,}|\t)(?:\d+|[ivxlc]+)\s*$")
 _LAST_HEADINGS = 4  # before the first chapter's prose: part, chapter, its name
 
@@ -112,7 +113,7 @@ def without_contents(items: Items, sure: bool = True) -> Items:
     while at < len(items):
         item = items[at]
         at += 1
-        if not isinstance(item, Block) or not _CONTENTS.fullmatch(item.text.strip()):
+        if not isinstance(item, Block) or not is_contents(item.text):
             if not (isinstance(item, Block) and item.level is None and is_leaders(item.text.splitlines())):
                 result.append(item)
             else:
@@ -122,7 +123,7 @@ def without_contents(items: Items, sure: bool = True) -> Items:
         while run < len(items) and _is_entry(items[run]) and not (sure and _ends_list(items[run], item)):
             run += 1
         last = run if sure else _list_end(items[at:run], run == len(items)) + at
-        if sum(len(entry.text.splitlines()) for entry in items[at:last]) < 2:
+        if sum(map(_entries, items[at:last])) < 2:
             result.append(item)
             continue
         result += [
@@ -130,6 +131,11 @@ def without_contents(items: Items, sure: bool = True) -> Items:
         ]
         at = last
     return result
+
+
+def is_contents(heading: str) -> bool:
+    """Whether a heading is that of a contents list."""
+    return _CONTENTS.fullmatch(heading.strip()) is not None
 
 
 def _ends_list(item: Block | Unread, heading: Block) -> bool:
@@ -143,14 +149,23 @@ def is_leaders(lines: Sequence[str]) -> bool:
 
 
 def _is_entry(item: Block | Unread) -> bool:
-    """Whether an item may be a part of a contents list: it counts, or its lines are short and not prose."""
+    """Whether an item may be a part of a contents list: it counts, or its lines are short names and not prose.
+
+    Prose goes on in small letters on its next line, or some of its lines end with a mark and some do not.
+    """
     if isinstance(item, Unread) or item.level is not None:
         return True
-    lines = [line.strip() for line in item.text.splitlines()]
-    if _counts(lines[0]):
+    lines = [_LEADER.sub("", line.strip()) for line in item.text.splitlines()]
+    if _counts(lines[0]) or sum(_counts(line) is not None for line in lines) > 1:
         return True
-    short = all(len(line.split()) <= 14 for line in lines)
-    return short and (len(lines) >= 3 or not re.search(r"[.!?][\"”’]?$", lines[-1]) or lines[-1].isupper())
+    ended = [re.search(r"[.!?:;,—–-][\"'”’)]*(?:\[\w+\]|[*†‡§¶⁰-⁹\d])*$", line) is not None for line in lines]
+    short = all(len(line.split()) <= 14 and not line[:1].islower() for line in lines)
+    return short and (not any(ended) or (all(ended) and len(lines) > 2) or item.text.isupper())
+
+
+def _entries(item: Block | Unread) -> int:
+    """How many entries of a contents list an item may hold: its lines, or those that are run together in one."""
+    return max(len(item.text.splitlines()), len(_RUN_TOGETHER.findall(item.text)))
 
 
 def _counts(line: str) -> tuple[str, str] | None:
@@ -168,11 +183,9 @@ def _list_end(run: Sequence[Block | Unread], is_last: bool) -> int:
     """How many items of a run of entries and headings before prose belong to the contents list."""
     if is_last:
         return len(run)
-    keys = [[_counts(line) or _plain(line) for line in item.text.splitlines()] for item in run]
+    keys = [[_counts(line) or _plain(line) for line in _parts(item)] for item in run]
     for at in range(max(1, len(run) - _LAST_HEADINGS), len(run)):
-        named = {key for entry in keys[:at] for key in entry} | {
-            _name(line) for e in run[:at] for line in e.text.splitlines()
-        }
+        named = {key for entry in keys[:at] for key in entry} | {_name(line) for e in run[:at] for line in _parts(e)}
         tail = [entry[0] for entry in keys[at:] if entry]
         kinds = [key[0] if isinstance(key, tuple) else key for key in tail]
         if tail and all(key in named for key in tail) and len(set(kinds)) == len(kinds):
@@ -181,6 +194,12 @@ def _list_end(run: Sequence[Block | Unread], is_last: bool) -> int:
     while at > 1 and len(run) - at < _LAST_HEADINGS and getattr(run[at - 1], "level", None) is not None:
         at -= 1
     return at
+
+
+def _parts(item: Block | Unread) -> list[str]:
+    """The lines of an item; of a heading, its count and its name."""
+    is_heading = isinstance(item, Block) and item.level is not None
+    return re.split(r"\n|: ", item.text) if is_heading else item.text.splitlines()
 
 
 def _name(line: str) -> str:

@@ -67,7 +67,13 @@ def join_lines(lines: Iterable[str]) -> str:
 
 
 def is_table(lines: Sequence[str]) -> bool:
-    """Whether lines of plain text or Markdown are the rows of a table, with or without bars at their edges."""
+    """Whether lines of plain text or Markdown are the rows of a table: with bars, tabs, or spaces in columns."""
+    if len(lines) >= 2 and any(re.fullmatch(r"[-=]{2,}(?:\s+[-=]{2,})+", line) for line in lines):
+        return True
+    tabs, gaps = ([len(re.findall(rf"\S{gap}(?=\S)", line)) for line in lines] for gap in ("\\t+", "(?: {2,}|\\t+)"))
+    for columns, rows in ((tabs, 2), (gaps, 3)):
+        if len(lines) >= rows and min(columns) >= 2 and len(set(columns)) == 1:
+            return True
     rows = [line for line in lines if not re.fullmatch(r"[\s|+:=-]+", line)]
     bars = [line.count("|") for line in rows]
     ruled = len(rows) < len(lines) and any("-" in line and re.search(r"[|+]", line) for line in lines)

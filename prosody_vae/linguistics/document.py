@@ -5,9 +5,11 @@ long-form rule; chapters those of an audiobook.
 """
 
 import codecs
+import io
 import re
 import sys
 import unicodedata
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -219,6 +221,8 @@ def read_document(path: str | Path) -> Document:
       UserError: no such file, of a kind that cannot be read, not UTF-8, or nothing to read in it.
     """
     content, name, sure = _content(path), Path(path), True
+    if name.suffix.lower() == ".epub" and not zipfile.is_zipfile(io.BytesIO(content)):
+        raise UserError("is no EPUB, or a damaged one", str(path), "Copy or download it again.")
     if is_epub(content):
         items = blocks_of_epub(content, str(path))
     elif name.suffix.lower() in (".html", ".htm", ".xhtml", ".xml"):

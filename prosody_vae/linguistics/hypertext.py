@@ -40,6 +40,9 @@ _SILENT |= {
     "math": "formula",
     "nav": CONTENTS,
     "figcaption": "picture",
+    "del": "struck out",
+    "s": "struck out",
+    "strike": "struck out",
 }
 # By the words of class, epub:type, role and id.
 _ROLES = {
@@ -205,7 +208,11 @@ class _Reader(HTMLParser):
 
 def _why_not(tag: str, values: dict[str, str]) -> str | None:
     """Why an element is not read: the kind of what it is, "" for what nobody would see; None where it is read."""
-    if "hidden" in values or re.search(r"display\s*:\s*none", values.get("style", "")):
+    if (
+        "hidden" in values
+        or values.get("aria-hidden") == "true"
+        or re.search(r"display\s*:\s*none", values.get("style", ""))
+    ):
         return ""
     if tag in _SILENT:
         return _SILENT[tag]

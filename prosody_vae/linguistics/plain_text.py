@@ -10,7 +10,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from prosody_vae.linguistics.apparatus import gutenberg_matter, is_leaders, roman_value, without_asides
+from prosody_vae.linguistics.apparatus import gutenberg_matter, is_contents, is_leaders, roman_value, without_asides
 from prosody_vae.linguistics.blocks import GUTENBERG, Block, Items, Unread, is_table, unread
 
 HEADING = re.compile(r"^ {0,3}(#{1,6})(?:\s+(.*?))?(?:\s+#+)?\s*$")
@@ -36,6 +36,8 @@ _CHAPTER = re.compile(
     re.IGNORECASE,
 )
 _KIND, _NUMBER_ALONE = (re.compile(text, re.IGNORECASE) for text in ("chapter|part|book|volume", rf"{_NUMBER}\.?"))
+_EMPHASIS = re.compile(r"(?<!\w)([_*]{1,2}|=|~)(?=\S)([^_*=~]+)(?<=\S)\1(?!\w)")
+_LINE_NUMBER = re.compile(r"(?<=\S) {3,}(\d{0,3}[05])$")  # of a poem, every five lines
 _COUNT = re.compile(r"^([IVXLC]+|\d{1,3})(?:[.:]?|[.:—-]+\s*([^\s.:—-].*))$")
 _UNSTOPPED = re.compile(r"[.!?,;:…\"”]$")
 
@@ -75,7 +77,8 @@ def blocks_of_text(text: str) -> Items:
             awaits_name = not name
         elif short and _is_chapter(part) and (unstopped or len(part[0].split()) <= 3):
             items.append(Block(1, ": ".join(line.rstrip(".:") for line in part)))
-            awaits_name, last_count = len(part) == 1 and len(part[0].split()) <= 2, 0
+            is_bare = len(part) == 1 and len(part[0].split()) <= 2
+            awaits_name, last_count = is_bare and not is_contents(part[0]), 0
         elif isinstance(last, Block) and len(part) == 1 and short and unstopped:
             items[-1] = last._replace(text=f"{last.text}: {part[0]}")
             awaits_name = False
@@ -96,8 +99,9 @@ def without_tags(text: str) -> str:
 
 
 def _is_chapter(lines: Sequence[str]) -> bool:
-    """Whether lines are the heading of one chapter; several of them are a list."""
-    return _CHAPTER.match(lines[0]) is not None and not any(_CHAPTER.match(line) for line in lines[1:])
+    """Whether lines are the heading of one chapter ("ACT I", "SCENE I"); several chapters are a list."""
+    kinds = [line.split()[0].lower() for line in lines if _CHAPTER.match(line)]
+    return _CHAPTER.match(lines[0]) is not None and len(set(kinds)) == len(kinds)
 
 
 def _lines(paragraph: str) -> list[str]:
@@ -112,7 +116,15 @@ def _body(lines: Sequence[str]) -> Items:
     """A paragraph's blocks: itself, or the items of its list; a table is not read."""
     if is_table(lines):
         return [unread("table", " ".join(lines))]
-    lines = [re.sub(r"(?<!\w)([_*]{1,2})(?=\S)([^_*]+)(?<=\S)\1(?!\w)", r"\2", line) for line in lines]
+    numbers: Items = [unread("line number", match[1]) for line in lines if (match := _LINE_NUMBER.search(line))]
+    return [
+        *_texts(_EMPHASIS.sub(r"\2", "\n".join(_LINE_NUMBER.sub("", line) for line in lines)).split("\n")),
+        *numbers,
+    ]
+
+
+def _texts(lines: Sequence[str]) -> Items:
+    """A paragraph, or the items of a list."""
     starts = [i for i, line in enumerate(lines) if _ITEM.match(line)]
     if starts and starts[0] == 0 and (len(starts) > 1 or re.match(r"[-+•‣–]\s", lines[0])):
         ends = [*starts[1:], len(lines)]

@@ -176,3 +176,96 @@ def test_book_prose_holds_nothing_that_would_be_left_out(corpora, tmp_path):
 )  # fmt: skip
 def test_roman_numerals(numeral, value):
     assert roman_value(numeral) == value
+
+
+CONTENTS_LISTS = {
+    "numerals": ("CONTENTS\n\nI. The Start\nII. The Middle\nIII. The End\n", "I. The Start"),
+    "bare": ("Contents\n\nCHAPTER I\nCHAPTER II\nCHAPTER III\n", "CHAPTER I"),
+    "names": ("CONTENTS\n\n  The Start          1\n  The Middle        20\n  The End          300\n", "THE START"),
+    "spaced": ("CONTENTS\n\nChapter I. The Start\n\nChapter II. The Middle\n", "Chapter I. The Start"),
+    "leaders": (
+        "CONTENTS.\n\nCHAP.         PAGE\n\nI.   THE START . . . . 1\n\nII.  THE MIDDLE . . . 20\n",
+        "CHAPTER I.\n\nTHE START.",
+    ),
+    "books": (
+        "TABLE OF CONTENTS\n\nBOOK ONE\n\n  1. Start\n  2. Middle\n\nBOOK TWO\n\n  3. End\n",
+        "BOOK ONE\n\n1. Start",
+    ),
+    "long": (
+        "CONTENTS\n\nPREFACE\nCHAPTER I.--In which he goes\n  to town.\nCHAPTER II.--In which he is.\n",
+        "PREFACE",
+    ),
+    "run together": ("CONTENTS\n\n" + " ".join(f"Chapter {i} The Name 3" for i in range(400)) + "\n", "CHAPTER 1"),
+    "400 pages": (
+        "CONTENTS\n\n" + "".join(f"CHAPTER {i}. Name{'.' * 9} {i}\n" for i in range(1, 400)),
+        "CHAPTER 1. Name",
+    ),
+}
+BEGINNINGS = {
+    "prose": "It was the best of times, it was the\nworst of times, it was the\nage of belief.",
+    "poem": "Twas brillig, and the slithy toves\nDid gyre and gimble in the wabe;\nAll mimsy were the borogoves.",
+    "speech": "“Well,” said he. “What is it?”",
+    "colon": "He opened the door, and then at last he said:",
+    "note": "It was a dark night.[1] The man sat down. He said that\nit was cold.† Then he left.‡",
+}
+
+
+@pytest.mark.parametrize("contents", CONTENTS_LISTS)
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_no_word_behind_a_contents_list_is_lost(contents, beginning):
+    listed, heading = CONTENTS_LISTS[contents]
+    text = f"{listed}\n\n{heading}\n\n{BEGINNINGS[beginning]}\n\nThen he slept and they all went home.\n"
+    document = plain(text)
+    read = " ".join(sentences(document))
+    first = BEGINNINGS[beginning].replace("\n", " ")
+    assert first.split(".")[0].split("[")[0] in read and read.endswith("they all went home.")
+    assert kinds(document)[0] == "contents" and "Middle" not in read and "II" not in read
+
+
+def test_marks_of_markdown_s_extensions_are_not_spoken():
+    text = """\
+---
+title: A book
+---
+
+[TOC]
+
+# Head {#head .big}
+
+One ==two== ^[A note.] H~2~O is $x_1$ and costs $5 or $6. ~~Gone~~ :smile: He\\
+went to [[Page|the page]].
+
+$$ E = mc^2 $$
+
+> [!NOTE]
+> Three.
+
+Term
+: Meaning of it
+"""
+    document = make_document(blocks_of_markdown(text))
+    assert document.chapters[0].title == "Head"
+    assert sentences(document) == [
+        "One two H2O is and costs $5 or $6.",
+        "He went to the page.",
+        "Three.",
+        "Term",
+        "Meaning of it",
+    ]
+    expected = ["header", "formula", "contents", "footnote", "struck out", "picture", "formula"]
+    assert sorted(kinds(document)) == sorted(expected)
+
+
+def test_a_rule_at_the_beginning_is_no_header():
+    assert sentences(make_document(blocks_of_markdown("---\n\nOne.\n\n---\n\nTwo."))) == ["One.", "Two."]
+
+
+def test_numbers_of_a_poem_s_lines_are_left_out():
+    document = plain("Twas brillig, and the toves\nDid gimble in the wabe,     5\nAll mimsy.")
+    assert sentences(document) == ["Twas brillig, and the toves Did gimble in the wabe, All mimsy."]
+    assert document.unread[0] == ("line number", "5")
+
+
+def test_what_html_strikes_out_or_hides_is_not_read():
+    document = make_document(blocks_of_html("<p>It is <del>old</del><ins>new</ins>. <b aria-hidden=true>No.</b></p>"))
+    assert sentences(document) == ["It is new."] and kinds(document) == ["struck out"]

@@ -30,6 +30,7 @@ def sentences(document):
         ("I\n\nThe Storm", "1: The Storm"),
         ("I. THE STORM.", "1: THE STORM"),
         ("I.—The Storm", "1: The Storm"),
+        ("ACT I\nSCENE I. A room", "ACT I: SCENE I. A room"),
         ("# One", "One"),
     ],
 )
@@ -62,12 +63,22 @@ def test_numbers_within_sentences_are_pages_and_the_sentence_goes_on():
         "a | b\n--- | ---\n1 | 2",
         "a | b\n1 | 2\n3 | 4",
         "+---+---+\n| a | b |\n+---+---+\n| 1 | 2 |\n+---+---+",
+        "Name    Age\n------  ---\nAnn     12",
+        "Name\tAge\tCity\nAnn\t12\tRome",
+        "Ann    12   Rome\nBob    13   Oslo\nCy     14   Bern",
     ],
 )
 def test_tables_are_left_out_and_said(rows):
     document = plain(f"{PROSE}\n\n{rows}\n\n{PROSE}")
     assert "|" not in "".join(sentences(document)) and [part.kind for part in document.unread] == ["table"]
     assert sentences(plain("He is A | B in this. So it is.")) == ["He is A | B in this.", "So it is."]
+
+
+@pytest.mark.parametrize(
+    "text", ["ANN:\tHello.\nBOB:\tHi.\nANN:\tGood.", "He came.  She went.  It rained.\nSo  it is."]
+)
+def test_what_is_no_table(text):
+    assert plain(text).unread == ()
 
 
 @pytest.mark.parametrize("mark", ["-", "*", "•", "1.", "(a)"])
