@@ -1,14 +1,18 @@
 """Manifests of many transfers: text files with one line source|text|voice|out for each.
 
 Paths are relative to the manifest's own folder. Empty lines are skipped. A first line that names these columns may name
-them in any order, and others among them.
+them in any order, and others among them. What separates fields, which file a name means and where a text stands that
+no line gives is as in the tables of corpora.
 """
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from copycat_jax.corpus.readers import text_beside
+from copycat_jax.corpus.table import fields_by_style
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_file, read_text
 
@@ -31,8 +35,7 @@ def read_manifest(path: str | Path) -> list[TransferLine | UserError]:
     Raises:
       UserError: the file cannot be read, or holds no lines.
     """
-    rows = [(n, [field.strip() for field in row.split("|")]) for n, row in enumerate(read_text(path).split("\n"), 1)]
-    rows = [(number, fields) for number, fields in rows if any(fields)]
+    rows = list(fields_by_style(read_text(path), str(path)))
     columns: Sequence[str] = HEADER.split("|")
     if rows and set(columns) <= set(map(str.lower, rows[0][1])):
         columns = [name.lower() for name in rows.pop(0)[1]]
@@ -54,12 +57,23 @@ def read_manifest(path: str | Path) -> list[TransferLine | UserError]:
 def _line(where: str, folder: Path, columns: Sequence[str], fields: Sequence[str]) -> TransferLine | UserError:
     named = dict(zip(columns, fields, strict=False))
     source, text, voice, out = (named.get(name, "") for name in HEADER.split("|"))
+    path, fault = _path_of(folder, source), ""
+    if source and not text:
+        text, fault = text_beside(path)
+    if fault:
+        return UserError(fault, where)
     if len(fields) != len(columns) or not (source and text and voice and out):
         return UserError(f"not a line {'|'.join(columns)}", where)
     try:
-        check_file(folder / out, ".wav", (folder / source,))
+        check_file(folder / out, ".wav", (path,))
     except UserError as error:
         return UserError(str(error), where)
     except OSError as error:  # as of a name that is too long
         return UserError(f"{out[:80]!r} cannot be the name of a file ({error.strerror})", where, "Choose another.")
-    return TransferLine(where, folder / source, text, voice, folder / out)
+    return TransferLine(where, path, text, voice, folder / out)
+
+
+def _path_of(folder: Path, name: str) -> Path:
+    """The file of this name, in whichever of Unicode's forms it is there."""
+    forms = [folder / name, *(folder / unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]
+    return next(filter(os.path.exists, forms), forms[0])

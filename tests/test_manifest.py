@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from copycat_jax.errors import UserError
@@ -18,6 +20,9 @@ def test_lines_are_read_and_wrong_ones_say_so(tmp_path):
     [
         "a.wav|Hi.|x|one.wav",
         "source|text|voice|out\na.wav|Hi.|x|one.wav",
+        "a.wav\tHi.\tx\tone.wav",
+        'source,voice,out,text\r\na.wav,x,one.wav,"Hi."\r\n',
+        '"source"|"text"|"voice"|"out"\n"a.wav"|"Hi."|"x"|"one.wav"',
         "\ufeff Voice | Out | Note | Text | Source \r\nx|one.wav||Hi.|a.wav\r\n",
     ],
 )
@@ -25,6 +30,24 @@ def test_columns_are_those_that_the_first_line_names(tmp_path, rows):
     (tmp_path / "list.txt").write_text(rows, encoding="utf-8", newline="")
     (line,) = read_manifest(tmp_path / "list.txt")
     assert line[1:] == (tmp_path / "a.wav", "Hi.", "x", tmp_path / "one.wav")
+
+
+@pytest.mark.parametrize("suffix", [".lab", ".txt", ".normalized.txt"])
+@pytest.mark.parametrize(("stored", "listed"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")])
+def test_an_utterance_is_what_it_is_to_align_and_build(tmp_path, suffix, stored, listed):
+    """The text beside a recording is its text where no line gives one, however its name is written."""
+    stored, listed = (unicodedata.normalize(form, "Zoë") for form in (stored, listed))
+    (tmp_path / f"{stored}.wav").write_bytes(b"")
+    (tmp_path / f"{stored}{suffix}").write_text("Hi.\r\n", encoding="utf-16")
+    (tmp_path / "no.wav").write_bytes(b"")
+    (tmp_path / "odd.wav").write_bytes(b"")
+    (tmp_path / f"odd{suffix}").write_bytes(b"\xe9")
+    names = (listed, "no", "odd", ".")
+    (tmp_path / "list.txt").write_text("".join(f"{name}.wav||x|{i}.wav\n" for i, name in enumerate(names)), "utf-8")
+    whole, *others = read_manifest(tmp_path / "list.txt")
+    assert isinstance(whole, TransferLine) and (whole.source, whole.text) == (tmp_path / f"{stored}.wav", "Hi.")
+    for line, says in zip(others, ("not a line", f"odd{suffix}", "not a line"), strict=True):
+        assert isinstance(line, UserError) and says in str(line)
 
 
 @pytest.mark.parametrize("out", ["b.wav", "./b.wav", "sub/../b.wav", "link.wav"])

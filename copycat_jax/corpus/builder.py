@@ -161,7 +161,7 @@ def build_corpus(
     if append:
         info, written = _append(out, entries, writer, described, bad, exclusions)
     else:
-        info, written = _write_corpus(out, entries, writer, described, bad), len(entries)
+        info, written = _write_corpus(out, entries, writer, described, bad, overwrite), len(entries)
     return BuildReport(info, written, **counts, excluded=excluded, bad=bad)
 
 
@@ -206,7 +206,7 @@ def _partial(out: Path) -> Iterator[Path]:
 
 
 def _write_corpus(
-    out: Path, entries: Sequence[_Entry], writer: _Writer, described: dict[str, Any], bad: list[Bad]
+    out: Path, entries: Sequence[_Entry], writer: _Writer, described: dict[str, Any], bad: list[Bad], overwrite: bool
 ) -> CorpusInfo:
     with _partial(out) as partial:
         folder = writer.write(partial, entries)
@@ -215,6 +215,7 @@ def _write_corpus(
         _check_written(lengths.ids, entries, folder)
         _write_bad(folder / BAD_FILE, bad)
         write_description(folder, info, lengths)
+        _check_target(out, overwrite)  # another build may have been quicker
         if out.exists():
             out.rename(partial / "replaced")
         folder.rename(out)

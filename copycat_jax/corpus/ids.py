@@ -13,10 +13,11 @@ from pathlib import Path
 from copycat_jax import console
 from copycat_jax.errors import UserError
 
-# The first goes first where an id has several files; the last four are read where ffmpeg is.
+# The first goes first where an id has several files; those of the last line are read where ffmpeg is.
 AUDIO_SUFFIXES = (
     *(".wav", ".flac", ".opus", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".sph"),
-    *(".m4a", ".aac", ".webm", ".wma"),
+    *(".oga", ".mp2", ".aifc", ".snd", ".voc"),
+    *(".m4a", ".aac", ".webm", ".wma", ".mka", ".amr", ".wv"),
 )
 _LONGEST_NAME = 255 - len(".TextGrid")  # bytes
 

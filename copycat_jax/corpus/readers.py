@@ -112,13 +112,13 @@ def _plain(root: Path) -> Iterator[Raw]:
         for folder in folders:
             name = name.removeprefix(f"{folder.name}/")
         path = found.get(name, (folders or [root])[0] / f"{name}.wav")
-        text, fault = (row.text, row.fault) if row.text or row.fault else _text_beside(path)
+        text, fault = (row.text, row.fault) if row.text or row.fault else text_beside(path)
         yield Raw(name, row.speaker, text, path, fault=fault)
 
 
 def _untranscribed(root: Path) -> Iterator[Raw]:
     for name, path in files_by_id(root, AUDIO_SUFFIXES).items():
-        text, fault = _text_beside(path)
+        text, fault = text_beside(path)
         speaker = as_id(path.parent.name) if "/" in name else name.split("-")[0]
         yield Raw(name, speaker, text, path, fault=fault)
 
@@ -155,7 +155,7 @@ def _vctk(root: Path) -> Iterator[Raw]:
 def _libritts(root: Path) -> Iterator[Raw]:
     for file, path in files_by_id(root, (".wav",)).items():
         name = PurePosixPath(file).name
-        text, fault = _text_beside(path, (".normalized.txt",))
+        text, fault = text_beside(path, (".normalized.txt",))
         yield Raw(name, name.split("_")[0], text, path, fault=fault)
 
 
@@ -192,9 +192,9 @@ def _id_of_field(field: str, found: Mapping[str, Path]) -> str:
     return stem if stem and name not in found and f"{dot}{suffix.lower()}" in AUDIO_SUFFIXES else name
 
 
-def _text_beside(path: Path, suffixes: tuple[str, ...] = _TEXTS_BESIDE) -> tuple[str | None, str]:
+def text_beside(path: Path, suffixes: tuple[str, ...] = _TEXTS_BESIDE) -> tuple[str | None, str]:
     """The text in a file of the recording's name, and why it cannot be read; neither where there is no such file."""
-    for suffix in suffixes:
+    for suffix in suffixes if path.name else ():
         beside = path.with_suffix(suffix)
         if os.path.isfile(beside):  # unlike Path.is_file, minds no name that is too long
             return _text_of(beside)

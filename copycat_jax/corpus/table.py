@@ -52,7 +52,7 @@ def read_rows(path: Path, speaker: str = "") -> Iterator[Row]:
       UserError: it cannot be read, lacks one of the columns of HEADER or names one twice, or a row has no id or no
         speaker.
     """
-    lines = _fields_by_style(path)
+    lines = fields_by_style(_text(path), str(path))
     header = [_column(name) for name in next(lines, (0, []))[1]]
     for role, names in _NAMES.items():
         if not set(names) & set(header) and not (role == "speaker" and speaker):
@@ -82,23 +82,26 @@ def fields_of_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     return _bare((number, line.split("|")) for number, line in enumerate(_text(path).split("\n"), 1))
 
 
-def _fields_by_style(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """`fields_of_lines` of a table whose first line shows what separates fields, and whether quotes hold them."""
-    text = _text(path)
+def fields_by_style(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    """`fields_of_lines` of a table whose first line shows what separates fields, and whether quotes hold them.
+
+    Raises:
+      UserError: quotes do not end, or end within a field; `where` names the table.
+    """
     first = text.lstrip().partition("\n")[0]
     separator = next((known for known in _SEPARATORS if known in first), _SEPARATORS[0])
     if separator in _QUOTING or first.startswith('"'):
-        return _bare(_spreadsheet(text, separator, path))
+        return _bare(_spreadsheet(text, separator, where))
     return _bare((number, line.split(separator)) for number, line in enumerate(text.split("\n"), 1))
 
 
-def _spreadsheet(text: str, separator: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+def _spreadsheet(text: str, separator: str, where: str) -> Iterator[tuple[int, list[str]]]:
     lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
     try:
         for fields in lines:
             yield lines.line_num, fields
     except csv.Error as error:
-        raise UserError(f"line {lines.line_num}: {error}", str(path), "Mend its quotes.") from error
+        raise UserError(f"line {lines.line_num}: {error}", where, "Mend its quotes.") from error
 
 
 def _bare(lines: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:

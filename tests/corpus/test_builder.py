@@ -201,6 +201,14 @@ def test_a_corpus_survives_a_kill_between_the_two_renamings_of_its_replacement(b
     assert len(open_corpus(tmp_path / "data")) == 10 and [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+def test_a_corpus_that_another_build_made_meanwhile_is_not_replaced(built, plain, tmp_path, monkeypatch):
+    out, other = tmp_path / "data", json.loads((built / "corpus.json").read_text())["shards"]
+    monkeypatch.setattr(builder, "write_description", lambda folder, *_: shutil.copytree(built, out))
+    with pytest.raises(UserError, match="a corpus is there already"):
+        build_corpus([("plain", plain)], out, OPTIONS, shards=1, cache=f"{built}.cache")
+    assert json.loads((out / "corpus.json").read_text())["shards"] == other and not list(tmp_path.glob(".data*"))
+
+
 @pytest.mark.slow
 def test_real_speech_is_aligned_and_a_wrong_text_refused(corpora, tmp_path):
     from copycat_jax.text.phonemes import SIL, to_symbols

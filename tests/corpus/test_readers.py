@@ -75,7 +75,7 @@ def test_pipes_and_sockets_are_no_recordings_and_are_not_waited_for(tmp_path, li
         assert process(raw, FeatureOptions(), Limits(), Cache(tmp_path / "cache")).reason == raw.fault
 
 
-@pytest.mark.parametrize("suffix", ["m4a", "aac", "aiff", "au", "sph", "WMA"])
+@pytest.mark.parametrize("suffix", ["m4a", "aac", "aiff", "au", "sph", "WMA", "Oga", "amr", "voc"])
 def test_what_some_decoder_may_read_is_a_recording(tmp_path, suffix):
     write(tmp_path / "ann" / "a.wav").rename(tmp_path / "ann" / f"a.{suffix}")
     write(tmp_path / "ann" / "a.txt", "One.")
