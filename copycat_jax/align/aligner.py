@@ -2,11 +2,12 @@
 
 Two passes over the recording with the acoustic model of PocketSphinx's wheel. The first finds the path through the
 words, hearing which of each word's variants was spoken and where silences lie; the second places the phones of that
-path. Beams are wide, else some voices fail. Each call has a decoder of its own (20 ms), so that a result depends on
-nothing that was aligned before.
+path. Beams are wide, else some voices fail. Beside them a third pass listens with the text not binding: any word may be
+left out and any phones may be said between, at a price. Each pass has a decoder of its own (20 ms), so that a result
+depends on nothing that was aligned before.
 
 The score is the second pass's mean over the 10 ms frames of words, silences left out, of the acoustic model's log
-likelihood relative to the best state in play. What it and the scores of single phones say against a text is found by
+likelihood relative to the best state in play. What it and the third pass say against a text is found by
 `align.suspicion`.
 
 Times: against flite's own (4 voices, 200 clips) phone starts err by 8 ms in the median after a constant offset of
@@ -15,16 +16,17 @@ an offset of -57 ms (its tokens run late against the sound by that much).
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from copycat_jax.align.suspicion import FRAME_S, SURPLUS, Findings, ScoredPhone, doubtful, find_doubts, total_cost
+from copycat_jax.align.suspicion import FRAME_S, Findings, Heard, ScoredPhone, find_doubts
 from copycat_jax.audio.signal import check_samples, resample
 from copycat_jax.errors import UserError
 from copycat_jax.text.lexicon import Lexicon, Word, words_of
-from copycat_jax.text.phonemes import SIL, base
+from copycat_jax.text.phonemes import INVENTORY, SIL, base, is_phone
 from copycat_jax.types import Alignment, Interval
 
 SAMPLE_RATE = 16000
@@ -32,6 +34,7 @@ SAMPLE_RATE = 16000
 OFFSET_S = 0.0078
 # A phone is three states of a frame or more.
 FRAMES_PER_PHONE = 3
+_PHONES = tuple(sorted({base(symbol) for symbol in INVENTORY if is_phone(symbol)}))
 
 
 class _Search(NamedTuple):
@@ -43,6 +46,11 @@ class _Search(NamedTuple):
 
 
 _SEARCHES = (_Search(1e-100, 1e-80, 0.0), _Search(1e-200, 1e-160, 0.2))
+
+# Where the text is not binding: how likely a word is left out, one more after it, a phone said that is not written, one
+# more after it.
+OMITTED, MORE_OMITTED, ADDED, MORE_ADDED = 1e-40, 1e-10, 1e-45, 1e-8
+_LISTENING = (_Search(1e-60, 1e-60, 0.0), _Search(1e-90, 1e-90, 0.2))
 
 
 class _Unaligned(Exception):
@@ -90,16 +98,15 @@ def align(samples: Float[np.ndarray, " N"], sample_rate: int, words: Sequence[Wo
             remedy="Is this the text that was spoken?",
         )
     heard = resample(samples, sample_rate, SAMPLE_RATE)
-    for search in _SEARCHES:
-        try:
-            pieces = _decode(heard, words, search)
-        except _Unaligned:
-            continue
-        scored = _scored(pieces)
-        padded = np.pad(heard, round(search.padding_s * SAMPLE_RATE))
-        surplus = _surplus(heard, words, search, scored)
-        found = find_doubts(scored, [word.text for word in words], _loudness(padded), surplus)
-        return _alignment(pieces, words, found, search.padding_s, end_s)
+    with ThreadPoolExecutor(1) as beside:
+        listening = beside.submit(_listen, heard, words)
+        for search in _SEARCHES:
+            try:
+                pieces = _decode(heard, words, search)
+            except _Unaligned:
+                continue
+            found = find_doubts(_scored(pieces, search), listening.result(), [word.text for word in words])
+            return _alignment(pieces, words, found, search.padding_s, end_s)
     raise UserError("the words cannot be found in the recording", remedy="Is this the text that was spoken?")
 
 
@@ -115,26 +122,68 @@ def reach(
       words are the first of `words`, or none at all.
     """
     last = len(words)
-    decoder = _decoder(words, _SEARCHES[0])
     steps = [(i, i + 1, 1.0, _name(i, 0)) for i in range(last)]
-    decoder.add_fsg("reach", decoder.create_fsg("reach", 0, last, [*steps, *((i, last, 1.0) for i in range(last))]))
-    decoder.activate_search("reach")
     try:
-        _pass(decoder, _pcm(resample(samples, sample_rate, SAMPLE_RATE)))
-        found = [(part.word, part.start_frame, part.end_frame + 1) for part in decoder.seg() or ()]
+        sound = _pcm(resample(samples, sample_rate, SAMPLE_RATE))
+        found = _heard(sound, words, _SEARCHES[0], [*steps, *((i, last, 1.0) for i in range(last))])
     except _Unaligned:
         found = []
+    return [(h.start * FRAME_S, h.stop * FRAME_S, None if h.word < 0 else h.word) for h in found]
+
+
+def _listen(heard: Float[np.ndarray, " n"], words: Sequence[Word]) -> list[Heard]:
+    """What 16 kHz samples hold where the text is not binding; nothing where no path reaches the end."""
+    last = len(words)
+    steps: list[tuple] = []
+    for i in range(last + 1):
+        gone, aside = last + 1 + i, 2 * last + 2 + i  # states behind a word left out, and behind a phone put in
+        steps += [(gone, i, 1.0), (aside, i, 1.0)]
+        for phone in _PHONES:
+            steps += [
+                (i, aside, ADDED, phone),
+                (gone, aside, ADDED / OMITTED, phone),
+                (aside, aside, MORE_ADDED, phone),
+            ]
+        if i < last:
+            steps += [(i, i + 1, 1.0, _name(i, 0)), (i, gone + 1, OMITTED)]
+            steps += [(gone, gone + 1, MORE_OMITTED), (aside, aside + 1, MORE_OMITTED)]
+    for search in _LISTENING:
+        try:
+            return _heard(_pcm(_padded(heard, search)), words, search, steps)
+        except _Unaligned:
+            continue
+    return []
+
+
+def _heard(sound: bytes, words: Sequence[Word], search: _Search, steps: Sequence[tuple]) -> list[Heard]:
+    """The best path through a grammar from its state 0 to its state len(words); raises _Unaligned where none ends.
+
+    Steps: (from, to, probability, name of a word or a phone), or without a name where nothing is said.
+    """
+    decoder = _decoder(words, search)
+    for phone in {name for _, _, _, *named in steps for name in named} & set(_PHONES):
+        decoder.add_word(phone, phone, False)
+    decoder.add_fsg("heard", decoder.create_fsg("heard", 0, len(words), list(steps)))
+    decoder.activate_search("heard")
+    _pass(decoder, sound)
+    if decoder.hyp() is None:
+        raise _Unaligned
+    shift = _padding(search)
     return [
-        (start * FRAME_S, end * FRAME_S, None if (index := _index(name)[0]) < 0 else index)
-        for name, start, end in found
-        if name != "(NULL)"
+        Heard(
+            _index(part.word)[0],
+            part.word if part.word in _PHONES else "",
+            part.start_frame - shift,
+            part.end_frame + 1 - shift,
+        )
+        for part in decoder.seg() or ()
+        if part.word != "(NULL)"
     ]
 
 
 def _decode(heard: Float[np.ndarray, " n"], words: Sequence[Word], search: _Search) -> list[_Piece]:
     """Both passes over 16 kHz samples; raises _Unaligned where either does not reach the end."""
-    padding = np.zeros(round(search.padding_s * SAMPLE_RATE), np.float32)
-    sound, decoder = _pcm(np.concatenate([padding, heard, padding])), _decoder(words, search)
+    sound, decoder = _pcm(_padded(heard, search)), _decoder(words, search)
     names = [_name(i, 0) for i in range(len(words))]
     decoder.set_align_text(" ".join(names))
     _pass(decoder, sound)
@@ -150,6 +199,15 @@ def _decode(heard: Float[np.ndarray, " n"], words: Sequence[Word], search: _Sear
     if [piece.word for piece in pieces if piece.word >= 0] != list(range(len(words))):
         raise _Unaligned
     return pieces
+
+
+def _padding(search: _Search) -> int:
+    """Frames of silence before the recording."""
+    return round(search.padding_s / FRAME_S)
+
+
+def _padded(heard: Float[np.ndarray, " n"], search: _Search) -> Float[np.ndarray, " m"]:
+    return np.pad(heard, round(search.padding_s * SAMPLE_RATE))
 
 
 def _pcm(samples: Float[np.ndarray, " n"]) -> bytes:
@@ -203,23 +261,12 @@ def _index(name: str) -> tuple[int, int]:
     return int(word), int(variant or 1) - 1
 
 
-def _scored(pieces: Sequence[_Piece]) -> list[ScoredPhone]:
-    return [ScoredPhone(piece.word, at, long, -low / long) for piece in pieces for _, at, long, low in piece.phones]
-
-
-def _surplus(
-    heard: Float[np.ndarray, " n"], words: Sequence[Word], search: _Search, scored: Sequence[ScoredPhone]
-) -> list[int]:
-    """Indices of doubtful words without which the recording is heard so much better that nobody can have said them."""
-    found = []
-    for i in doubtful(scored, [word.text for word in words]) if len(words) > 1 else ():
-        try:
-            without = _scored(_decode(heard, [*words[:i], *words[i + 1 :]], search))
-        except _Unaligned:
-            continue
-        if total_cost(scored) - total_cost(without) >= SURPLUS:
-            found.append(i)
-    return found
+def _scored(pieces: Sequence[_Piece], search: _Search) -> list[ScoredPhone]:
+    """Phones on the clock of the recording without padding."""
+    shift = _padding(search)
+    return [
+        ScoredPhone(piece.word, at - shift, long, -low / long) for piece in pieces for _, at, long, low in piece.phones
+    ]
 
 
 def _alignment(
@@ -253,13 +300,6 @@ def _alignment(
     spoken = tuple(Interval(edges[first], edges[last], words[word].text) for word, first, last in spans)
     doubts: list[Interval] = []
     for first, last, said in found.doubts:
-        start_s, stop_s = (min(max(at * FRAME_S + shift_s, 0.0), end_s) for at in (first, last))
+        start_s, stop_s = (min(max(at * FRAME_S + OFFSET_S, 0.0), end_s) for at in (first, last))
         doubts.append(Interval(start_s, stop_s, said))
     return Alignment(tuple(phones), spoken, score / frames, found.confidences, tuple(doubts))
-
-
-def _loudness(heard: Float[np.ndarray, " n"]) -> Float[np.ndarray, " F"]:
-    """Level in dB of each frame of samples at SAMPLE_RATE."""
-    length = round(FRAME_S * SAMPLE_RATE)
-    frames = heard[: len(heard) // length * length].reshape(-1, length)
-    return 10.0 * np.log10(np.mean(frames.astype(np.float64) ** 2, axis=1) + 1e-12)

@@ -1,17 +1,15 @@
-"""Is the text what is said? What the aligner's scores, the clock and the loudness say against it.
+"""Is the text what is said? What the aligner heard and the clock say against it.
 
-The cost of a phone is minus its score: how much less likely it is, per 10 ms frame, than the best state in play. Three
-things speak against a text:
+Four things speak against a text:
 
-* The mean cost of all words is above -SCORE_THRESHOLD: it is another text.
-* More is said than is written. Speech that has no words of its own ends in silences, and in the phones beside them,
-  drawn out. A stretch whose frames cost UNWRITTEN more than is excused is a doubt. Before the first word few states
-  are in play and scores say little: there, loudness tells speech from silence.
-* A written word is not heard. It is squeezed into the shortest phones there are, each at a high cost. A word whose
-  phones cost UNHEARD more than is excused is a doubt; its confidence is 0.5 there. From DOUBTFUL on the aligner listens
-  again without the word: where that saves SURPLUS, nobody says it.
+* The mean cost of all words is above -SCORE_THRESHOLD: it is another text. The cost of a phone is minus its score: how
+  much less likely it is, per 10 ms frame, than the best state in play.
+* A written word is not heard: with the text not binding, the aligner's best path leaves it out.
+* More is said than is written: that path has phones, HIDDEN or more in a row, that are of no word.
+* Phones come faster or slower than people speak, or one lasts too long.
 
-Where all of a recording is heard poorly (noise, an accent), more is excused.
+The aligner's prices of a word left out and of a phone put in are likelihood ratios: so much better must the recording
+be explained. What they were chosen by is in tests/align/test_suspicion.py.
 """
 
 import math
@@ -33,22 +31,14 @@ LONGEST_PHONE_S = 1.0
 LISTED = 3  # doubts that a reason names
 TOLERATED, AFTER_S = 0.01, 30.0  # share of a recording's time beyond AFTER_S that may be doubtful
 
-# What is excused grows by LENIENCE for each unit by which the median cost of the phones exceeds the ORDINARY.
+HIDDEN = 2  # phones that are of no word; a single one is a breath or a click
+
+# Confidence of a word is 0.5 where its phones cost UNHEARD more than is excused, each up to PHONE_COSTLIEST however
+# long it is. What is excused grows by LENIENCE for each unit by which the median cost exceeds the ORDINARY.
 ORDINARY, LENIENCE = 10.0, 1.5
-LONG = 20  # frames: phones as long may hide speech that is not written, shorter ones may be words that are not said
-
-# Speech without words: costs per frame.
-EXCUSED, COSTLIEST = 25.0, 80.0
-NATURAL, STRETCHED = 30, 70.0  # frames that a phone may last, and the least that each of the rest costs
-LOUD_DB, LOUD = -10.0, 150.0  # against the mean power of the words; what a louder frame before them costs
-UNWRITTEN = 1250.0
-
-# Words without speech: costs per phone, however long it is.
 PHONE_EXCUSED, PHONE_COSTLIEST = 35.0, 130.0
 UNHEARD, SLOPE = 115.0, 25.0
-DOUBTFUL, CHECKED = 20.0, 2  # how many doubtful words of a recording are looked at again
-SURPLUS = 600.0
-CONTRACTED = frozenset(("had", "has", "have"))  # spoken 'd, 's, 've, they cost half
+LONG = 20  # frames: phones as long may hold silence
 
 
 class ScoredPhone(NamedTuple):
@@ -58,6 +48,15 @@ class ScoredPhone(NamedTuple):
     start: int
     frames: int
     cost: float
+
+
+class Heard(NamedTuple):
+    """What was heard with the text not binding: a word (its index), or a phone beside them, or silence; in frames."""
+
+    word: int  # -1 = none
+    phone: str  # "" where it is a word or a silence
+    start: int
+    stop: int
 
 
 class Findings(NamedTuple):
@@ -71,48 +70,45 @@ class Mismatch(UserError):
     """The text does not seem to be what is said."""
 
 
-def total_cost(phones: Sequence[ScoredPhone]) -> float:
-    """What the whole path through a recording costs."""
-    return sum(min(phone.cost, PHONE_COSTLIEST) * phone.frames for phone in phones)
-
-
-def doubtful(phones: Sequence[ScoredPhone], words: Sequence[str]) -> list[int]:
-    """Indices of the words that may be not there, the unlikeliest first; not of those of which that is sure."""
-    excess = _excess(phones, words)
-    likely = [i for i in np.argsort(-excess).tolist() if DOUBTFUL <= excess[i] < UNHEARD]
-    return [i for i in likely if words[i] not in CONTRACTED][:CHECKED]
-
-
-def find_doubts(
-    phones: Sequence[ScoredPhone],
-    words: Sequence[str],
-    loudness: Float[np.ndarray, " F"],
-    surplus: Sequence[int] = (),
-) -> Findings:
-    """Looks for speech without words and for words without speech.
+def find_doubts(phones: Sequence[ScoredPhone], heard: Sequence[Heard], words: Sequence[str]) -> Findings:
+    """Looks for words without speech and for speech without words.
 
     Args:
-      phones: all of a recording, in order of time.
-      words: how its words are written.
-      loudness: level of each frame of the recording in dB.
-      surplus: indices of words without which the recording is heard better by SURPLUS.
+      phones: all of a recording with the text binding, in order of time.
+      heard: the same recording with the text not binding; none of it says nothing.
+      words: how they are written.
 
     Returns:
       Doubts in order of time, and a confidence within 0..1 for each word.
     """
-    excess, bounds = _excess(phones, words), _bounds(phones, len(words))
-    excess[list(surplus)] = np.maximum(excess[list(surplus)], UNHEARD)
-    confidences = 1.0 / (1.0 + np.exp(np.clip((excess - UNHEARD) / SLOPE, -30.0, 30.0)))
+    bounds = _bounds(phones, len(words))
+    missing = np.ones(len(words), bool) if heard else np.zeros(len(words), bool)
+    missing[[part.word for part in heard if part.word >= 0]] = False
+    confidences = np.where(
+        missing, 0.0, 1.0 / (1.0 + np.exp(np.clip((_excess(phones, words) - UNHEARD) / SLOPE, -30.0, 30.0)))
+    )
     doubts = []
-    for start, stop in excursions(_gains(phones, loudness), UNWRITTEN):
-        shared = np.maximum(np.minimum(bounds[:, 1], stop) - np.maximum(bounds[:, 0], start), 0)
-        confidences *= 1.0 - shared / (bounds[:, 1] - bounds[:, 0])
-        near = np.flatnonzero(shared).tolist() or [max(int(np.sum(bounds[:, 0] < start)) - 1, 0)]
-        doubts.append((start, stop, f"more is said than is written, near '{_quoted(words, near[0], near[-1])}'"))
-    for first, last in _runs(excess >= UNHEARD):
+    for first, last in _runs(missing):
         said = f"'{_quoted(words, first, last)}' is not heard"
         doubts.append((int(bounds[first, 0]), int(bounds[last, 1]), said))
+    for start, stop, near in _unwritten(heard):
+        shared = np.maximum(np.minimum(bounds[:, 1], stop) - np.maximum(bounds[:, 0], start), 0)
+        confidences *= 1.0 - shared / (bounds[:, 1] - bounds[:, 0])
+        doubts.append((start, stop, f"more is said than is written, near '{words[near]}'"))
     return Findings(_disjoint(sorted(doubts)), tuple(round(float(c), 3) for c in confidences))
+
+
+def _unwritten(heard: Sequence[Heard]) -> list[tuple[int, int, int]]:
+    """[start, stop) of every stretch of HIDDEN or more phones that are of no word, and the word before it."""
+    found, run, near = [], [], 0
+    for part in [*heard, Heard(0, "", 0, 0)]:
+        if part.phone:
+            run.append(part)
+        elif part.word >= 0:
+            if len(run) >= HIDDEN:
+                found.append((run[0].start, run[-1].stop, near))
+            run, near = [], part.word
+    return found
 
 
 def _excused(phones: Sequence[ScoredPhone]) -> float:
@@ -127,7 +123,7 @@ def _excess(phones: Sequence[ScoredPhone], words: Sequence[str]) -> Float[np.nda
         if phone.word >= 0:
             over = min(phone.cost, PHONE_COSTLIEST) - excused
             excess[phone.word] += over if phone.frames < LONG else min(over, 0.0)
-    return excess * [0.5 if word in CONTRACTED else 1.0 for word in words]
+    return excess
 
 
 def _bounds(phones: Sequence[ScoredPhone], words: int) -> Int[np.ndarray, "W 2"]:
@@ -148,42 +144,6 @@ def _disjoint(doubts: Sequence[tuple[int, int, str]]) -> tuple[tuple[int, int, s
             start, stop, said = first, max(last, stop), f"{before}; {said}"
         merged.append((start, stop, said))
     return tuple(merged)
-
-
-def _gains(phones: Sequence[ScoredPhone], loudness: Float[np.ndarray, " F"]) -> Float[np.ndarray, " F"]:
-    """How much more than is excused each frame costs; never more in phones too short to hide other speech."""
-    excused = EXCUSED + _excused(phones)
-    costs, spoken = np.zeros(len(loudness)), np.zeros(len(loudness), bool)
-    for phone in phones:
-        frames = slice(phone.start, phone.start + phone.frames)
-        spoken[frames] = phone.word >= 0
-        costs[frames] = min(phone.cost, COSTLIEST)
-        if phone.word >= 0 and phone.frames < LONG:
-            costs[frames] = min(phone.cost, excused)
-        elif phone.word >= 0:
-            rest = slice(phone.start + NATURAL, phone.start + phone.frames)
-            costs[rest] = np.maximum(costs[rest], STRETCHED)
-    first = int(np.argmax(spoken))
-    loud = loudness > 10.0 * math.log10(np.mean(10.0 ** (loudness[spoken] / 10.0))) + LOUD_DB
-    costs[:first][loud[:first]] = LOUD
-    return costs - excused
-
-
-def excursions(gains: Sequence[float] | Float[np.ndarray, " F"], limit: float) -> list[tuple[int, int]]:
-    """[start, stop) of every stretch over which `gains` add up to `limit`: from where the sum rises to its peak.
-
-    The running sum never falls below zero; a stretch ends where it is back there.
-    """
-    found, total, peak, start, stop = [], 0.0, 0.0, 0, 0
-    for i, gain in enumerate([*gains, -math.inf]):
-        if total <= 0.0:
-            total, peak, start = 0.0, 0.0, i
-        total += gain
-        if total > peak:
-            peak, stop = total, i + 1
-        if total <= 0.0 and peak >= limit:
-            found.append((start, stop))
-    return found
 
 
 def _runs(mask: Bool[np.ndarray, " W"]) -> list[tuple[int, int]]:
