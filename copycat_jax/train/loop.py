@@ -135,6 +135,7 @@ class _Run:
         with self.ledger.during(phase):
             yield
         self.ledger.write()
+        self.told = step, time.perf_counter()  # the pace that is told is of steps alone
 
     def save(self, step: int, state: TrainState) -> None:
         """A checkpoint, of a state known to be finite and the same on all devices."""

@@ -10,6 +10,7 @@ cannot be injected here (no name spaces for a full disk) says so and counts as p
 """
 
 import argparse
+import json
 import os
 import random
 import resource
@@ -24,29 +25,31 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "stand_ins")]
+# The same small program is compiled over and over.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 RUNNER = ROOT / "tests" / "stand_ins" / "toy_run.py"
 STEPS, ENDS_S = 40, 300  # so long may any one process take, on a machine however busy
+SILENT_S = 8.0  # after which a stopped process is given up; 30 outside of tests
+
+from toy_job import Job  # noqa: E402
 
 from copycat_jax.train import outcomes  # noqa: E402
 from copycat_jax.train.writer import read_metrics  # noqa: E402
 
 
 def launch(run: Path, devices: int = 2, before: tuple[str, ...] = (), **options) -> subprocess.Popen:
-    import json
-
-    flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    environment = (
-        {"XLA_FLAGS": flags}
-        | dict(os.environ)
-        | {
-            "PYTHONPATH": str(ROOT),
-            "JAX_PLATFORMS": "cpu",
-            "JAX_NUM_CPU_DEVICES": str(devices),
-        }
-    )
+    own = {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
     options = {"adversary": True, "steps": STEPS, "save_every": 1, "pause": 0.02, **options}
     command = [*before, sys.executable, str(RUNNER), str(run), json.dumps(options)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=dict(os.environ) | own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def job(run: Path, count: int = 2, options: dict | None = None) -> Job:
+    """Several processes with four devices between them, that save at every step."""
+    settings = {"adversary": True, "steps": STEPS, "save_every": 1, "pause": 0.02, "silent_s": SILENT_S}
+    return Job(run, count=count, devices=4, **settings, **(options or {}))
 
 
 def finish(process: subprocess.Popen, code: int = outcomes.FINISHED) -> str:
@@ -168,6 +171,53 @@ def devices(folder: Path, **_) -> str:
     return f"8 -> 1, 2, 4 and data -> fsdp: losses within {worst:.1g}"
 
 
+def processes(folder: Path, **_) -> str:
+    """A run of one process goes on in two, and then in four."""
+    whole, run = folder / "whole", folder / "run"
+    finish(launch(whole, 4))
+    finish(launch(run, 4, max_steps=STEPS // 4))
+    for count, options in ((2, {"max_steps": STEPS // 2}), (4, {})):
+        job(run, count, options).ended([outcomes.FINISHED] * count)
+    wanted, found = losses(whole), losses(run)
+    worst = max(abs(found[s] - wanted[s]) / abs(wanted[s]) for s in wanted)
+    assert len(found) == STEPS and worst < 1e-4, f"losses differ by {worst:.2g}"
+    return f"1 -> 2 -> 4 processes: losses within {worst:.1g}"
+
+
+def peer(folder: Path, **_) -> str:
+    """One of two processes is killed, then stopped: the other says so and leaves, and both go on where they were."""
+    whole, run = folder / "whole", folder / "run"
+    job(whole).ended([outcomes.FINISHED] * 2)
+    took = []
+    for number, words in (
+        (signal.SIGKILL, "ended without a word"),
+        (signal.SIGSTOP, f"out of reach for {SILENT_S:g} s"),
+    ):
+        two = job(run)
+        two.wait_for_steps(len(losses(run)) + 3)
+        two.processes[1].send_signal(number)
+        began = time.monotonic()
+        error = finish(two.processes[0], outcomes.LOST)
+        took.append(time.monotonic() - began)
+        two.processes[1].kill()
+        two.processes[1].communicate()
+        assert words in error.splitlines()[-1] and took[-1] < SILENT_S + 60, (took, error[-2000:])
+    job(run).ended([outcomes.FINISHED] * 2)
+    same(run, whole)
+    return f"killed: the other left after {took[0]:.0f} s; stopped: after {took[1]:.0f} s; resumed to the bit"
+
+
+def slow(folder: Path, **_) -> str:
+    """A disk on which every checkpoint takes a second: the steps do not wait for it, and nothing is lost."""
+    whole, run = folder / "whole", folder / "run"
+    finish(launch(whole, save_every=10))
+    finish(launch(run, save_every=10, mishap=["write", "slow"]))
+    same(run, whole)
+    error = finish(launch(folder / "stuck", save_every=10, stall_s=5, mishap=["write", "hang"]), outcomes.LOST)
+    assert "it is in save at step" in error.splitlines()[-1] and "befall" in error, error[-2000:]
+    return "slow: the same run; one that never ends: given up at the next save, with all stacks, code 70"
+
+
 def data(folder: Path, **_) -> str:
     """A stored mel that holds NaN: its steps are passed over and it is named; more than allowed end the run."""
     error = finish(launch(folder / "few", poison=[5]))
@@ -207,7 +257,9 @@ def soak(folder: Path, minutes: float, **_) -> str:
     return f"{int(state.step)} steps in {minutes:g} min: KiB, threads, files {early} -> {late}, peak {peak} KiB"
 
 
-FAULTS: dict[str, Callable[..., str]] = {f.__name__: f for f in (kill, stop, damage, disk, devices, data, soak)}
+FAULTS: dict[str, Callable[..., str]] = {
+    f.__name__: f for f in (kill, stop, damage, disk, slow, devices, processes, peer, data, soak)
+}
 
 
 def main() -> int:
@@ -222,6 +274,13 @@ def main() -> int:
     if arguments.list:
         print("\n".join(f"{name:8} {fault.__doc__}" for name, fault in FAULTS.items()))
         return 0
+    with tempfile.TemporaryDirectory() as compiled:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", compiled)
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        return inject(arguments)
+
+
+def inject(arguments: argparse.Namespace) -> int:
     failed = 0
     for name in arguments.faults or FAULTS:
         began = time.monotonic()

@@ -22,17 +22,18 @@ class Job:
       run: the run folder.
       own: {process: options of toy_run.py that only this one gets}.
       absent: of the processes, those that never come.
+      devices: of all of them together.
       options: what all get.
     """
 
-    def __init__(self, run, own=None, count=2, absent=(), **options):
+    def __init__(self, run, own=None, count=2, absent=(), devices=8, **options):
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
         shared = dict(
             os.environ,
             JAX_PLATFORMS="cpu",
-            JAX_NUM_CPU_DEVICES=str(8 // count),
+            JAX_NUM_CPU_DEVICES=str(devices // count),
             PYTHONPATH=str(Path(copycat_jax.__file__).parents[1]),
             JAX_COORDINATOR_ADDRESS=f"127.0.0.1:{port}",
             JAX_NUM_PROCESSES=str(count),
@@ -51,6 +52,12 @@ class Job:
         """(exit codes, what each wrote to standard error), once all have ended."""
         errors = [p.communicate(timeout=_TIMEOUT_S)[1] for p in self.processes]
         return [p.returncode for p in self.processes], errors
+
+    def ended(self, codes):
+        """What each wrote to standard error, once all have ended with these exit codes."""
+        found, errors = self.end()
+        assert found == codes, f"exit codes {found}, not {codes}: {errors}"
+        return errors
 
     def wait_until(self, condition):
         """Returns as soon as `condition` holds, or all have ended."""

@@ -1,7 +1,7 @@
 """Trains the toy task in a process of its own: toy_run.py RUN '{"adversary": true, "pause": 0.1}'.
 
-With {"mishap": [PLACE, WHAT]} a misfortune befalls it: WHAT happens ("stop", "kill", "raise", "mistake", "hang") at
-PLACE ("start", "compile", "batch", "save").
+With {"mishap": [PLACE, WHAT]} a misfortune befalls it: WHAT happens ("stop", "kill", "raise", "mistake", "hang", "slow")
+at PLACE ("start", "compile", "batch", "save", "write": while a checkpoint is being written beside the steps).
 """
 
 import json
@@ -36,6 +36,8 @@ def befall(what: str) -> None:
         raise UserError("a mistake", "toy", "Mend it.")
     elif what == "hang":
         time.sleep(10_000)
+    elif what == "slow":
+        time.sleep(1.0)
 
 
 def befalls(owner, name: str, what: str) -> None:
@@ -87,6 +89,8 @@ def train(run, options) -> int:
         befalls(Trainer, "_compile", what)
     elif place == "save":
         befalls(Checkpoints, "save", what)
+    elif place == "write":
+        befalls(Checkpoints, "_seal", what)
     if "dump" in options:
         with Checkpoints(run, {}) as checkpoints:
             state = checkpoints.restore(Trainer(task, config, batches(0)).abstract, force=True).state
