@@ -85,11 +85,11 @@ def one_line(error: str, words: str) -> None:
 
 
 def kill(folder: Path, rounds: int, **_) -> str:
-    """kill -9 at random moments of a run that saves all the time; it goes on from there."""
+    """kill -9 at random moments of a run that saves all the time; it goes on from there, and another follows."""
     random.seed(0)
     whole, run, saving, at = folder / "whole", folder / "run", 0, []
     finish(launch(whole))
-    for _ in range(rounds):
+    while len(at) < rounds:
         process, seen = launch(run), len(losses(run))
         deadline = time.monotonic() + ENDS_S
         while len(losses(run)) <= seen and process.poll() is None and time.monotonic() < deadline:
@@ -97,13 +97,16 @@ def kill(folder: Path, rounds: int, **_) -> str:
         time.sleep(random.uniform(0, 0.5))
         process.kill()
         process.communicate()
+        if process.returncode == outcomes.FINISHED:
+            same(run, whole)
+            shutil.rmtree(run)
+            continue
+        assert process.returncode == -signal.SIGKILL, process.returncode
         saving += any((run / "checkpoints").glob("*.orbax-checkpoint-tmp*"))
         at.append(max(losses(run), default=0))
-        if process.returncode == outcomes.FINISHED:
-            break
     finish(launch(run))
     same(run, whole)
-    return f"killed at steps {at}, {saving} times in the middle of a save"
+    return f"killed at steps {at}, {saving} times in the middle of a save; resumed to the bit"
 
 
 def stop(folder: Path, **_) -> str:

@@ -1,7 +1,7 @@
 """Trains the toy task in a process of its own: toy_run.py RUN '{"adversary": true, "pause": 0.1}'.
 
-With {"mishap": [PLACE, WHAT]} a misfortune befalls it: WHAT happens ("stop", "kill", "raise", "mistake", "hang", "slow")
-at PLACE ("start", "compile", "batch", "save", "write": while a checkpoint is being written beside the steps).
+With {"mishap": [PLACE, WHAT]} a misfortune befalls it: WHAT ("stop", "kill", "raise", "mistake", "hang", "slow")
+happens at PLACE ("start", "compile", "batch", "save", "write": while a checkpoint is written beside the steps).
 """
 
 import json

@@ -25,15 +25,19 @@ def test_a_step_equals_plain_adam_written_out():
     config["optimizer"] = {"lr": 0.01, "clip_norm": 0.5}
     step_config = TrainConfig(seed=0, ema_decay=0.9)
     optimizer = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(0.01))
-    before = make_init(task, {"model": optimizer}, step_config)(toy_batch(0))
+    before = jax.jit(make_init(task, {"model": optimizer}, step_config))(toy_batch(0))
     batch = toy_batch(0)
     rngs = {n: stream_key(0, f"model/{n}", 0) for n in task.rng_names}
-    loss, grads = jax.value_and_grad(lambda p: total(task.loss["model"]({"model": p}, batch, rngs, 0, None)[0]))(
-        before.params["model"]
-    )
+
+    def updated(params):
+        """(Loss, gradients, parameters after the update)."""
+        loss = lambda p: total(task.loss["model"]({"model": p}, batch, rngs, 0, None)[0])  # noqa: E731
+        value, grads = jax.value_and_grad(loss)(params)
+        updates, _ = optimizer.update(grads, optimizer.init(params))
+        return value, grads, optax.apply_updates(params, updates)
+
     with jax.numpy_dtype_promotion("standard"):  # optax mixes counts with floats
-        updates, _ = optimizer.update(grads, optimizer.init(before.params["model"]))
-    wanted = optax.apply_updates(before.params["model"], updates)
+        loss, grads, wanted = jax.jit(updated)(before.params["model"])
 
     state, metrics = run_step(task, config)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), state.params["model"], wanted)
