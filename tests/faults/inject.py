@@ -275,7 +275,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the faults and stop")
     arguments = parser.parse_args()
     if arguments.list:
-        print("\n".join(f"{name:8} {fault.__doc__}" for name, fault in FAULTS.items()))
+        print("\n".join(f"{name:10} {(fault.__doc__ or '').partition(chr(10))[0]}" for name, fault in FAULTS.items()))
         return 0
     with tempfile.TemporaryDirectory() as compiled:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", compiled)
