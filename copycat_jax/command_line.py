@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from copycat_jax import signals
@@ -20,13 +21,23 @@ from copycat_jax.files import names_store, not_local, user_cache_folder
 
 
 class Program(NamedTuple):
-    """What a program is: name, version, one line about it, {verb: its purpose}, and the package of the verb modules."""
+    """What a program is.
+
+    Attributes:
+      name: of the command.
+      version: that --version prints.
+      description: one line about it.
+      verbs: {verb: its purpose}.
+      package: of the verb modules.
+      elsewhere: {verb: its package} of those that lie in another one, which stands above this.
+    """
 
     name: str
     version: str
     description: str
     verbs: Mapping[str, str]
     package: str
+    elsewhere: Mapping[str, str] = MappingProxyType({})
 
 
 def run_program(program: Program, arguments: Sequence[str] | None = None) -> int:
@@ -86,7 +97,8 @@ def _dispatch(program: Program, arguments: Sequence[str]) -> int | None:
     if parsed.verb not in program.verbs:
         remedy = nearest(parsed.verb, program.verbs) or f"See `{program.name} --help`."
         raise UserError(f"unknown verb '{parsed.verb}'", remedy=remedy)
-    module = importlib.import_module(f"{program.package}.{parsed.verb.replace('-', '_')}")
+    package = program.elsewhere.get(parsed.verb, program.package)
+    module = importlib.import_module(f"{package}.{parsed.verb.replace('-', '_')}")
     verb_parser = _Parser(prog=f"{program.name} {parsed.verb}", description=module.__doc__, allow_abbrev=False)
     module.add_arguments(verb_parser)
     asked = verb_parser.parse_args(getattr(module, "rewrite", list)(parsed.rest))

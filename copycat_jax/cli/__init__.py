@@ -8,6 +8,8 @@ from copycat_jax.command_line import Program, run_program
 VERBS = {
     "demo": "hear it: one recording, three voices, a picture",
     "transfer": "speak a recording's words in another voice with the recording's prosody",
+    "web": "write a page that runs the models in the browser",
+    "serve": "serve that page on this machine, with own recordings and texts",
     "voices": "list the voices of a bundle",
     "align": "find where every phone lies in a folder of recordings with text",
     "build": "turn a speech corpus into training shards",
@@ -26,6 +28,7 @@ PROGRAM = Program(
     description="Prosody transfer between voices, after CopyCat (Karlapati et al., Interspeech 2020).",
     verbs=VERBS,
     package="copycat_jax.cli",
+    elsewhere={"web": "copycat_web.cli", "serve": "copycat_web.cli"},
 )
 
 

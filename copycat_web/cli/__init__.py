@@ -1,0 +1,1 @@
+"""The verbs `copycat web` and `copycat serve`."""
