@@ -55,6 +55,7 @@ EXTRAS["dev"] = (
         "ruff>=0.8",
         "pyright>=1.1.390",
         "import-linter>=2.1",
+        "playwright>=1.45",
         "build>=1.2",
         "kubernetes-validate>=1.31",
     ]

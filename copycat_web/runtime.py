@@ -1,4 +1,4 @@
-"""onnxruntime-web as it ships with the package: three files of the npm package onnxruntime-web 1.30.0, and their licence.
+"""onnxruntime-web as it ships with the package: three files of the npm package, version 1.30.0, and their licence.
 
 The WebAssembly is kept packed (xz, 2 MB of 14) and unpacked when a site is written. To take another version: `npm pack
 onnxruntime-web@VERSION`, put its three files of dist/ into runtime/, the last through `xz -9e`, and their hashes here.

@@ -82,4 +82,6 @@ def sentence_fields(
 def ways_about(selector: Selector, by: Sequence[str] = DEMO_BY) -> dict[str, dict[str, str]]:
     """What each way is called and takes; the encoder by the name of the space's own."""
     encoder = selector.space.info.encoder
-    return {name: {"title": way_named(name).title.format(encoder=encoder), "about": way_named(name).about} for name in by}
+    return {
+        name: {"title": way_named(name).title.format(encoder=encoder), "about": way_named(name).about} for name in by
+    }

@@ -40,13 +40,15 @@ class Models(NamedTuple):
     voice: Bundle
 
 
-def open_models(bundle: str | Path | None = None, voice: str | Path | None = None) -> Models:
-    """The models that ship, or those of other bundles; UserError where they cannot be read or do not fit each other."""
+def open_models(bundle: str | Path | None = None) -> Models:
+    """The models that ship, or another bundle of transfer; UserError where they do not fit each other."""
     need("onnx", "onnx")
     transfer = read_bundle(bundle or shipped(), "copycat")
-    reader = read_bundle(voice or SHIPPED_VOICE, KIND)
+    reader = read_bundle(SHIPPED_VOICE, KIND)
     if not reader.spec.is_like(transfer.spec):
-        raise UserError("the two bundles have different mel conventions", "--voice-bundle", "Train them on one corpus.")
+        raise UserError(
+            "the two bundles have different mel conventions", "--bundle", "Give one of the convention that ships."
+        )
     return Models(Synthesizer(transfer), read_vocoder(transfer.spec), reader)
 
 
@@ -93,7 +95,7 @@ def about(models: Models) -> dict[str, Any]:
 
 
 def recorded_selector() -> Selector:
-    """A selector over the space that ships which knows the page's own sentences, and needs neither parser nor encoder."""
+    """A selector over the space that ships that knows the page's sentences without a parser or an encoder."""
     return open_selector(None, **open_recorded(RECORDED).options())
 
 

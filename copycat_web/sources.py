@@ -40,11 +40,9 @@ class Clip(NamedTuple):
 def shipped_clips() -> list[Clip]:
     """The ten recordings that the page offers."""
     rows = json.loads((CLIPS / "clips.json").read_text(encoding="utf-8"))
-    shipped = {"demo": (CLIP / "source.opus", clip_text())}
-    return [
-        Clip(row["id"], row["voice"], *reversed(shipped.get(row["id"], (CLIPS / f"{row['id']}.opus", row["text"]))))
-        for row in rows
-    ]
+    clips = [Clip(row["id"], row["voice"], row["text"], CLIPS / f"{row['id']}.opus") for row in rows]
+    demo = {"text": clip_text(), "path": CLIP / "source.opus"}
+    return [clip._replace(**demo) if clip.id == "demo" else clip for clip in clips]
 
 
 def clip_source(synthesizer: Synthesizer, clip: Clip) -> PageSource:

@@ -34,9 +34,11 @@ export class Editor {
     Object.assign(this.canvas.style, { width: `${spoken.frames * this.px}px`, height: `${TOP}px` });
     if (pictureIsNew || this.drawnPx !== this.px) draw(this.canvas, spoken, this.bins, 0, spoken.frames, false);
     this.drawnPx = this.px;
+    const focused = this.svg && document.activeElement === this.svg;
     this.svg?.remove();
     this.svg = this.drawing(frames);
     this.inner.append(this.svg);
+    if (focused) this.svg.focus({ preventScroll: true });
   }
 
   drawing(frames) {
@@ -61,7 +63,7 @@ export class Editor {
     for (const hertz of [100, 200, 400]) {
       const y = f0Height(hertz) * TOP;
       yield shape("rect", { x: 0, y, width, height: 1, fill: "#fff", opacity: 0.18 });
-      yield shape("text", { class: "scale", x: 4, y: y - 3 }, `${hertz} Hz`);
+      yield shape("text", { class: "scale", x: width - 6, y: y < 16 ? y + 12 : y - 3, "text-anchor": "end" }, `${hertz} Hz`);
     }
   }
 
@@ -145,9 +147,7 @@ export class Editor {
   choose(i, again = true) {
     this.chosen = Math.min(Math.max(0, i), this.plan.durations.length - 1);
     if (again) {
-      const focused = document.activeElement === this.svg;
       this.show(this.sentence, this.plan, this.spoken);
-      if (focused) this.svg.focus();
       this.onChoose(this.chosen);
     }
   }

@@ -22,7 +22,7 @@ window.copycat = page; // for the console, and for tests
 async function open(name) {
   const tabs = [...document.querySelectorAll("[role=tab]")];
   for (const tab of tabs) {
-    const own = tab.getAttribute("aria-controls") === name;
+    const own = tab.dataset.room === name;
     tab.setAttribute("aria-selected", own);
     tab.tabIndex = own ? 0 : -1;
     document.getElementById(tab.getAttribute("aria-controls")).hidden = !own;
@@ -35,7 +35,10 @@ async function open(name) {
 function tabs() {
   const list = [...document.querySelectorAll("[role=tab]")];
   for (const tab of list) {
-    tab.addEventListener("click", () => (location.hash = tab.getAttribute("aria-controls")));
+    tab.addEventListener("click", () => {
+      history.replaceState(null, "", `#${tab.dataset.room}`); // to set the hash would take the focus away
+      open(tab.dataset.room).catch(failed);
+    });
     tab.addEventListener("keydown", ({ key }) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
       if (!step) return;

@@ -45,7 +45,7 @@ export function draw(canvas, { mel, f0Hz, frames }, bins, start, total, withF0 =
     pen.fillStyle = "rgb(255 255 255 / 18%)";
     pen.fillRect(0, y, width, sharp);
     pen.fillStyle = "rgb(255 255 255 / 85%)";
-    pen.fillText(`${hertz} Hz`, width - 6 * sharp, y - 3 * sharp);
+    pen.fillText(`${hertz} Hz`, width - 6 * sharp, y < 16 * sharp ? y + 12 * sharp : y - 3 * sharp);
   }
   for (const [color, thick] of [["rgb(0 0 0 / 60%)", 5], ["#fff", 2.2]]) {
     pen.strokeStyle = color;

@@ -136,7 +136,7 @@ export class TransferRoom {
     const { result } = this, name = result.voice;
     const meter = (label, value, kind) =>
       element("div", { class: `meter ${kind}`, style: `--share:${Math.round(100 * Math.max(0, value))}%` },
-        element("div", {}, element("span", {}, label), element("b", {}, value.toFixed(2))), element("i"));
+        element("div", {}, element("span", {}, label), element("b", {}, shown(value))), element("i"));
     $("likeness").replaceChildren(
       element("h2", {}, "Whose voice is it?"),
       meter(`result and ${name}`, result.likeTarget, "target"),
@@ -187,4 +187,5 @@ export class TransferRoom {
   }
 }
 
+const shown = (value) => Math.abs(value).toFixed(2).replace(/^/, value <= -0.005 ? "\u2212" : "");
 const sentence = (text) => text[0].toUpperCase() + text.slice(1).replace(/,$/, "");
