@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copycat_jax.audio.pitch import TRACKERS
+from copycat_jax.bundle.shapes import check_group
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_replaceable_folder, json_text, replacing_folder
 from copycat_jax.mel_spec import MelSpec
@@ -31,6 +32,7 @@ KINDS = {
     "vocoder": ("vocoder",),
 }
 PLAIN_FILES = ("config.json", "mel.json", "phonemes.txt", "speakers.json", "MODEL_CARD.md")
+_FIELDS = ("format", "kind")  # of config.json, beside a section for each group
 _AGAIN = "Copy or export the bundle again."
 
 
@@ -147,7 +149,8 @@ def read_bundle(path: str | Path, kind: str | None = None) -> Bundle:
       kind: the kind it must be; any kind of KINDS if None.
 
     Raises:
-      UserError: there is none; a file is missing or differs from the manifest; another kind, format or inventory.
+      UserError: there is none; a file is missing, differs from the manifest or belongs to no bundle; another kind,
+        format or inventory; a field that is not known; weights or centroids that do not fit the configuration.
     """
     path = Path(path)
     where = str(path)
@@ -163,26 +166,37 @@ def read_bundle(path: str | Path, kind: str | None = None) -> Bundle:
             raise UserError(f"corrupt bundle: the manifest does not list {name}", where, _AGAIN)
     config = _parse(files["config.json"], where, "config.json")
     found = config.get("kind")
-    if found not in KINDS or config.get("format") != FORMAT:
-        raise UserError(
-            f"foreign bundle: kind '{found}', format {config.get('format')}", where, f"Known: {', '.join(KINDS)}."
-        )
+    if config.get("format") != FORMAT:
+        what = f"a bundle of format {config.get('format')}, this version reads {FORMAT}"
+        raise UserError(what, where, "Use the version that wrote it, or export it again.")
+    if found not in KINDS:
+        raise UserError(f"foreign bundle: kind '{found}'", where, f"Known: {', '.join(KINDS)}.")
+    groups = KINDS[found]
+    strange = set(files) - {*PLAIN_FILES, *(f"{g}.safetensors" for g in groups)} or set(config) - {*_FIELDS, *groups}
+    if strange:
+        raise UserError(f"foreign bundle: '{min(strange)}' belongs to no bundle of kind '{found}'", where, _AGAIN)
     if kind is not None and found != kind:
         raise UserError(f"a bundle of kind '{found}', not '{kind}'", where, f"Give a bundle of kind '{kind}'.")
     if tuple(files["phonemes.txt"].decode(errors="replace").split()) != INVENTORY:
         raise UserError("its phoneme inventory is not this version's", where, "Export it with this version.")
-    params, fields = {}, {}
-    for group in KINDS[found]:
+    params, fields, spec = {}, {}, _spec(_parse(files["mel.json"], where, "mel.json"), where)
+    speakers = _speakers(_parse(files["speakers.json"], where, "speakers.json"), where)
+    for group in groups:
         if f"{group}.safetensors" not in files or not isinstance(config.get(group), dict):
             raise UserError(f"corrupt bundle: group '{group}' is missing", where, _AGAIN)
-        params[group] = _decode(files[f"{group}.safetensors"], where, group)
-        fields[group] = config[group]
+        arrays, fields[group] = _decode(files[f"{group}.safetensors"], where, group), config[group]
+        try:
+            model = check_group(group, fields[group], arrays, spec)
+        except UserError as error:
+            raise UserError(f"corrupt bundle: {error}", where, _AGAIN) from None
+        _check_centroids(speakers, getattr(model, "embedding", None), where)
+        params[group] = unflatten(arrays)
     return Bundle(
         kind=found,
         params=params,
         config=fields,
-        spec=MelSpec.from_dict(_parse(files["mel.json"], where, "mel.json")),
-        speakers=_speakers(_parse(files["speakers.json"], where, "speakers.json"), where),
+        spec=spec,
+        speakers=speakers,
         card=files["MODEL_CARD.md"].decode(errors="replace"),
         fingerprint=hashlib.sha256(manifest_bytes).hexdigest(),
     )
@@ -248,14 +262,34 @@ def _encode(tree: Mapping[str, Any], group: str) -> bytes:
     return save(flat)
 
 
-def _decode(content: bytes, where: str, group: str) -> dict[str, Any]:
+def _decode(content: bytes, where: str, group: str) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
-        return unflatten({name: value.astype(np.float32) for name, value in load(content).items()})
-    except SafetensorError:
+        return {name: value.astype(np.float32) for name, value in load(content).items()}
+    except (SafetensorError, KeyError, TypeError, AttributeError):  # its header may name any type at all
         raise UserError(f"corrupt bundle: {group}.safetensors is not readable", where, _AGAIN) from None
+
+
+def _spec(fields: dict[str, Any], where: str) -> MelSpec:
+    """The mel convention, whose numbers must be such as a convention can have."""
+    spec = MelSpec.from_dict(fields)
+    whole = (spec.sample_rate, spec.fft_samples, spec.window_samples, spec.hop_samples, spec.mel_bins)
+    sound = isinstance(spec.name, str) and all(type(number) is int and 0 < number < 2**20 for number in whole)
+    real = (spec.fmin_hz, spec.fmax_hz, spec.floor)
+    sound = sound and all(isinstance(number, int | float) and math.isfinite(number) for number in real)
+    if not sound or not (spec.floor > 0 and 0 <= spec.fmin_hz < spec.fmax_hz):
+        raise UserError("corrupt bundle: mel.json holds no mel convention", where, _AGAIN)
+    return spec
+
+
+def _check_centroids(speakers: Mapping[str, Speaker], width: int | None, where: str) -> None:
+    """Raises UserError unless every centroid has the width that the model's speaker vectors have."""
+    for name, speaker in speakers.items():
+        if width is not None and len(speaker.centroid) != width:
+            what = f"corrupt bundle: the centroid of '{name}' has {len(speaker.centroid)} numbers, not {width}"
+            raise UserError(what, where, _AGAIN)
 
 
 def _speakers(fields: dict[str, Any], where: str) -> dict[str, Speaker]:

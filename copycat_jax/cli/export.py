@@ -6,6 +6,8 @@ A run, its EMA weights in float16 with voices and all that they presuppose (the 
   copycat export bundle --run RUN --speaker SPEAKER --corpus DATA --out BUNDLE --voices af_heart,am_michael
 A bundle, the one that ships by default, for runtimes without JAX and without this package:
   copycat export onnx --out FOLDER
+  copycat export stablehlo --out FOLDER
+  copycat export torch --out FOLDER
   copycat export source RECORDING --text "What it says." --out source.npz
 """
 
@@ -110,31 +112,50 @@ def _declare_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", help="what it says")
 
 
-def _run_onnx(arguments: argparse.Namespace) -> None:
-    from copycat_jax.export.folder import check_export_folder, need, write_export
-
-    need("onnx", "onnx")
-    check_folder(Path(arguments.out).absolute().parent)
-    check_export_folder(arguments.out)
-    from copycat_jax.export.onnx_folder import onnx_files
-
-    bundle, vocoder = _models(arguments)
-    files = onnx_files(bundle, vocoder, _prepared(arguments.source, arguments.text, bundle))
-    made = {"copycat": bundle.fingerprint, "vocoder": vocoder.fingerprint}
-    console.say(_summary(write_export(arguments.out, "onnx", files, made), files))
+def _declare_stablehlo(parser: argparse.ArgumentParser) -> None:
+    _declare_models(parser)
+    parser.add_argument("--weights-apart", action="store_true", help="in files of their own, given with every call")
 
 
-def _models(arguments: argparse.Namespace):
-    """The CopyCat bundle and the vocoder's, of one mel convention."""
+def _run_models(arguments: argparse.Namespace) -> None:
     from copycat_jax.bundle.bundle import read_bundle, shipped
+    from copycat_jax.export.folder import check_export_folder, need, write_export
     from copycat_jax.vocoder.harmonic import read_vocoder
 
+    if arguments.kind == "onnx":
+        need("onnx", "onnx")
+    check_folder(Path(arguments.out).absolute().parent)
+    check_export_folder(arguments.out)
     bundle = read_bundle(arguments.bundle or shipped(), "copycat")
-    return bundle, read_vocoder(bundle.spec, arguments.vocoder)
+    vocoder = read_vocoder(bundle.spec, arguments.vocoder)
+    prepared = _prepared(arguments.source, arguments.text, bundle)
+    files = _FILES[arguments.kind](arguments)(bundle, vocoder, prepared)
+    made = {"copycat": bundle.fingerprint, "vocoder": vocoder.fingerprint}
+    path = write_export(arguments.out, arguments.kind, files, made)
+    console.say(f"{path}: {len(files)} files, {sum(map(len, files.values())) / 1e6:.1f} MB")
 
 
-def _summary(path: Path, files: dict[str, bytes]) -> str:
-    return f"{path}: {len(files)} files, {sum(map(len, files.values())) / 1e6:.1f} MB"
+def _onnx(arguments: argparse.Namespace):
+    from copycat_jax.export.onnx_folder import onnx_files
+
+    return onnx_files
+
+
+def _stablehlo(arguments: argparse.Namespace):
+    from functools import partial
+
+    from copycat_jax.export.stablehlo import stablehlo_files
+
+    return partial(stablehlo_files, apart=arguments.weights_apart)
+
+
+def _torch(arguments: argparse.Namespace):
+    from copycat_jax.export.torch_folder import torch_files
+
+    return torch_files
+
+
+_FILES = {"onnx": _onnx, "stablehlo": _stablehlo, "torch": _torch}
 
 
 # --- A recording.
@@ -172,6 +193,8 @@ def _prepared(recording: str | None, text: str | None, bundle):
 
 KINDS = {
     "bundle": ("a run as a bundle of ours (what is made if nothing is named)", _declare_bundle, _run_bundle),
-    "onnx": ("a bundle as ONNX graphs, with an example that needs NumPy and onnxruntime", _declare_models, _run_onnx),
+    "onnx": ("a bundle as ONNX graphs, with an example that needs NumPy and onnxruntime", _declare_models, _run_models),
+    "stablehlo": ("a bundle as programs that JAX runs without this package", _declare_stablehlo, _run_models),
+    "torch": ("a bundle's weights for PyTorch, with the module that loads them", _declare_models, _run_models),
     "source": ("a recording made ready for the examples of an export", _declare_source, _run_source),
 }

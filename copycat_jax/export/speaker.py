@@ -19,14 +19,14 @@ def speaker_graph(bundle: Bundle) -> Any:
     mel, real = g.input("mel", FLOAT, ["B", "T", spec.mel_bins]), g.input("mask", BOOL, ["B", "T"])
     x = layers.to_network(g, mel, layers.mask_of(real))
     if config.cepstra:
-        x = x @ _lifter(spec.mel_bins, config.cepstra)
+        x = x @ lifter(spec.mel_bins, config.cepstra)
     vector = layers.encode_utterance(g, x, real, bundle.params["speaker"]["encoder"], config.to_dict())
     length = g.op("Max", (vector * vector).sum(-1), 1e-12).call("Sqrt")
     g.output(vector / length, "vector", FLOAT, ["B", config.embedding])
     return g.model("speaker", {"kind": "speaker", "bundle": bundle.fingerprint, "sample_rate": spec.sample_rate})
 
 
-def _lifter(bins: int, keep: int) -> np.ndarray:
+def lifter(bins: int, keep: int) -> np.ndarray:
     """Projection on the first cosines over the bins, as `models.speaker.lifter`."""
     order = np.arange(keep)
     angle = np.pi / bins * (np.arange(bins)[:, None] + 0.5) * order[None, :]

@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,9 +30,16 @@ def bundle(tmp_path, contents):
 
 
 def small(**changes):
-    """A speaker bundle of one small weight."""
-    fields = {"params": {"speaker": {"a": {"w": np.ones((2, 3))}}}, "config": {"speaker": {"states": 4}}}
-    return fields | {"spec": HIFIGAN, "speakers": {}, "card": "card"} | changes
+    """A bundle of a small speaker classifier."""
+    whole = tiny_contents()
+    parts = {part: {"speaker": whole[part]["speaker"]} for part in ("params", "config")}
+    return {**parts, "spec": HIFIGAN, "speakers": {}, "card": "card"} | changes
+
+
+def with_bias(bias):
+    """The parameters of `small` with another bias of the head."""
+    params = tiny_contents()["params"]["speaker"]
+    return {"speaker": params | {"head": params["head"] | {"bias": bias}}}
 
 
 def test_it_comes_back_in_float16_precision(bundle, contents):
@@ -53,9 +61,11 @@ def test_the_same_content_has_the_same_fingerprint(bundle, contents, tmp_path):
 
 
 def test_a_transposed_array_keeps_its_values(tmp_path):
-    weight = np.arange(6, dtype=np.float32).reshape(2, 3)
-    path = write_bundle(tmp_path / "b", "speaker", **small(params={"speaker": {"w": weight.T}}))
-    np.testing.assert_array_equal(read_bundle(path).params["speaker"]["w"], weight.T)
+    contents = small()
+    weight = np.arange(384, dtype=np.float32).reshape(3, 128)
+    contents["params"]["speaker"]["head"]["kernel"] = weight.T
+    path = write_bundle(tmp_path / "b", "speaker", **contents)
+    np.testing.assert_array_equal(read_bundle(path).params["speaker"]["head"]["kernel"], weight.T)
 
 
 def test_flatten_and_unflatten_are_inverse():
@@ -149,8 +159,8 @@ def test_registers_name_their_tracker_and_older_bundles_mean_pyin(bundle):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e6])
 def test_weights_that_float16_cannot_hold_leave_nothing_behind(tmp_path, bad):
-    with pytest.raises(UserError, match="weight speaker/w"):
-        write_bundle(tmp_path / "b", "speaker", **small(params={"speaker": {"w": np.array([bad])}}))
+    with pytest.raises(UserError, match="weight speaker/head/bias"):
+        write_bundle(tmp_path / "b", "speaker", **small(params=with_bias(np.array([0, bad, 0]))))
     assert os.listdir(tmp_path) == []
 
 
@@ -169,6 +179,81 @@ def test_a_bundle_is_replaced_but_nothing_else_is(tmp_path):
 
 
 def test_numpy_scalars_are_welcome_in_speakers(tmp_path):
-    voice = Speaker(tuple(np.ones(2, np.float32)), np.float32(100), np.float64(3), np.int64(2), np.float32(9))  # type: ignore
+    voice = Speaker(tuple(np.ones(128, np.float32)), np.float32(100), np.float64(3), np.int64(2), np.float32(9))  # type: ignore
     path = write_bundle(tmp_path / "b", "speaker", **small(speakers={"x": voice}))
     assert read_bundle(path).speakers["x"].register_hz == 100
+
+
+def test_weights_that_do_not_fit_the_configuration_are_refused(tmp_path, contents):
+    """A kernel that is too short loads into many frameworks, and speaks nonsense."""
+    import copy
+
+    def refused(change, what):
+        changed = copy.deepcopy(contents)
+        change(changed)
+        path = write_bundle(tmp_path / "b", "copycat", **changed)
+        with pytest.raises(UserError, match=f"corrupt bundle.*{what}") as error:
+            read_bundle(path)
+        assert str(path) in str(error.value)
+
+    def decoder(changed):
+        return changed["params"]["copycat"]["decoder"]
+
+    def shorten(changed):
+        decoder(changed)["output"]["kernel"] = decoder(changed)["output"]["kernel"][:-1]
+
+    def narrow(changed):
+        voice = changed["speakers"]["af_heart"]
+        changed["speakers"]["af_heart"] = voice._replace(centroid=voice.centroid[:-1])
+
+    refused(shorten, r"copycat/decoder/output/kernel has shape \(15, 80\).*asks for \(16, 80\)")
+    refused(lambda c: decoder(c)["output"].pop("bias"), "copycat/decoder/output/bias is missing")
+    refused(lambda c: decoder(c)["output"].update(more=np.ones(2)), "output/more belongs to no such model")
+    refused(lambda c: c["config"]["copycat"].update(colour="red"), "unknown field 'colour'")
+    refused(lambda c: c["config"]["copycat"].update(width="wide"), "")
+    refused(lambda c: c["config"]["copycat"].update(mel_bins=64), "64 mel bins in a convention of 80")
+    refused(narrow, "the centroid of 'af_heart' has 127 numbers, not 128")
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "what"),
+    [
+        ("config.json", {"licence": "mine"}, "'licence' belongs to no bundle"),
+        ("config.json", {"format": 2}, "format 2, this version reads 1"),
+        ("mel.json", {"hop_samples": 0}, "no mel convention"),
+        ("mel.json", {"colour": 1}, "not a mel convention"),
+        ("speakers.json", {"x": {"centroid": [1.0], "colour": 1}}, "speaker 'x'"),
+    ],
+)
+def test_foreign_fields_are_refused(bundle, name, fields, what):
+    rewrite(bundle, name, json.dumps(json.loads((bundle / name).read_bytes()) | fields))
+    with pytest.raises(UserError, match=what):
+        read_bundle(bundle)
+
+
+def test_a_foreign_file_is_refused(bundle):
+    (bundle / "run.py").write_text("")
+    rewrite(bundle, "run.py", "print()")
+    with pytest.raises(UserError, match=r"'run\.py' belongs to no bundle"):
+        read_bundle(bundle)
+
+
+def test_weights_of_strange_types_are_refused(bundle):
+    import hashlib
+
+    header = json.dumps({"w": {"dtype": "F4", "shape": [1], "data_offsets": [0, 1]}}).encode()
+    content = len(header).to_bytes(8, "little") + header + b"x"
+    (bundle / "copycat.safetensors").write_bytes(content)
+    manifest = json.loads((bundle / "manifest.json").read_bytes())
+    manifest["copycat.safetensors"] = hashlib.sha256(content).hexdigest()
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="not readable"):
+        read_bundle(bundle)
+
+
+def test_a_bundle_of_this_format_is_read_for_good():
+    """Stored by the version that first checked shapes; later ones must read it, whatever they write."""
+    back = read_bundle(Path(__file__).parent / "stored" / "format_1", "copycat")
+    assert back.config["copycat"]["width"] == 4 and back.speakers["someone"].register_hz == 123.0
+    assert back.fingerprint == "d70656c8c8671620b9c8026bbd0ba55f058c32e6a2e17ac6547fc8a64a68331a"
+    np.testing.assert_array_equal(back.params["copycat"]["decoder"]["output"]["bias"], np.arange(80) / 64)

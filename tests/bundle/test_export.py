@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from copycat_jax.bundle.bundle import read_bundle
+from copycat_jax.bundle.bundle import read_bundle, unflatten
 from copycat_jax.bundle.export import assemble_bundle, read_run, summary, write_assembled
+from copycat_jax.bundle.shapes import flat_shapes, speaker_shapes
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.models.speaker import SIZES, SpeakerConfig
@@ -40,12 +41,15 @@ def test_a_run_is_known_by_the_name_of_its_task(run):
 
 def test_what_is_assembled_comes_back(run, tmp_path):
     trained = read_run(run, CONFIGS)
+    config = SpeakerConfig.from_dict(trained.fields)
+    shapes = flat_shapes(speaker_shapes(config, HIFIGAN))
+    trained = trained._replace(params=unflatten({name: np.full(s, 2.0, np.float32) for name, s in shapes.items()}))
     bundle = assemble_bundle(trained, {}, {}, title="A classifier", preface="Preface. ")
     assert bundle.card.startswith("Preface. # A classifier")
     assert "Apache" not in bundle.card and "licence: not stated" in bundle.card  # whose voices are they?
     path = write_assembled(bundle, tmp_path / "bundle")
     assert "bundle: kind speaker, step 7" in summary(path, bundle, trained.step)
     back = read_bundle(tmp_path / "bundle", "speaker")
-    assert back.config["speaker"] == trained.fields and (back.params["speaker"]["w"] == 2.0).all()
+    assert back.config["speaker"] == trained.fields and (back.params["speaker"]["head"]["kernel"] == 2.0).all()
     with pytest.raises(UserError, match="is not a bundle"):
         write_assembled(bundle, run)

@@ -1,60 +1,31 @@
 """The ONNX graph of a transfer is the model's function, whatever its options; each classic mistake is seen."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
-from exported import NATS, bundle_of, mixed_rows, random_params
+from exported import OPTIONS, expected_transfer, mixed_rows, tiny_copycat, tolerance
 
-from copycat_jax.batch import AlignedPhonemes
 from copycat_jax.errors import UserError
 from copycat_jax.export import layers
 from copycat_jax.export.copycat import transfer_graph
 from copycat_jax.export.session import open_model
-from copycat_jax.mel_spec import HIFIGAN
-from copycat_jax.models import copycat
 
 onnx = pytest.importorskip("onnx")
-
-OPTIONS = (  # every value of every option at least once, and an even kernel
-    {},
-    {"speaker_in_phoneme_encoder": True, "decoder_norm": "instance", "instance_norm": False, "variational": False},
-    {"decoder_norm": "none", "kernel": 4, "tau": 5},
-    {"speaker_in_phoneme_encoder": True, "instance_norm": False, "kernel": 3, "latent": 6},
-)
-
-
-def tiny(**options):
-    config = dataclasses.replace(copycat.SIZES["tiny"], **options)
-    task = copycat.make_task(config.to_dict(), {})
-    return bundle_of("copycat", {"copycat": random_params(lambda k: task.init(k, None)["model"])}, {"copycat": config})
-
-
-def expected(bundle, inputs):
-    config = copycat.CopyCatConfig.from_dict(bundle.config["copycat"])
-
-    @jax.jit
-    def move(params, mel, ratio, phonemes, durations, mask, source, target):
-        aligned = AlignedPhonemes(phonemes, durations, mask)
-        return copycat.transfer_mel(params, config, mel, ratio, aligned, source, target, HIFIGAN)
-
-    return np.asarray(move(bundle.params["copycat"], **inputs))
 
 
 def check_parity(model, wanted, inputs):
     out = open_model(model.SerializeToString(), 1)(**inputs)["out"]
-    np.testing.assert_allclose(out, wanted, atol=NATS * max(1.0, np.abs(wanted).max() / 10))
+    np.testing.assert_allclose(out, wanted, atol=tolerance(wanted))
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(map(str, o.values())) or "tiny")
 def test_every_option_is_the_same_function(options):
-    bundle, inputs = tiny(**options), mixed_rows()
-    check_parity(transfer_graph(bundle), expected(bundle, inputs), inputs)
+    bundle, inputs = tiny_copycat(options), mixed_rows()
+    check_parity(transfer_graph(bundle), expected_transfer(bundle, inputs), inputs)
 
 
 def test_nothing_on_padding_changes_a_bit():
-    run, inputs = open_model(transfer_graph(tiny()).SerializeToString(), 1), mixed_rows()
+    run, inputs = open_model(transfer_graph(tiny_copycat()).SerializeToString(), 1), mixed_rows()
     spoilt = {**inputs, "mel": np.where(inputs["mask"][..., None], inputs["mel"], np.float32(np.nan))}
     np.testing.assert_array_equal(run(**inputs)["out"], run(**spoilt)["out"])
     longer = {name: np.pad(inputs[name], [(0, 0), (0, 19)] + [(0, 0)] * (inputs[name].ndim - 2), constant_values=fill)
@@ -104,12 +75,12 @@ def test_every_classic_mistake_is_seen(mistake, right, monkeypatch):
 
 @pytest.fixture(scope="module")
 def right():
-    bundle, inputs = tiny(), mixed_rows()
-    return bundle, expected(bundle, inputs), inputs
+    bundle, inputs = tiny_copycat(), mixed_rows()
+    return bundle, expected_transfer(bundle, inputs), inputs
 
 
 def test_what_has_no_form_is_refused():
-    bundle = tiny()
+    bundle = tiny_copycat()
     bundle.config["copycat"]["bottleneck"] = "other"
     with pytest.raises(UserError, match="bottleneck"):
         transfer_graph(bundle)

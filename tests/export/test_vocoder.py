@@ -1,12 +1,11 @@
 """The vocoder's ONNX graphs make JAX's samples, noise and all, and hear the same F0."""
 
-import dataclasses
 import math
 
 import jax
 import numpy as np
 import pytest
-from exported import DECIBEL, bundle_of, decibel, random_params
+from exported import DECIBEL, VOCODER_OPTIONS, decibel, expected_samples, tiny_vocoder
 
 from copycat_jax.errors import UserError
 from copycat_jax.export.session import open_model
@@ -18,13 +17,6 @@ from copycat_jax.nn.excitation import NOISE_PERIOD
 pytest.importorskip("onnx")
 
 FRAMES = 2 * 140  # beyond the period of the noise
-
-
-def tiny(spec=HIFIGAN, **options):
-    config = dataclasses.replace(vocoder.SIZES["tiny"], **options)
-    task = vocoder.make_task(config.to_dict(), {"mel_spec": spec.to_dict()})
-    params = random_params(lambda key: task.init(key, None)["model"], spread=0.1)
-    return bundle_of("vocoder", {"vocoder": params}, {"vocoder": config}, spec), config, params
 
 
 def sounds(spec):
@@ -39,14 +31,15 @@ def sounds(spec):
 
 @pytest.mark.parametrize(
     ("spec", "options"),
-    [(HIFIGAN, {}), (HIFIGAN, {"spectra": 1, "kernel": 4, "blocks": 2}), (PAPER_24K, {"spectra": 2, "f0_blocks": 2})],
+    [(HIFIGAN, VOCODER_OPTIONS[0]), (HIFIGAN, VOCODER_OPTIONS[1]), (PAPER_24K, {"spectra": 2, "f0_blocks": 2})],
     ids=["tiny", "one spectrum", "24 kHz"],
 )
 def test_the_samples_are_those_of_jax(spec, options):
-    bundle, config, params = tiny(spec, **options)
+    bundle = tiny_vocoder(options, spec)
+    config, params = vocoder.VocoderConfig.from_dict(bundle.config["vocoder"]), bundle.params["vocoder"]
     mel, f0_hz = sounds(spec)
     assert FRAMES * spec.hop_samples > NOISE_PERIOD
-    wanted = np.asarray(jax.jit(lambda p, m, f: vocoder.synthesize(p, config, m, f, spec))(params, mel, f0_hz))
+    wanted = expected_samples(bundle, mel, f0_hz)
     made = open_model(vocoder_graph(bundle).SerializeToString(), 1)(mel=mel, f0_hz=f0_hz)["samples"]
     assert made.shape == wanted.shape and all(decibel(*rows) > DECIBEL for rows in zip(wanted, made, strict=True))
     assert not made[1, 102 * spec.hop_samples :].any()
@@ -60,7 +53,7 @@ def test_the_samples_are_those_of_jax(spec, options):
 
 
 def test_spectra_that_do_not_divide_are_refused():
+    bundle = tiny_vocoder()
+    bundle.config["vocoder"]["spectra"] = 3
     with pytest.raises(UserError, match=r"vocoder\.spectra: 3 spectra a frame do not divide"):
-        vocoder_graph(
-            tiny()[0]._replace(config={"vocoder": dataclasses.replace(vocoder.SIZES["tiny"], spectra=3).to_dict()})
-        )
+        vocoder_graph(bundle)

@@ -1,0 +1,62 @@
+"""A prepared recording in another voice, with NumPy and JAX alone.
+
+    python example.py source.npz VOICE out.wav
+
+`source.npz` holds a recording ready for transfer (`copycat export source` makes one of any): its log-mel, its phonemes
+with their durations in frames, and its speaker's register. `voices.json` holds the voices.
+"""
+
+import json
+import sys
+import wave
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax import export
+
+HERE = Path(__file__).parent
+WEIGHTS = {"transfer": "copycat", "speaker": "speaker", "pitch": "vocoder", "vocoder": "vocoder"}
+
+
+def run(program: str, *inputs: np.ndarray) -> np.ndarray:
+    """The output of a program of this folder, compiled for the shapes of its inputs."""
+    exported = export.deserialize(bytearray((HERE / f"{program}.stablehlo").read_bytes()))
+    apart = HERE / f"{WEIGHTS[program]}.safetensors"
+    return np.asarray(jax.jit(exported.call)(*([weights(apart)] if apart.exists() else []), *inputs))
+
+
+def weights(path: Path) -> dict[str, Any]:
+    """A group of weights that lies apart, as a nested dictionary."""
+    from safetensors.numpy import load_file
+
+    tree: dict[str, Any] = {}
+    for name, value in load_file(path).items():
+        *folders, leaf = name.split("/")
+        node = tree
+        for folder in folders:
+            node = node.setdefault(folder, {})
+        node[leaf] = value
+    return tree
+
+
+def transfer(source: dict, voice: dict, step: int = 4) -> np.ndarray:
+    """Samples of the recording in a voice of voices.json; the speaker's program hears a multiple of `step` frames."""
+    mel = source["mel"][None]
+    mask = np.ones(mel.shape[:2], bool)
+    wanted = voice["register_hz"] / source["register_hz"] if source["register_hz"] > 0 else 1.0
+    ratio = np.array([np.clip(wanted, 0.35, 3.0)], np.float32)
+    more = -mel.shape[1] % step
+    heard = run("speaker", np.pad(mel, ((0, 0), (0, more), (0, 0))), np.pad(mask, ((0, 0), (0, more))))
+    target, text = np.array([voice["centroid"]], np.float32), (source["phonemes"][None], source["durations"][None])
+    made = run("transfer", mel, ratio, *text, mask, heard, target)
+    return run("vocoder", made, run("pitch", mel) * ratio[:, None])[0]
+
+
+if __name__ == "__main__":
+    source, name, out = sys.argv[1:]
+    samples = transfer(dict(np.load(source)), json.loads((HERE / "voices.json").read_text())[name])
+    with wave.open(out, "wb") as file:
+        file.setparams((1, 2, json.loads((HERE / "mel.json").read_text())["sample_rate"], 0, "NONE", ""))
+        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
