@@ -16,9 +16,10 @@ VERBS = {
     "embed": "write the speaker vectors of a built corpus",
     "train": "train a model from a configuration",
     "runs": "show where a run's time went, or how two runs differ",
-    "export": "turn a training run into a bundle",
+    "export": "turn a training run into a bundle, or a bundle into what other runtimes read",
+    "verify": "check that a bundle or an export is whole, and the same model",
     "evaluate": "measure transfers against the truth or the source",
-    "bench": "measure training and synthesis speed",
+    "bench": "measure training and synthesis speed, and what other runtimes make of a bundle",
 }
 
 

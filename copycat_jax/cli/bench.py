@@ -1,4 +1,4 @@
-"""Measures training speed (`copycat bench train`) and synthesis speed (`copycat bench synth`)."""
+"""Measures training speed (`copycat bench train`), synthesis speed (`synth`) and other runtimes (`export`)."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ __all__ = ["add_arguments", "rewrite", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `copycat bench`."""
-    kinds = parser.add_subparsers(dest="kind", metavar="{train,synth}", required=True)
+    kinds = parser.add_subparsers(dest="kind", metavar="{train,synth,export}", required=True)
     train = kinds.add_parser(
         "train", help="frames per second of one training step, and what it is made of", allow_abbrev=False
     )
@@ -44,10 +44,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     synth.add_argument("--repeats", type=int, default=5, help="timed transfers, after one that is not (default 5)")
     synth.add_argument("--json", action="store_true", help="JSON lines only")
 
+    export = kinds.add_parser(
+        "export", help="every runtime's difference from JAX, speed, size and cold start", allow_abbrev=False
+    )
+    export.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
+    export.add_argument("--vocoder", metavar="DIR", help="the vocoder's bundle; the one that ships by default")
+    export.add_argument("--source", metavar="WAV", help="the recording; the one of `copycat demo` by default")
+    export.add_argument("--text", help="what it says")
+    export.add_argument("--threads", type=int, default=2, help="of a runtime's operator (default 2)")
+    export.add_argument("--repeats", type=int, default=7, help="timed transfers; the quickest counts (default 7)")
+    export.add_argument("--json", action="store_true", help="JSON lines only")
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    return _train(arguments) if arguments.kind == "train" else _synth(arguments)
+    return {"train": _train, "synth": _synth, "export": _export}[arguments.kind](arguments)
 
 
 def _show(record: dict[str, Any], only_json: bool) -> None:
@@ -126,4 +137,36 @@ def _synth(arguments: argparse.Namespace) -> int:
         "jax": jax.__version__,
     }
     _show({**record, **figures}, arguments.json)
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    import tempfile
+    from pathlib import Path
+
+    from copycat_jax import console
+    from copycat_jax.bundle.bundle import read_bundle, shipped
+    from copycat_jax.cli.export import prepared_of
+    from copycat_jax.errors import UserError
+    from copycat_jax.export.folder import write_export
+    from copycat_jax.export.formats import FORMATS, writer_of
+    from copycat_jax.export.parity import check_exports, installed, table
+    from copycat_jax.vocoder.harmonic import read_vocoder
+
+    if arguments.repeats < 1 or arguments.threads < 1:
+        raise UserError("sizes must be positive", "copycat bench export")
+    bundle = read_bundle(arguments.bundle or shipped(), "copycat")
+    vocoder = read_vocoder(bundle.spec, arguments.vocoder)
+    prepared = prepared_of(arguments.source, arguments.text, bundle)
+    with tempfile.TemporaryDirectory() as work:
+        folders = {}
+        for kind in installed(FORMATS):
+            files = writer_of(kind)(bundle, vocoder, prepared)
+            folders[kind] = write_export(Path(work) / kind, kind, files, {})
+        rows = check_exports(folders, bundle, vocoder, prepared, arguments.repeats, arguments.threads)
+    if not arguments.json:
+        console.say(table(rows))
+    for row in rows:
+        known = {name: value for name, value in row._asdict().items() if value == value}
+        console.say(json.dumps({"bench": "export", "seconds": len(prepared.mel) * bundle.spec.hop_s, **known}))
     return 0

@@ -110,6 +110,7 @@ def _declare_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write; an older one is replaced")
     parser.add_argument("--source", metavar="WAV", help="the example's recording; the one of `copycat demo` by default")
     parser.add_argument("--text", help="what it says")
+    parser.add_argument("--no-check", dest="check", action="store_false", help="do not compare it with JAX")
 
 
 def _declare_stablehlo(parser: argparse.ArgumentParser) -> None:
@@ -119,43 +120,39 @@ def _declare_stablehlo(parser: argparse.ArgumentParser) -> None:
 
 def _run_models(arguments: argparse.Namespace) -> None:
     from copycat_jax.bundle.bundle import read_bundle, shipped
-    from copycat_jax.export.folder import check_export_folder, need, write_export
+    from copycat_jax.export.folder import check_export_folder, write_export
+    from copycat_jax.export.formats import writer_of
     from copycat_jax.vocoder.harmonic import read_vocoder
 
-    if arguments.kind == "onnx":
-        need("onnx", "onnx")
+    options = {"apart": True} if getattr(arguments, "weights_apart", False) else {}
+    write = writer_of(arguments.kind, **options)
     check_folder(Path(arguments.out).absolute().parent)
     check_export_folder(arguments.out)
     bundle = read_bundle(arguments.bundle or shipped(), "copycat")
     vocoder = read_vocoder(bundle.spec, arguments.vocoder)
-    prepared = _prepared(arguments.source, arguments.text, bundle)
-    files = _FILES[arguments.kind](arguments)(bundle, vocoder, prepared)
+    files = write(bundle, vocoder, prepared_of(arguments.source, arguments.text, bundle))
     made = {"copycat": bundle.fingerprint, "vocoder": vocoder.fingerprint}
     path = write_export(arguments.out, arguments.kind, files, made)
     console.say(f"{path}: {len(files)} files, {sum(map(len, files.values())) / 1e6:.1f} MB")
+    if arguments.check:
+        _check(path, arguments.kind, bundle, vocoder, files, made)
 
 
-def _onnx(arguments: argparse.Namespace):
-    from copycat_jax.export.onnx_folder import onnx_files
+def _check(path: Path, kind: str, bundle, vocoder, files: dict[str, bytes], made: dict[str, str]) -> None:
+    """Compares an export with JAX where its runtime is installed, and writes the table into its README."""
+    from copycat_jax.export.folder import write_export
+    from copycat_jax.export.parity import check_exports, installed, table
+    from copycat_jax.export.prepared import read_prepared
 
-    return onnx_files
-
-
-def _stablehlo(arguments: argparse.Namespace):
-    from functools import partial
-
-    from copycat_jax.export.stablehlo import stablehlo_files
-
-    return partial(stablehlo_files, apart=arguments.weights_apart)
-
-
-def _torch(arguments: argparse.Namespace):
-    from copycat_jax.export.torch_folder import torch_files
-
-    return torch_files
-
-
-_FILES = {"onnx": _onnx, "stablehlo": _stablehlo, "torch": _torch}
+    if not installed([kind]):
+        console.warn(f"{kind}: its runtime is not installed, so that nothing was compared with JAX")
+        return
+    prepared = read_prepared(path / "source.npz")
+    rows = check_exports({kind: path}, bundle, vocoder, prepared)
+    shown = table(rows)
+    note = "\n## The same model\n\nAgainst JAX, with the recording of source.npz:\n\n"
+    write_export(path, kind, files | {"README.md": files["README.md"] + f"{note}{shown}\n".encode()}, made)
+    console.say(shown)
 
 
 # --- A recording.
@@ -174,13 +171,14 @@ def _run_source(arguments: argparse.Namespace) -> None:
     from copycat_jax.files import check_file, replacing_file
 
     out = check_file(arguments.out, ".npz", (arguments.source,))
-    prepared = _prepared(arguments.source, arguments.text, read_bundle(arguments.bundle or shipped(), "copycat"))
+    prepared = prepared_of(arguments.source, arguments.text, read_bundle(arguments.bundle or shipped(), "copycat"))
     with replacing_file(out) as path:
         path.write_bytes(prepared_bytes(prepared))
     console.say(f"{out}: {len(prepared.mel)} frames, {len(prepared.phonemes)} phonemes")
 
 
-def _prepared(recording: str | None, text: str | None, bundle):
+def prepared_of(recording: str | None, text: str | None, bundle):
+    """A recording made ready, the one of `copycat demo` if none is given."""
     from copycat_jax.demo import CLIP, clip_text
     from copycat_jax.export.prepared import prepare_recording
     from copycat_jax.source import tracker_of

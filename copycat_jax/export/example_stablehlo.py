@@ -9,6 +9,7 @@ with their durations in frames, and its speaker's register. `voices.json` holds 
 import json
 import sys
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ HERE = Path(__file__).parent
 WEIGHTS = {"transfer": "copycat", "speaker": "speaker", "pitch": "vocoder", "vocoder": "vocoder"}
 
 
-def run(program: str, *inputs: np.ndarray) -> np.ndarray:
-    """The output of a program of this folder, compiled for the shapes of its inputs."""
-    exported = export.deserialize(bytearray((HERE / f"{program}.stablehlo").read_bytes()))
-    apart = HERE / f"{WEIGHTS[program]}.safetensors"
-    return np.asarray(jax.jit(exported.call)(*([weights(apart)] if apart.exists() else []), *inputs))
+def open_program(folder: Path, name: str) -> Callable[..., np.ndarray]:
+    """A program of a folder as a function of arrays, compiled for each of their shapes."""
+    exported = export.deserialize(bytearray((folder / f"{name}.stablehlo").read_bytes()))
+    apart, run = folder / f"{WEIGHTS[name]}.safetensors", jax.jit(exported.call)
+    first = [weights(apart)] if apart.exists() else []
+    return lambda *inputs: np.asarray(run(*first, *inputs))
 
 
 def weights(path: Path) -> dict[str, Any]:
@@ -41,17 +43,22 @@ def weights(path: Path) -> dict[str, Any]:
     return tree
 
 
-def transfer(source: dict, voice: dict, step: int = 4) -> np.ndarray:
-    """Samples of the recording in a voice of voices.json; the speaker's program hears a multiple of `step` frames."""
+def in_steps(folder: Path, mel: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A mel and its mask with padding, so that their frames are a multiple of what the speaker's program asks for."""
+    more = -mel.shape[1] % json.loads((folder / "steps.json").read_text())["speaker"]
+    return np.pad(mel, ((0, 0), (0, more), (0, 0))), np.pad(mask, ((0, 0), (0, more)))
+
+
+def transfer(source: dict, voice: dict) -> np.ndarray:
+    """Samples of the recording in a voice of voices.json."""
+    run = {name: open_program(HERE, name) for name in WEIGHTS}
     mel = source["mel"][None]
     mask = np.ones(mel.shape[:2], bool)
     wanted = voice["register_hz"] / source["register_hz"] if source["register_hz"] > 0 else 1.0
-    ratio = np.array([np.clip(wanted, 0.35, 3.0)], np.float32)
-    more = -mel.shape[1] % step
-    heard = run("speaker", np.pad(mel, ((0, 0), (0, more), (0, 0))), np.pad(mask, ((0, 0), (0, more))))
-    target, text = np.array([voice["centroid"]], np.float32), (source["phonemes"][None], source["durations"][None])
-    made = run("transfer", mel, ratio, *text, mask, heard, target)
-    return run("vocoder", made, run("pitch", mel) * ratio[:, None])[0]
+    ratio, target = np.array([np.clip(wanted, 0.35, 3.0)], np.float32), np.array([voice["centroid"]], np.float32)
+    heard, text = run["speaker"](*in_steps(HERE, mel, mask)), (source["phonemes"][None], source["durations"][None])
+    made = run["transfer"](mel, ratio, *text, mask, heard, target)
+    return run["vocoder"](made, run["pitch"](mel) * ratio[:, None])[0]
 
 
 if __name__ == "__main__":

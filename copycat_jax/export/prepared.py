@@ -46,3 +46,16 @@ def prepared_bytes(prepared: Prepared) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **prepared._asdict())
     return buffer.getvalue()
+
+
+def read_prepared(path: str | Path) -> Prepared:
+    """Reads what `prepared_bytes` made; raises UserError for anything else."""
+    try:
+        with np.load(path) as found:
+            prepared = Prepared(**{name: found[name] for name in Prepared._fields})
+        sound = prepared.durations.sum() == len(prepared.mel) and len(prepared.phonemes) == len(prepared.durations)
+    except (OSError, ValueError, KeyError, TypeError):
+        sound, prepared = False, None
+    if not sound or prepared is None:
+        raise UserError("not a recording made ready", str(path), "Make it by `copycat export source`.")
+    return prepared

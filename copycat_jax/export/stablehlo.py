@@ -21,12 +21,12 @@ from copycat_jax.batch import AlignedPhonemes
 from copycat_jax.bundle.bundle import Bundle, flatten
 from copycat_jax.export.onnx_folder import convention_files
 from copycat_jax.export.prepared import Prepared, prepared_bytes
+from copycat_jax.files import json_text
 from copycat_jax.models import copycat, speaker, vocoder
 
 HERE = Path(__file__).parent
 PLATFORMS = ("cpu", "cuda", "tpu")
 SHORTEST = 16  # frames
-_PLAIN = {"compute_dtype": "float32", "recurrence": "plain"}
 
 
 class Program(NamedTuple):
@@ -35,19 +35,22 @@ class Program(NamedTuple):
     group: str
     run: Callable[..., jax.Array]
     inputs: tuple[tuple[str, Any, str], ...]  # (name, type, lengths)
+    step: int = 1  # frames are a multiple of it
 
 
-def programs(bundle: Bundle, voice_of: Bundle) -> dict[str, Program]:
+def programs(bundle: Bundle, voice_of: Bundle, recurrence: str = "plain") -> dict[str, Program]:
     """The functions of a transfer by name.
 
     Args:
       bundle: of kind "copycat".
       voice_of: the vocoder's, of the same mel convention.
+      recurrence: implementation of the recurrences; only "plain" is the same on every platform.
     """
+    single = {"compute_dtype": "float32"}
     spec, bins = bundle.spec, bundle.spec.mel_bins
-    config = copycat.CopyCatConfig.from_dict(bundle.config["copycat"] | _PLAIN)
-    heard = speaker.SpeakerConfig.from_dict(bundle.config["speaker"] | _PLAIN)
-    made = vocoder.VocoderConfig.from_dict(voice_of.config["vocoder"] | {"compute_dtype": "float32"})
+    config = copycat.CopyCatConfig.from_dict(bundle.config["copycat"] | single | {"recurrence": recurrence})
+    heard = speaker.SpeakerConfig.from_dict(bundle.config["speaker"] | single | {"recurrence": recurrence})
+    made = vocoder.VocoderConfig.from_dict(voice_of.config["vocoder"] | single)
     step, width = int(np.prod(heard.time_strides)), config.embedding
 
     def transfer(params, mel, ratio, phonemes, durations, mask, source, target):
@@ -69,7 +72,7 @@ def programs(bundle: Bundle, voice_of: Bundle) -> dict[str, Program]:
     strided = (("mel", jnp.float32, f"b, {step}*t, {bins}"), ("mask", jnp.bool_, f"b, {step}*t"))
     return {
         "transfer": Program("copycat", transfer, (mel, ("ratio", jnp.float32, "b"), *aligned, *vectors)),
-        "speaker": Program("speaker", embed, strided),
+        "speaker": Program("speaker", embed, strided, step),
         "pitch": Program("vocoder", read_f0, (mel,)),
         "vocoder": Program("vocoder", synthesize, (mel, ("f0_hz", jnp.float32, "b, t"))),
     }
@@ -77,7 +80,7 @@ def programs(bundle: Bundle, voice_of: Bundle) -> dict[str, Program]:
 
 def trace(program: Program, params: Any, apart: bool = False) -> bytes:
     """A program as the bytes that `jax.export.deserialize` reads."""
-    scope = export.SymbolicScope([f"t >= {SHORTEST}"])
+    scope = export.SymbolicScope([f"t >= {max(1, SHORTEST // program.step)}"])
     shapes = [export.symbolic_shape(lengths, scope=scope) for _, _, lengths in program.inputs]
     inputs = [jax.ShapeDtypeStruct(s, item[1]) for s, item in zip(shapes, program.inputs, strict=True)]
     half = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float16), params)
@@ -152,6 +155,7 @@ def stablehlo_files(bundle: Bundle, voice_of: Bundle, prepared: Prepared, apart:
         **files,
         **convention_files(bundle),
         "source.npz": prepared_bytes(prepared),
+        "steps.json": json_text({name: program.step for name, program in found.items()}).encode(),
         "example.py": (HERE / "example_stablehlo.py").read_bytes(),
         "README.md": readme.encode(),
     }

@@ -104,6 +104,16 @@ def is_known(word: str) -> bool:
     return word in _exceptions() or bool(_gruut_entries(word)) or word in _sphinx()
 
 
+def dictionary() -> dict[str, Phones]:
+    """Every word of letters and apostrophes that gruut's lexicon has, with the pronunciation it has by itself."""
+    found: dict[str, Phones] = {}
+    for word, entries in _lexicon().items():
+        phones = _exceptions().get(word) or from_ipa(_by_role(entries, "").split())
+        if word.replace("'", "").isalpha() and word.isascii() and has_vowel(phones):
+            found[word] = phones
+    return found
+
+
 def pronounce(words: Sequence[str]) -> list[list[Phones]]:
     """Pronunciations of each of the lower-case `words`, spoken as one sentence; the likeliest first.
 

@@ -12,7 +12,7 @@ VERBS = {
     "read": "read a text aloud, the prosody of every sentence chosen from the space",
     "sweep": "how the weight of language against continuity changes a book's choices",
     "build-space": "encode a corpus once: the table of prosody embeddings to choose from",
-    "export": "turn a training run into a bundle, or attach a learned selector to a space",
+    "export": "turn a training run into a bundle, or a voice into what other runtimes read",
     "evaluate": "measure the ways of choosing against the truth",
     "bench": "measure the speed of encoding, parsing, search and synthesis",
 }

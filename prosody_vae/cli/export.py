@@ -5,6 +5,7 @@ A run (the word `bundle` may be left out):
   learned selector, attached to the space it was trained on: prosody export bundle --run SELECTOR_RUN --space SPACE
 A voice's bundle, the one that ships by default, for runtimes without JAX and without this package:
   prosody export onnx --out FOLDER
+  prosody export onnx --for sherpa --out FOLDER
 """
 
 import argparse
@@ -96,6 +97,10 @@ def _declare_onnx(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--space", metavar="DIR", help="where styles are from; the one that ships by default")
     parser.add_argument("--entries", metavar="ID,ID", help="its entries to offer beside its centroid (default: a few)")
     parser.add_argument("--text", action="append", metavar="TEXT", help="a sentence for the example; repeatable")
+    parser.add_argument(
+        "--for", dest="runtime", choices=("sherpa",), help="one graph that a stock sherpa-onnx loads, with a lexicon"
+    )
+    parser.add_argument("--speaker", metavar="NAME", help="sherpa: who speaks; the bundle's first by default")
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write; an older one is replaced")
 
 
@@ -114,10 +119,16 @@ def _run_onnx(arguments: argparse.Namespace) -> None:
     from prosody_vae.tts.voice import SHIPPED_VOICE
 
     bundle = read_bundle(arguments.bundle or SHIPPED_VOICE, KIND)
-    vocoder = read_vocoder(bundle.spec, arguments.vocoder)
-    files = onnx_files(bundle, vocoder, _styles(arguments, bundle), arguments.text or DEMO_SENTENCES)
+    vocoder, styles = read_vocoder(bundle.spec, arguments.vocoder), _styles(arguments, bundle)
+    if arguments.runtime == "sherpa":
+        from copycat_jax.text.pronunciation import dictionary
+        from prosody_vae.export.sherpa import sherpa_files
+
+        files = sherpa_files(bundle, vocoder, styles, dictionary(), arguments.speaker)
+    else:
+        files = onnx_files(bundle, vocoder, styles, arguments.text or DEMO_SENTENCES)
     made = {"prosody_vae": bundle.fingerprint, "vocoder": vocoder.fingerprint}
-    path = write_export(arguments.out, "voice", files, made)
+    path = write_export(arguments.out, arguments.runtime or "voice", files, made)
     console.say(f"{path}: {len(files)} files, {sum(map(len, files.values())) / 1e6:.1f} MB")
 
 
