@@ -41,12 +41,14 @@ EXTRAS = {
     "asr": ["faster-whisper==1.2.1"],
     "eval": ["swift-f0==0.3.0", "onnxruntime>=1.20"],
     "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
+    "sherpa": ["sherpa-onnx>=1.12"],
     "parity": ["torch==2.13.0"],
 }
 EXTRAS["eval"] += EXTRAS["asr"]
 EXTRAS["dev"] = (
     EXTRAS["beam"]
     + EXTRAS["onnx"]
+    + EXTRAS["sherpa"]
     + [
         "pytest>=8",
         "pytest-xdist>=3.6",
