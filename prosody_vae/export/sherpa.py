@@ -37,7 +37,7 @@ audio = voice.generate("Who ate the rest of my pizza?", how)
 ```
 
 `sid` is the place of a style in styles.json: {names}. `silence_scale` has to be 1.0: its default shortens the pauses
-that the model plans. Only words of lexicon.txt are spoken, in their first pronunciation; numbers have to be written out.
+that the model plans. Only words of lexicon.txt are spoken, in their first pronunciation; write numbers out as words.
 """
 
 
