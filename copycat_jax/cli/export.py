@@ -12,6 +12,7 @@ A bundle, the one that ships by default, for runtimes without JAX and without th
 """
 
 import argparse
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -130,29 +131,28 @@ def _run_models(arguments: argparse.Namespace) -> None:
     check_export_folder(arguments.out)
     bundle = read_bundle(arguments.bundle or shipped(), "copycat")
     vocoder = read_vocoder(bundle.spec, arguments.vocoder)
-    files = write(bundle, vocoder, prepared_of(arguments.source, arguments.text, bundle))
+    prepared = prepared_of(arguments.source, arguments.text, bundle)
+    files = write(bundle, vocoder, prepared)
+    if arguments.check:
+        files["README.md"] += _compared(arguments.kind, files, bundle, vocoder, prepared).encode()
     made = {"copycat": bundle.fingerprint, "vocoder": vocoder.fingerprint}
     path = write_export(arguments.out, arguments.kind, files, made)
     console.say(f"{path}: {len(files)} files, {sum(map(len, files.values())) / 1e6:.1f} MB")
-    if arguments.check:
-        _check(path, arguments.kind, bundle, vocoder, files, made)
 
 
-def _check(path: Path, kind: str, bundle, vocoder, files: dict[str, bytes], made: dict[str, str]) -> None:
-    """Compares an export with JAX where its runtime is installed, and writes the table into its README."""
+def _compared(kind: str, files: dict[str, bytes], bundle, vocoder, prepared) -> str:
+    """What is said in the README of the comparison with JAX, where the runtime is installed; UserError if they differ."""
     from copycat_jax.export.folder import write_export
     from copycat_jax.export.parity import check_exports, installed, table
-    from copycat_jax.export.prepared import read_prepared
 
     if not installed([kind]):
         console.warn(f"{kind}: its runtime is not installed, so that nothing was compared with JAX")
-        return
-    prepared = read_prepared(path / "source.npz")
-    rows = check_exports({kind: path}, bundle, vocoder, prepared)
-    shown = table(rows)
-    note = "\n## The same model\n\nAgainst JAX, with the recording of source.npz:\n\n"
-    write_export(path, kind, files | {"README.md": files["README.md"] + f"{note}{shown}\n".encode()}, made)
+        return ""
+    with tempfile.TemporaryDirectory() as work:
+        folder = write_export(Path(work) / kind, kind, files, {})
+        shown = table(check_exports({kind: folder}, bundle, vocoder, prepared))
     console.say(shown)
+    return f"\n## The same model\n\nAgainst JAX, with the recording of source.npz:\n\n{shown}\n"
 
 
 # --- A recording.
