@@ -141,7 +141,7 @@ def _run_models(arguments: argparse.Namespace) -> None:
 
 
 def _compared(kind: str, files: dict[str, bytes], bundle, vocoder, prepared) -> str:
-    """What is said in the README of the comparison with JAX, where the runtime is installed; UserError if they differ."""
+    """What the README says of the comparison with JAX, where the runtime is installed; UserError if they differ."""
     from copycat_jax.export.folder import write_export
     from copycat_jax.export.parity import check_exports, installed, table
 
