@@ -57,6 +57,11 @@ class _Unknown(Exception):
     """The format is none that libsndfile opens; says why."""
 
 
+def file_name(path: str | os.PathLike) -> Any:
+    """The name of a file for soundfile, which cannot encode every one: not ö where the locale is C, nor stray bytes."""
+    return os.fsencode(path)
+
+
 def decode(path: Path | None, where: str) -> Iterator[Sound]:
     """Decodes a file, or standard input where `path` is None: the recordings it holds, one but for concatenated ones.
 
@@ -161,11 +166,13 @@ def _read(source: _File | io.BytesIO | int, where: str, slack: int = 0) -> Sound
             return False
 
     size = _UNKNOWN if isinstance(source, int) else source.seek(0, os.SEEK_END)
-    named = source.name if isinstance(source, _File) else source
+    named: Any = source.name if isinstance(source, _File) else source
+    if isinstance(named, str | Path):
+        named = file_name(named)
     try:
         if not isinstance(source, int):
             source.seek(0)
-        stream = Stream(named, closefd=False)  # type: ignore[reportArgumentType]
+        stream = Stream(named, closefd=False)
     except soundfile.LibsndfileError as error:
         raise _Unknown(error.error_string.strip(". ")) from None
     with contextlib.ExitStack() as refused:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int16
 
+from copycat_jax.audio.decode import file_name
 from copycat_jax.audio.signal import COMMENT, WavWriter, wav_kind, writing_wav
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_file, refusals_of, replacing_file
@@ -58,7 +59,7 @@ def is_synthetic(path: str | os.PathLike) -> bool:
     import soundfile
 
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(file_name(path)) as file:
             return COMMENT in file.comment
     except (OSError, soundfile.LibsndfileError):
         return False
@@ -91,7 +92,7 @@ def writing_sound(path: str | os.PathLike, rate: int, samples: int = 0) -> Itera
         stack.enter_context(refusals_of(path, soundfile.LibsndfileError))
         temporary = stack.enter_context(replacing_file(path))
         options = {"samplerate": file_rate, "channels": 1, "subtype": encoding.codec, "format": encoding.container}
-        file = stack.enter_context(soundfile.SoundFile(temporary, "w", **options))
+        file = stack.enter_context(soundfile.SoundFile(file_name(temporary), "w", **options))
         file.comment = COMMENT
         sink = file if file_rate == rate else stack.enter_context(_Resampled(file, rate, file_rate))
         yield WavWriter(sink, path, rate)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from copycat_jax.audio.decode import file_name
 from copycat_jax.audio.signal import Audio, check_samples, reading_audio, resampled_blocks, surround, trim_bounds
 from copycat_jax.audio.spool import Samples, Spool, blocks_of
 from copycat_jax.errors import UserError
@@ -54,7 +55,7 @@ def recording_seconds(path: str | os.PathLike) -> float:
     import soundfile
 
     try:
-        return soundfile.info(path).duration
+        return soundfile.info(file_name(path)).duration
     except (OSError, soundfile.LibsndfileError):
         return 0.0
 

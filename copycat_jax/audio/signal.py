@@ -7,12 +7,12 @@ import itertools
 import os
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int16
 
-from copycat_jax.audio.decode import READABLE, decode
+from copycat_jax.audio.decode import READABLE, decode, file_name
 from copycat_jax.errors import UserError
 from copycat_jax.files import refusals_of, replacing_file
 
@@ -333,9 +333,7 @@ def writing_wav(path: str | os.PathLike, rate: int, kind: str = "WAV", comment: 
     path = Path(path)
     with replacing_file(path) as temporary:
         with refusals_of(path, soundfile.LibsndfileError):
-            # As bytes: soundfile cannot encode every name, such as ö where the locale is C.
-            name: Any = os.fsencode(temporary)
-            file = soundfile.SoundFile(name, "w", rate, 1, "PCM_16", format=kind)
+            file = soundfile.SoundFile(file_name(temporary), "w", rate, 1, "PCM_16", format=kind)
         with file:
             if comment:
                 file.comment = comment  # before the samples, so that it stands before them in the file

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copycat_jax.audio import decode
+from copycat_jax.audio.long import recording_seconds
 from copycat_jax.audio.signal import read_audio, reading_audio
 from copycat_jax.errors import UserError
 from copycat_jax.files import NoRoom
@@ -274,6 +275,16 @@ def test_why_a_file_is_not_reached_is_said(tmp_path, monkeypatch, number, says):
     monkeypatch.setattr(os, "stat", refuse)
     with pytest.raises(UserError, match=says):
         read_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3", "AU"])
+def test_a_name_that_is_no_unicode_is_a_name(tmp_path, kind):
+    path = tmp_path / "caf\udce9"
+    content = mp3("CONSTANT") if kind == "MP3" else encode(kind)
+    assert abs(seconds_of(path, content) - SECONDS) <= LOOSE
+    assert abs(recording_seconds(path) - SECONDS) <= LOOSE
+    with pytest.raises(UserError, match=r"damaged|cut short"):
+        seconds_of(path, content[: len(content) // 2 + 9])
 
 
 def test_a_device_is_no_recording():

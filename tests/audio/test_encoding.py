@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -14,14 +16,14 @@ def tone(seconds=1.5):
 
 @pytest.mark.parametrize("ending", ENCODINGS)
 def test_every_ending_gives_its_format_the_same_length_and_the_mark(tmp_path, ending):
-    path, samples = tmp_path / f"a{ending}", tone()
+    path, samples = tmp_path / f"caf\udce9{ending}", tone()  # a name that is no Unicode
     with writing_sound(path, RATE, len(samples)) as writer:
         for block in np.array_split(samples, 7):
             writer.write(block)
         writer.silence(0.5)
     assert writer.samples == len(samples) + RATE // 2 and writer.seconds == pytest.approx(2.0, abs=1e-4)
-    found, rate = soundfile.read(path, dtype="float32")
-    info = soundfile.info(path)
+    found, rate = soundfile.read(os.fsencode(path), dtype="float32")
+    info = soundfile.info(os.fsencode(path))
     assert (info.format, info.subtype) == ENCODINGS[ending][:2] and is_synthetic(path)
     assert len(found) / rate == pytest.approx(2.0, abs=0.05) and rate == (ENCODINGS[ending].rate or RATE)
     middle = found[round(0.2 * rate) : round(1.2 * rate)]
