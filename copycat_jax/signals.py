@@ -53,12 +53,16 @@ def exit_code(stop: KeyboardInterrupt) -> int:
 def heeding() -> Iterator[None]:
     """While it lasts Ctrl-C and SIGTERM raise Stopped in the main thread, and nothing else can come of them."""
     heard: list[int] = []
+    waiting: list[int] = []
+    timers: list[threading.Timer] = []
     outside = _imports(sys._getframe())
 
     def stop(number: int, frame: FrameType | None) -> None:
         if _imports(frame) > outside:
-            _send_again(number)
+            waiting.append(number)
+            timers.append(_send_again(number))
             return
+        waiting.clear()
         heard.append(number)
         raise Stopped(number)
 
@@ -67,18 +71,22 @@ def heeding() -> Iterator[None]:
     def caught(lost: Any) -> None:
         if not isinstance(lost.exc_value, KeyboardInterrupt):
             return before(lost)
-        _send_again(getattr(lost.exc_value, "number", signal.SIGINT))
+        timers.append(_send_again(getattr(lost.exc_value, "number", signal.SIGINT)))
 
     with _handled_by(stop):
         sys.unraisablehook = caught
         try:
             yield
+            if waiting:  # it all went quicker than the signal comes again
+                raise Stopped(waiting[0])
         except Exception as error:
-            if not heard:
+            if not (heard or waiting):
                 raise
-            raise Stopped(heard[0]) from error
+            raise Stopped((heard or waiting)[0]) from error
         finally:
             sys.unraisablehook = before
+            for timer in timers:
+                timer.cancel()
 
 
 def _imports(frame: FrameType | None) -> int:
@@ -90,11 +98,12 @@ def _imports(frame: FrameType | None) -> int:
     return found
 
 
-def _send_again(number: int) -> None:
-    """Sends the main thread a signal, a moment later."""
+def _send_again(number: int) -> threading.Timer:
+    """Sends the main thread a signal, a moment later, unless it is cancelled."""
     again = threading.Timer(_AGAIN_AFTER_S, signal.pthread_kill, (threading.main_thread().ident, number))
     again.daemon = True
     again.start()
+    return again
 
 
 @contextlib.contextmanager

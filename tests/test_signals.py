@@ -112,6 +112,13 @@ def test_an_import_is_not_torn_apart(tmp_path, number):
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "whole\n", "copycat: interrupted\n")
 
 
+@pytest.mark.parametrize("after", ["return 0", "raise OSError(28, 'full')"])
+def test_what_ends_right_after_an_import_ends_interrupted(tmp_path, after):
+    (tmp_path / "library.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    done = program(tmp_path, f"import library\n{after}\n")
+    assert (done.returncode, done.stderr) == (130, "copycat: interrupted\n")
+
+
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (1, 2), (0, 1, 2)])
 def test_standard_streams_that_are_closed_are_open_to_nowhere(tmp_path, closed):
     """Their numbers are no other file's, into which the next print of a library would go."""
