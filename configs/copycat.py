@@ -15,14 +15,15 @@ Data      The shipped bundle: 3,688 utterances, 4.3 h: eight rendered Kokoro voi
           --exclude 'arctic_b0[45]'; 2 % of the texts held out. Step 2: 660 clips of the nine voices, 3 to 6 s long.
 Hardware  shipped: one H200, 12,000 steps in 379 s (31.6 ms a step, 0.71 M real frames/s) after 79 s of compiling;
           step 2: 1,200 steps of 26.9 ms after 20 s (with --xla_gpu_enable_triton_gemm=false). On two cores shipped
-          would take 34 h.
+          would take 34 h. laptop: 3,000 steps and compiling in 980 CPU-seconds; on two idle cores 0.15 s a step.
 Devices   Any number: rows of a batch are a multiple of them. The batch stays the same on 1, 2, 4 or 8, and grows with
           the devices where that is asked: --set data.per_device=true. The page states optimizer.lr for its own batch;
           of k times that, set it to the square root of k as much (Adam: Malladi et al. 2022), and train.steps to a k-th
           of what the corpus needs. Not measured.
 Log       Training loss (L1 summed over 80 bins, nats, + 0.1 KL) at steps 100, 1k, 3k, 6k, 9k, 12k:
           102.5, 37.4, 28.9, 25.7, 24.1, 23.8. Step 2: L1 24.6 to 24.7 (23.3 without the adversary), scores of real and
-          made windows 0.73 and -0.71 at its end.
+          made windows 0.73 and -0.71 at its end. laptop, 14 minutes of 15 human voices: training loss 42.9 at its
+          end, on held-out sentences 64.8, 53.5, 51.4, 51.3 at steps 250, 1,000, 2,000, 3,000.
 """
 
 import dataclasses

@@ -134,8 +134,8 @@ def check_run_folder(run_dir: str | Path, checkpoints: str) -> list[int]:
         if first:
             token.unlink(missing_ok=True)
     distributed.barrier("the token is gone")  # whoever differs ends the job
-    check({f"what process 0 writes into {folder}": "seen" if seen else "not seen"})
-    check({f"the list of checkpoints in {folder}": found})
+    check({"what process 0 writes into the run folder": "seen" if seen else f"not seen in {folder}"})
+    check({"the list of checkpoints in the run folder": found})
     return steps
 
 

@@ -10,6 +10,7 @@ cannot be injected here (no name spaces for a full disk) says so and counts as p
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -252,7 +253,8 @@ def soak(folder: Path, minutes: float, **_) -> str:
 
     config = toy_config(steps=10**9, save_every=50, log_every=10, eval_every=50)
     held_out = [lambda: toy_batch(100), lambda: toy_batch(101)]
-    state = fit(toy_task(True), config, batches, run_dir=folder / "run", held_out=held_out, tensorboard=False)
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # a line for every ten steps
+        state = fit(toy_task(True), config, batches, run_dir=folder / "run", held_out=held_out, tensorboard=False)
     fifth = len(seen) // 5
     early, late = (tuple(map(min, zip(*part, strict=True))) for part in (seen[fifth : 2 * fifth], seen[-fifth:]))
     assert late[0] < 1.1 * early[0] + 20_000 and late[1] <= early[1] + 2 and late[2] <= early[2] + 2, (early, late)

@@ -66,7 +66,7 @@ DIFFERENCES = {
     "configuration": ({"steps": 9}, {}, r"config.train.steps is 9 on process 1 \(\S+\), 8 on process 0"),
     "flags": ({"max_steps": 3}, {}, r"--max-steps is 3 on process 1 \(\S+\), null on process 0"),
     "data": ({"fingerprint": "cd"}, {}, r'fingerprint is "cd" on process 1 \(\S+\), "ab" on process 0'),
-    "folder": ({"run": "elsewhere"}, {"shared_s": 1}, r'what process 0 writes into .* is "not seen" on process 1'),
+    "folder": ({"run": "elsewhere"}, {"shared_s": 1}, r'into the run folder is "not seen in \S+" on process 1'),
     "clock": ({"clock_s": 500}, {}, r"the clock of process \d \(\S+\): is [+-]500 s off"),
 }
 
