@@ -50,6 +50,7 @@ _ROLES = {
     "footnote footnotes endnote endnotes rearnote rearnotes doc-footnote doc-endnote doc-endnotes": "footnote",
     "noteref doc-noteref fnref fnanchor footnote-ref footnote-backref": "footnote mark",
     "toc doc-toc": CONTENTS,
+    "navigation navbox navbar breadcrumb breadcrumbs mw-editsection": "navigation",
     "pg-boilerplate pgheader pg-header pg-footer pgfooter": GUTENBERG,
 }
 _ROLE = {name: kind for names, kind in _ROLES.items() for name in names.split()}

@@ -28,18 +28,21 @@ _CARDINALS = (
     r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|(?:twen|thir|for|fif)ty(?:[- ]\w+)?"
 )
 _NUMBER = rf"(?:[ivxlcdm]+|\d+|the\s+\w+|{_ORDINALS}|{_CARDINALS})"
+_OUTER = (  # headings of what stands beside the chapters
+    r"(?:(?:table of )?contents|list of illustrations)\.?$"
+    r"|(?:prologue|epilogue|preface|foreword|introduction|afterword|conclusion|appendix|interlude)\b"
+)
 _CHAPTER = re.compile(
     rf"^(?:(?:chapter|chap\.|part|book|section|volume|vol\.|act|scene|canto|letter|stave|lecture)\s+{_NUMBER}\b"
-    rf"|the\s+(?:{_ORDINALS})\s+(?:chapter|part|book)\b|(?:chapter|part|book|volume)[.:]?$"
-    r"|(?:(?:table of )?contents|list of illustrations)\.?$"
-    r"|(?:prologue|epilogue|preface|foreword|introduction|afterword|conclusion|appendix|interlude)\b)",
+    rf"|the\s+(?:{_ORDINALS})\s+(?:chapter|part|book)\b|(?:chapter|part|book|volume)[.:]?$|{_OUTER})",
     re.IGNORECASE,
 )
 _KIND, _NUMBER_ALONE = (re.compile(text, re.IGNORECASE) for text in ("chapter|part|book|volume", rf"{_NUMBER}\.?"))
 _EMPHASIS = re.compile(r"(?<!\w)([_*]{1,2}|=|~)(?=\S)([^_*=~]+)(?<=\S)\1(?!\w)")
 _LINE_NUMBER = re.compile(r"(?<=\S) {3,}(\d{0,3}[05])$")  # of a poem, every five lines
 _COUNT = re.compile(r"^([IVXLC]+|\d{1,3})(?:[.:]?|[.:—-]+\s*([^\s.:—-].*))$")
-_UNSTOPPED = re.compile(r"[.!?,;:…\"”]$")
+_UNSTOPPED = re.compile(r"[.!?,;:…\"”'’)](?:\[\w+\]|[*†‡§¶⁰-⁹])*$")
+_UNDERLINE = re.compile(r"([=\-~^*#+])\1{2,}")
 
 
 def blocks_of_text(text: str) -> Items:
@@ -57,6 +60,9 @@ def blocks_of_text(text: str) -> Items:
     last_count = 0
     awaits_name = False  # a heading that only counts ("CHAPTER IV") may be followed by the chapter's name
     for at, part in enumerate(lines):
+        if len(part) >= 2 and _UNDERLINE.fullmatch(part[1]) and len(part[0].split()) <= 12:
+            items.append(Block(1 if part[1][0] in "=*#" else 2, part[0]))
+            part = part[2:]
         while part and (heading := HEADING.match(part[0])):
             items.append(Block(len(heading[1]), heading[2] or ""))
             part = part[1:]
@@ -87,6 +93,9 @@ def blocks_of_text(text: str) -> Items:
         else:
             items += _body(part)
             awaits_name = False
+    tops = [item.text for item in items if isinstance(item, Block) and item.level == 1]
+    if all(re.match(_OUTER, text, re.IGNORECASE) for text in tops):  # the chapters are those that only count
+        items = [item._replace(level=1) if isinstance(item, Block) and item.level == 2 else item for item in items]
     for i, page in sorted(((i, page) for i, page in enumerate(items) if isinstance(page, Unread)), reverse=True):
         if page.kind == "page mark":
             _mend(items, i)

@@ -269,3 +269,9 @@ def test_numbers_of_a_poem_s_lines_are_left_out():
 def test_what_html_strikes_out_or_hides_is_not_read():
     document = make_document(blocks_of_html("<p>It is <del>old</del><ins>new</ins>. <b aria-hidden=true>No.</b></p>"))
     assert sentences(document) == ["It is new."] and kinds(document) == ["struck out"]
+
+
+def test_what_only_leads_about_a_page_is_not_read():
+    page = "<p>Word<span class='mw-editsection'>[edit]</span></p><div role='navigation'>Home</div><p>Other.</p>"
+    document = make_document(blocks_of_html(page))
+    assert sentences(document) == ["Word", "Other."] and kinds(document) == ["navigation", "navigation"]

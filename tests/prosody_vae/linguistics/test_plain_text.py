@@ -32,6 +32,8 @@ def sentences(document):
         ("I.—The Storm", "1: The Storm"),
         ("ACT I\nSCENE I. A room", "ACT I: SCENE I. A room"),
         ("# One", "One"),
+        ("One\n===", "One"),
+        ("A Name of It\n------------", "A Name of It"),
     ],
 )
 def test_headings(heading, title):
@@ -107,3 +109,14 @@ def test_quotations_emphasis_and_tags_leave_their_words():
 )
 def test_divided_words_are_put_together(lines, read):
     assert sentences(plain(lines)) == [read]
+
+
+def test_a_sentence_with_a_note_at_its_end_is_no_title():
+    assert plain("He said so.[1] And so.[2]\n\nThey left.").title == ""
+
+
+def test_chapters_that_only_count_stand_beside_a_prologue():
+    numbered = f"1\n\n{PROSE}\n\n2\n\n{PROSE}"
+    titles = [chapter.title for chapter in plain(f"Prologue\n\n{PROSE}\n\n{numbered}\n\nEpilogue\n\n{PROSE}").chapters]
+    assert titles == ["Prologue", "1", "2", "Epilogue"]
+    assert [chapter.title for chapter in plain(f"PART ONE\n\n{PROSE}\n\n{numbered}").chapters] == ["PART ONE"]
