@@ -119,4 +119,5 @@ def test_chapters_that_only_count_stand_beside_a_prologue():
     numbered = f"1\n\n{PROSE}\n\n2\n\n{PROSE}"
     titles = [chapter.title for chapter in plain(f"Prologue\n\n{PROSE}\n\n{numbered}\n\nEpilogue\n\n{PROSE}").chapters]
     assert titles == ["Prologue", "1", "2", "Epilogue"]
-    assert [chapter.title for chapter in plain(f"PART ONE\n\n{PROSE}\n\n{numbered}").chapters] == ["PART ONE"]
+    parts = plain(f"PART ONE\n\n{PROSE}\n\n{numbered}\n\nPART TWO\n\n{numbered}")
+    assert [chapter.title for chapter in parts.chapters] == ["PART ONE", "PART TWO"]
