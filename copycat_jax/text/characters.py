@@ -35,7 +35,8 @@ def plain(text: str) -> str:
 
     No two spaces follow each other; a plain text is its own plain form.
     """
-    return re.sub(" +", " ", _GREEK_WORD.sub(" ", "".join(map(_plain, _composed(text)))))
+    text = _GREEK_WORD.sub(" ", "".join(map(_plain, _composed(text))))
+    return re.sub(" +", " ", _BACKTICK.sub("'", text))
 
 
 def unspeakable(text: str) -> list[str]:
@@ -48,7 +49,6 @@ def unspeakable(text: str) -> list[str]:
 def _composed(text: str) -> str:
     """Entities and line breaks resolved, invisible characters out, fractions and powers on the line."""
     text = re.sub(r"&#?\w+;", lambda m: html.unescape(m[0]), text)
-    text = _BACKTICK.sub("'", text)
     text = _LINE_BREAK.sub(lambda m: rejoined(m[1], m[2]), _SOFT_BREAK.sub("", text))
     text = "".join(
         c for c in unicodedata.normalize("NFC", visible(text)) if unicodedata.category(c) not in ("Mn", "Me")

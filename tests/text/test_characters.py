@@ -1,7 +1,7 @@
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from copycat_jax.text.characters import SIGNS, plain, unspeakable
@@ -79,6 +79,8 @@ def test_what_is_lost_is_named_once():
 
 
 @given(st.text(max_size=60))
+@example("A`À")
+@example("ἀ")
 @settings(max_examples=200, deadline=None)
 def test_plain_text_is_its_own_plain_form(text):
     once = plain(text)
