@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     out = check_file(arguments.out, ".wav", (source,))
     plot = check_file(arguments.plot, ".png", (source,)) if arguments.plot else None
     page = check_file(arguments.page, ".html", (source,)) if arguments.page else None
-    beside = _check_beside(arguments, (source,))
+    _check_beside(arguments, (source,))
     if page and arguments.trim:
         raise UserError("--page with --trim", remedy="Leave one of them out: a page shows the whole recording.")
     from copycat_jax.audio import transcription
@@ -97,9 +97,10 @@ def run(arguments: argparse.Namespace) -> int | None:
         recording = _read_once(source)
         synthesizer.compile_ahead(recording, vocoder=arguments.vocoder)
         prepared_s = recording_seconds(recording) if isinstance(recording, Path) else recording.seconds
-        if (plot or page) and prepared_s > WHOLE_S:
-            what = f"{prepared_s:.0f} s are too long for a picture or a page"
-            raise UserError(what, str(source), f"Give at most {WHOLE_S:.0f} s, or leave --plot and --page out.")
+        if (plot or page or arguments.prosody_out) and prepared_s > WHOLE_S:
+            what = f"{prepared_s:.0f} s are too long for a picture, a page or a prosody file"
+            remedy = f"Give at most {WHOLE_S:.0f} s, or leave --plot, --page and --prosody-out out."
+            raise UserError(what, str(source), remedy)
         if text == AUTO:
             bar.set_postfix_str("listening")
             text = _heard(recording, source, arguments.asr_model)
@@ -108,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         bar.set_postfix_str("aligning and measuring")
         steps = _steps(bar, prepared_s)
         prepared = _prepare(synthesizer, recording, text, arguments, steps)
+        beside = _beside(synthesizer, prepared, text, arguments)
         bar.set_postfix_str("speaking")
         if plot or page:
             results = synthesizer.convert(prepared, [arguments.voice], **_how(arguments))
@@ -118,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         else:
             seconds = synthesizer.write(prepared, arguments.voice, out, **_how(arguments), progress=steps)
         for write in beside:
-            write(synthesizer, prepared, text, arguments, seconds)
+            write(seconds)
         bar.update(100 - bar.n)
     if not _forced(prepared, source) and prepared.confidence < DOUBTFUL:
         console.warn(f"{source}: the text matches the recording poorly (confidence {prepared.confidence:.2f})")
@@ -290,38 +292,33 @@ def _draw(
         write_text(page, render_transfer_page(_audio(recording), results, synthesizer.spec, text, about))
 
 
-def _check_beside(arguments: argparse.Namespace, inputs: tuple[Path, ...]) -> list[Callable[..., None]]:
-    """What writes the files of prosody and times that were asked for; raises UserError where they cannot be."""
+def _check_beside(arguments: argparse.Namespace, inputs: tuple[Path, ...]) -> None:
+    """Raises UserError where the files of prosody and times that are asked for cannot be written."""
     from copycat_jax.prosody.file import check_prosody_file
     from copycat_jax.prosody.timestamps import check_timestamps
 
-    writers: list[Callable[..., None]] = []
     if arguments.prosody_out is not None:
         check_prosody_file(arguments.prosody_out, inputs)
-        writers.append(_write_prosody)
     if arguments.timestamps is not None:
         check_timestamps(arguments.timestamps, inputs, (arguments.prosody_out,))
-        writers.append(_write_times)
-    return writers
 
 
-def _write_prosody(
-    synthesizer: "Synthesizer", source: "Source", text: str | None, arguments: argparse.Namespace, seconds: float
-) -> None:
+def _beside(
+    synthesizer: "Synthesizer", source: "Source", text: str | None, arguments: argparse.Namespace
+) -> list[Callable[[float], None]]:
+    """What writes those files once so many seconds are spoken; what they hold, or why they cannot, is known before."""
     from copycat_jax.prosody.file import write_prosody
-
-    del seconds
-    prosody = synthesizer.prosody(source, arguments.voice, text, register_shift_semitones=arguments.register_shift)
-    write_prosody(arguments.prosody_out, prosody)
-
-
-def _write_times(
-    synthesizer: "Synthesizer", source: "Source", text: str | None, arguments: argparse.Namespace, seconds: float
-) -> None:
     from copycat_jax.prosody.timestamps import write_timestamps
 
-    times = synthesizer.times(source, text, trim=arguments.trim)
-    write_timestamps(arguments.timestamps, times, seconds)
+    writers: list[Callable[[float], None]] = []
+    if arguments.prosody_out is not None:
+        shift = arguments.register_shift
+        prosody = synthesizer.prosody(source, arguments.voice, text, register_shift_semitones=shift)
+        writers.append(lambda seconds: write_prosody(arguments.prosody_out, prosody))
+    if arguments.timestamps is not None:
+        times = synthesizer.times(source, text, trim=arguments.trim)
+        writers.append(lambda seconds: write_timestamps(arguments.timestamps, times, seconds))
+    return writers
 
 
 def _text(arguments: argparse.Namespace) -> str | None:

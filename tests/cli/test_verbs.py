@@ -120,7 +120,9 @@ def test_a_long_recording_is_written_piece_by_piece(capsys, work, bundle, compil
     monkeypatch.setattr(synthesis, "WHOLE_S", 1.0)
     assert main(transfer(bundle, out="long.wav")) == 0
     assert soundfile.info("long.wav").frames == soundfile.info("out.wav").frames
-    for option, name in (("--plot", "a.png"), ("--page", "a.html")):
+    assert main([*transfer(bundle, out="timed.wav"), "--timestamps", "t.srt"]) == 0  # of any length
+    assert (work / "t.srt").read_text().startswith("1\n00:00:0")
+    for option, name in (("--plot", "a.png"), ("--page", "a.html"), ("--prosody-out", "a.json")):
         assert "too long" in refused(capsys, *transfer(bundle), option, name)
 
 

@@ -40,7 +40,8 @@ def browser():
         pytest.skip(f"there is no browser: {', '.join(BROWSERS)}")
     with driver.sync_playwright() as made:
         options = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
-        chromium = made.chromium.launch(executable_path=path, args=options)
+        microphone = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        chromium = made.chromium.launch(executable_path=path, args=options + microphone)
         yield chromium
         chromium.close()
 
@@ -152,11 +153,22 @@ def test_recording_and_result_are_switched_at_the_same_instant(page):
     page.evaluate("() => window.copycat.rooms.transfer.leave()")
 
 
+def test_a_microphone_is_recorded(page):
+    page.click("#record")
+    page.wait_for_function("() => document.getElementById('record').textContent === 'Stop'")
+    page.wait_for_timeout(600)
+    page.click("#record")
+    page.wait_for_function("() => document.getElementById('own-note').textContent.includes('are here')")
+    assert page.text_content("#record") == "Record"
+
+
 def test_a_recording_of_ones_own(page, tmp_path):
     clip = shipped_clips()[6]
-    write_wav(tmp_path / "own.wav", *read_audio(clip.path))
+    audio = read_audio(clip.path)
+    write_wav(tmp_path / "own.wav", *audio)
     page.set_input_files("#own-file", tmp_path / "own.wav")
-    page.wait_for_function("() => document.getElementById('own-note').textContent.includes('are here')")
+    here = f"{audio.seconds:.1f} s are here"
+    page.wait_for_function(f"() => document.getElementById('own-note').textContent.startsWith('{here}')")
     page.fill("#own-text", "nothing of the kind, I am afraid")
     page.click("#own button[type=submit]")
     page.wait_for_function("() => document.getElementById('own-note').classList.contains('bad')")
