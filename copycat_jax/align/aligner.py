@@ -48,8 +48,8 @@ class _Search(NamedTuple):
 _SEARCHES = (_Search(1e-100, 1e-80, 0.0), _Search(1e-200, 1e-160, 0.2))
 
 # Where the text is not binding: how likely a word is left out, one more after it, a phone said that is not written, one
-# more after it.
-OMITTED, MORE_OMITTED, ADDED, MORE_ADDED = 1e-40, 1e-10, 1e-45, 1e-8
+# more after it, and the same in the place of words left out.
+OMITTED, MORE_OMITTED, ADDED, MORE_ADDED, SWAPPED, MORE_SWAPPED = 1e-40, 1e-5, 1e-50, 1e-12, 1e-15, 1e-12
 _LISTENING = (_Search(1e-60, 1e-60, 0.0), _Search(1e-90, 1e-90, 0.2))
 
 
@@ -136,17 +136,14 @@ def _listen(heard: Float[np.ndarray, " n"], words: Sequence[Word]) -> list[Heard
     last = len(words)
     steps: list[tuple] = []
     for i in range(last + 1):
-        gone, aside = last + 1 + i, 2 * last + 2 + i  # states behind a word left out, and behind a phone put in
-        steps += [(gone, i, 1.0), (aside, i, 1.0)]
+        # States behind words left out, phones put in, phones put in their place.
+        gone, aside, instead = (last + 1 + 3 * i + k for k in range(3))
+        steps += [(gone, i, 1.0), (aside, i, 1.0), (instead, i, 1.0)]
         for phone in _PHONES:
-            steps += [
-                (i, aside, ADDED, phone),
-                (gone, aside, ADDED / OMITTED, phone),
-                (aside, aside, MORE_ADDED, phone),
-            ]
+            steps += [(i, aside, ADDED, phone), (aside, aside, MORE_ADDED, phone)]
+            steps += [(gone, instead, SWAPPED, phone), (instead, instead, MORE_SWAPPED, phone)]
         if i < last:
-            steps += [(i, i + 1, 1.0, _name(i, 0)), (i, gone + 1, OMITTED)]
-            steps += [(gone, gone + 1, MORE_OMITTED), (aside, aside + 1, MORE_OMITTED)]
+            steps += [(i, i + 1, 1.0, _name(i, 0)), (i, gone + 3, OMITTED), (gone, gone + 3, MORE_OMITTED)]
     for search in _LISTENING:
         try:
             return _heard(_pcm(_padded(heard, search)), words, search, steps)

@@ -195,7 +195,7 @@ def check_match(alignment: Alignment, where: str) -> None:
         return
     doubted_s = sum(doubt.end_s - doubt.start_s for doubt in alignment.doubts)
     tolerated_s = TOLERATED * max(0.0, alignment.phones[-1].end_s - AFTER_S)
-    if doubted_s > tolerated_s or suspicion(alignment._replace(doubts=())):
+    if doubted_s >= tolerated_s or suspicion(alignment._replace(doubts=())):
         raise Mismatch(reason, where, "Give the words that are spoken, as they are spoken.")
 
 

@@ -80,6 +80,8 @@ def test_of_a_long_recording_a_word_may_be_doubted_but_no_sentence():
             assert "'ah' is not heard" in suspicion(minute)  # it is named all the same
     with pytest.raises(Mismatch, match="score"):
         check_match(minute._replace(score=SCORE_THRESHOLD - 1.0, doubts=(DOUBT,)), "a.wav")
+    with pytest.raises(Mismatch, match="'ah' is not heard"):  # squeezed out of the recording: no time at all
+        check_match(alignment(0.1, 0.1, doubts=(DOUBT._replace(end_s=0.5),)), "a.wav")
     with pytest.raises(Mismatch, match="'ah' is not heard"):
         check_match(alignment(*[0.1] * 280, doubts=(DOUBT._replace(end_s=0.6),)), "a.wav")  # 29 s: every word counts
 
