@@ -227,6 +227,7 @@ def _lexicon() -> dict[str, list[tuple[str, str]]]:
     entries: dict[str, list[tuple[str, str]]] = {}
     address = f"file:{_language() / 'lexicon.db'}?mode=ro&immutable=1"
     with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
+        database.execute("PRAGMA temp_store = MEMORY")  # it sorts, and there may be no room for temporary files
         for word, role, ipa in database.execute("SELECT word, role, phonemes FROM word_phonemes ORDER BY pron_order"):
             entries.setdefault(word.lower(), []).append((role, ipa))
     return entries | _AMENDED
