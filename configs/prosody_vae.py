@@ -5,15 +5,16 @@ Paper     Tyagi, Nicolis, Rohnke, Drugman, Lorenzo-Trueba: Dynamic Prosody Gener
           prosody_vae/tts/model.py.
 Command   copycat train --config configs/prosody_vae.py:shipped --corpus DATA --run-dir RUN
           where DATA comes from `copycat build` with F0 (--f0 pyin) and has speaker vectors (`copycat embed`).
-Variants  tiny (tests, seconds on a CPU), shipped (6.0 M parameters; the bundle in the package), base (14 M),
-          large (31 M).
+Variants  tiny (tests, seconds on a CPU), laptop (1.3 M parameters: two cores, minutes of speech), shipped (6.0 M; the
+          bundle in the package), base (14 M), large (31 M).
 Data      The shipped bundle: 4,326 utterances, 5.1 h: one rendered voice in seven styles (1,137), eight rendered
           Kokoro voices (220 each), Kathleen (CMU ARCTIC prompts without arctic_b04xx and b05xx). Built with --f0 dio
           --max-seconds 12 --exclude 'arctic_b0[45]'; speaker vectors by the shipped CopyCat bundle; 3 % of the texts
           held out.
 Hardware  One H200: 9,000 steps of 46 ms (0.32 M real frames/s) after 20 s of compiling, with
           --xla_gpu_enable_triton_gemm=false --xla_gpu_autotune_level=1. Since then, embedding the word ends has become
-          a matrix product, which is quicker on a GPU; by how much was not measured.
+          a matrix product, which is quicker on a GPU; by how much was not measured. laptop: 3,000 steps and compiling
+          in 790 CPU-seconds.
 Log       Training loss at steps 800, 1,800, 5,000, 9,000: 67.1, 56.2, 44.8, 40.8. On held-out texts, from nothing but
           text and embedding, its own and the prior's mean: L1 summed over 80 bins 43.7 and 46.2 nats, pitch 0.083 and
           0.098 (log F0), durations 0.186 and 0.193 (log frames); KL 21.6 nats, all 64 units active. Of one voice alone

@@ -278,7 +278,8 @@ def together() -> Iterator[None]:
         if isinstance(error, Stopped):
             code = code_of(error.number)
         console.noted(f"error: {error!r}")
-        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        why = f"stopped by {signal.Signals(error.number).name}" if isinstance(error, Stopped) else str(error).strip()
+        why = why.partition("\n")[0] or type(error).__name__
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         watch.fail(why, code, told=True)
