@@ -136,6 +136,13 @@ KINDS = (
         _title,
         closes=False,
     ),
+    kind(
+        "title",
+        r"(?:(?<=[Tt]he )|(?<=\ba )|(?<=1st )|(?<=2nd ))"
+        r"(?P<name>(?:Lt|Sgt|Gen|Col|Capt|Maj|Cpl|Gov|Sen|Rep|Prof|Rev|Pres|Adm))\.(?= [a-z])",
+        _title,
+        closes=False,
+    ),
     kind("title", rf"{_START}(?P<name>Mrs?|Ms|Dr|Messrs|St)(?= [A-Z])", _title),
     kind("street", r"(?<=[a-z] )(?P<name>Ave|Blvd|Rd|Hwy)(?![\w'.])", _long_form),
     kind("street", r"(?<=[a-z] )(?P<name>St|Dr)(?![\w'.])", _long_form, holds=_is_street),

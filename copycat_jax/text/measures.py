@@ -147,7 +147,7 @@ def _is_quantity(match: re.Match) -> bool:
         return not re.match(r"\.? [A-Z]", after(match))
     if match["unit"] == "in.":
         return bool(re.match(" [a-z]", after(match)))
-    return match["unit"] != "s" or bool(match["gap"])
+    return match["unit"] != "s" or bool(match["gap"]) or "." in match["amounts"]
 
 
 def _feet_inches(match: re.Match) -> str:
