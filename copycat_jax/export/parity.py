@@ -1,7 +1,8 @@
 """Whether an export is the same model: one recording through each runtime and through JAX, compared and timed.
 
 Every runtime is four functions of arrays by name, as `stablehlo.programs` names them; what they make together is a
-transfer of a prepared recording. The bars are those that every export must reach.
+transfer of a prepared recording. Samples are compared for the mel and the F0 that JAX made: a phase is the sum of F0
+over seconds, so that of two readings whose last bits differ the waves drift apart, and the sound is the same.
 """
 
 import importlib.metadata
@@ -26,7 +27,7 @@ from copycat_jax.export.session import open_model
 from copycat_jax.export.stablehlo import Program, programs
 from copycat_jax.source import register_ratio
 
-NATS, DECIBEL = 1e-4, 60.0
+NATS, DECIBEL, CENTS = 1e-4, 60.0, 0.1  # what every export must reach
 Models = Mapping[str, Callable[..., np.ndarray]]
 
 
@@ -38,17 +39,27 @@ class Row(NamedTuple):
     megabytes: float  # of the models' files
     nats: float  # largest difference of the mel
     decibel: float  # of the samples, signal to difference
+    cents: float  # largest difference of F0; infinite where a frame is voiced in one of them alone
     rtf: float  # computing time of the whole transfer over the recording's, without alignment
     cold_s: float  # from the start of a process to its first samples
 
     @property
     def same(self) -> bool:
         """Whether it reaches the bars."""
-        return self.nats <= NATS and self.decibel >= DECIBEL
+        return self.nats <= NATS and self.decibel >= DECIBEL and self.cents <= CENTS
 
 
-def transfer(models: Models, prepared: Prepared, voice: Speaker) -> tuple[np.ndarray, np.ndarray]:
-    """(mel [T, M], samples [T * hop]) of a recording in a voice."""
+class Transferred(NamedTuple):
+    """What a transfer made on its way."""
+
+    mel: np.ndarray  # [T, M]
+    f0_hz: np.ndarray  # [T], heard in the source
+    spoken_hz: np.ndarray  # [T], in the target's register
+    samples: np.ndarray  # [T * hop]
+
+
+def transfer(models: Models, prepared: Prepared, voice: Speaker) -> Transferred:
+    """A recording in a voice."""
     mel = prepared.mel[None]
     mask = np.ones(mel.shape[:2], bool)
     ratio = np.array([register_ratio(float(prepared.register_hz), voice.register_hz, 0.0)], np.float32)
@@ -61,8 +72,9 @@ def transfer(models: Models, prepared: Prepared, voice: Speaker) -> tuple[np.nda
         source=models["speaker"](mel=mel, mask=mask),
         target=np.array([voice.centroid], np.float32),
     )
-    f0_hz = models["pitch"](mel=mel) * ratio[:, None]
-    return made[0], models["vocoder"](mel=made, f0_hz=f0_hz)[0]
+    f0_hz = models["pitch"](mel=mel)
+    spoken_hz = f0_hz * ratio[:, None]
+    return Transferred(made[0], f0_hz[0], spoken_hz[0], models["vocoder"](mel=made, f0_hz=spoken_hz)[0])
 
 
 def reference(bundle: Bundle, voice_of: Bundle) -> Models:
@@ -111,7 +123,7 @@ def _open_torch(folder: Path, threads: int) -> Models:
     }
 
     def run(function: Callable, **inputs: np.ndarray) -> np.ndarray:
-        return function(**{name: torch.from_numpy(np.ascontiguousarray(x)) for name, x in inputs.items()}).numpy()
+        return function(**{name: torch.from_numpy(np.array(x)) for name, x in inputs.items()}).numpy()
 
     return {name: partial(run, function) for name, function in functions.items()}
 
@@ -147,7 +159,7 @@ def installed(kinds: Iterable[str] = RUNTIMES) -> list[str]:
 def measure(
     kind: str,
     folder: Path,
-    wanted: tuple[np.ndarray, np.ndarray],
+    wanted: Transferred,
     prepared: Prepared,
     voice: tuple[str, Speaker],
     seconds: float,
@@ -159,7 +171,7 @@ def measure(
     Args:
       kind: of the export, a key of RUNTIMES.
       folder: where it lies.
-      wanted: mel and samples of `transfer` by `reference`.
+      wanted: of `transfer` by `reference`.
       prepared: the recording.
       voice: the target's name, and what is known of it.
       seconds: the recording's length.
@@ -168,14 +180,16 @@ def measure(
     """
     runtime = RUNTIMES[kind]
     models = runtime.open(folder, threads)
-    mel, samples = transfer(models, prepared, voice[1])
+    made = transfer(models, prepared, voice[1])
+    samples = models["vocoder"](mel=wanted.mel[None], f0_hz=wanted.spoken_hz[None])[0]
     sizes = sum(file.stat().st_size for file in folder.glob(runtime.models))
     return Row(
         runtime=runtime.package if kind != "stablehlo" else "jax.export",
         version=importlib.metadata.version(runtime.package),
         megabytes=sizes / 1e6,
-        nats=float(np.abs(mel - wanted[0]).max()),
-        decibel=decibel(wanted[1], samples),
+        nats=float(np.abs(made.mel - wanted.mel).max()),
+        decibel=decibel(wanted.samples, samples),
+        cents=cents(wanted.f0_hz, made.f0_hz),
         rtf=quickest(lambda: transfer(models, prepared, voice[1]), repeats) / seconds,
         cold_s=cold_start(folder, voice[0]) if repeats and (folder / "example.py").is_file() else float("nan"),
     )
@@ -200,13 +214,16 @@ def check_exports(
     wanted = transfer(own, prepared, voice)
     speed = quickest(lambda: transfer(own, prepared, voice), repeats) / seconds
     nothing = float("nan")
-    rows = [Row("jax, this package", importlib.metadata.version("jax"), nothing, nothing, nothing, speed, nothing)]
+    rows = [Row("jax, this package", importlib.metadata.version("jax"), *[nothing] * 4, speed, nothing)]
     for kind, folder in folders.items():
         row = measure(kind, folder, wanted, prepared, (name, voice), seconds, repeats, threads)
         rows.append(row)
         if not row.same:
-            what = f"not the same model: {row.nats:.1e} nats of mel, {row.decibel:.0f} dB of wave"
-            raise UserError(what, str(folder), f"It should be {NATS:g} nats at most and {DECIBEL:g} dB at least.")
+            what = (
+                f"not the same model: {row.nats:.1e} nats of mel, {row.decibel:.0f} dB of wave, {row.cents:.2g} cents"
+            )
+            bars = f"It should be {NATS:g} nats at most, {DECIBEL:g} dB at least, {CENTS:g} cents at most."
+            raise UserError(what, str(folder), bars)
     return rows
 
 
@@ -214,6 +231,14 @@ def decibel(wanted: Float[np.ndarray, " N"], made: Float[np.ndarray, " N"]) -> f
     """Signal to difference."""
     signal, noise = (np.mean(np.square(np.asarray(x, np.float64))) for x in (wanted, wanted - made))
     return float(10 * np.log10(signal / max(noise, 1e-30)))
+
+
+def cents(wanted: Float[np.ndarray, " T"], made: Float[np.ndarray, " T"]) -> float:
+    """The largest difference of two F0 curves, 0 where unvoiced; infinite where one of them alone is voiced."""
+    voiced = wanted > 0
+    if not np.array_equal(voiced, made > 0):
+        return float("inf")
+    return float(np.abs(1200 * np.log2(made[voiced] / wanted[voiced])).max(initial=0.0))
 
 
 def quickest(work: Callable[[], object], repeats: int) -> float:
@@ -240,11 +265,11 @@ def table(rows: Iterable[Row]) -> str:
         return "" if np.isnan(value) else format(value, form)
 
     lines = [
-        "| runtime | version | MB | largest error, nats | wave, dB | RTF | cold start, s |",
-        "|---|---|---|---|---|---|---|",
+        "| runtime | version | MB | mel, nats | wave, dB | F0, cents | RTF | cold start, s |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for r in rows:
-        numbers = shown(r.megabytes, ".1f"), shown(r.nats, ".1e"), shown(r.decibel, ".0f")
+        numbers = shown(r.megabytes, ".1f"), shown(r.nats, ".1e"), shown(r.decibel, ".0f"), shown(r.cents, ".1g")
         numbers += shown(r.rtf, ".3f"), shown(r.cold_s, ".2f")
         lines.append(f"| {r.runtime} | {r.version} | {' | '.join(numbers)} |")
     return "\n".join(lines)
