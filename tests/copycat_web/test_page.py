@@ -137,20 +137,30 @@ def test_another_voice_higher(page, models):
 
 
 def test_recording_and_result_are_switched_at_the_same_instant(page):
-    page.click("#play")
-    page.wait_for_function("() => window.copycat.rooms.transfer.player.now > 0.1")
-    before = page.evaluate("() => window.copycat.rooms.transfer.player.now")
-    page.keyboard.press("a")
-    assert page.get_attribute("#hear-source", "aria-checked") == "true"
-    now, gains = page.evaluate(
-        "() => { const p = window.copycat.rooms.transfer.player; return [p.now, p.gains ? p.sounds.length : 0]; }"
-    )
-    assert now >= before and gains in (0, 2)  # 0: it is over already
-    page.keyboard.press("b")
+    script = """async () => {
+      const { player } = window.copycat.rooms.transfer;
+      await player.play(0);
+      const seen = [];
+      for (const key of ["a", "b"]) {
+        const before = player.now;
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        seen.push([player.heard, player.playing, player.now >= before, player.nodes.length]);
+      }
+      player.stop();
+      return seen;
+    }"""
+    assert page.evaluate(script) == [[0, True, True, 2], [1, True, True, 2]]
+    assert page.get_attribute("#hear-result", "aria-checked") == "true"
     page.click(".words button >> nth=3")
     start = page.evaluate("() => window.copycat.rooms.transfer.source.words[3][1]")
-    assert page.evaluate("() => window.copycat.rooms.transfer.player.now") == pytest.approx(start, abs=0.5)
+    assert page.evaluate("() => window.copycat.rooms.transfer.player.now") == pytest.approx(start)
+    toggled = """async () => {
+      await window.copycat.rooms.transfer.toggle();
+      return document.getElementById("play").textContent;
+    }"""
+    assert page.evaluate(toggled) == "Pause"
     page.evaluate("() => window.copycat.rooms.transfer.leave()")
+    assert page.text_content("#play") == "Play"
 
 
 def test_a_microphone_is_recorded(page):
