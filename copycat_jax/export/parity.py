@@ -214,7 +214,9 @@ def check_exports(
     wanted = transfer(own, prepared, voice)
     speed = quickest(lambda: transfer(own, prepared, voice), repeats) / seconds
     nothing = float("nan")
-    rows = [Row("jax, this package", importlib.metadata.version("jax"), *[nothing] * 4, speed, nothing)]
+    rows = [
+        Row("jax, this package", importlib.metadata.version("jax"), nothing, nothing, nothing, nothing, speed, nothing)
+    ]
     for kind, folder in folders.items():
         row = measure(kind, folder, wanted, prepared, (name, voice), seconds, repeats, threads)
         rows.append(row)
