@@ -71,11 +71,11 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["copycat_jax*", "copycat_web*", "prosody_vae*"]),
+    packages=find_packages(include=["copycat_jax", "copycat_jax.*", "prosody_vae", "prosody_vae.*"]),
     package_data={
         "copycat_jax": ["pretrained/*", "pretrained/*/*", "text/*.tsv", "py.typed"],
-        "copycat_web": ["static/*", "static/*/*", "runtime/*", "clips/*", "recorded/*"],
         "prosody_vae": ["pretrained/*/*", "pretrained/*/*/*", "py.typed"],
+        "prosody_vae.web": ["static/*", "static/*/*", "runtime/*", "clips/*", "recorded/*"],
     },
     install_requires=NAMED + IMPLIED + TEXT,
     extras_require=EXTRAS,

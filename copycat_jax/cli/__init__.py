@@ -29,7 +29,7 @@ PROGRAM = Program(
     description="Prosody transfer between voices, after CopyCat (Karlapati et al., Interspeech 2020).",
     verbs=VERBS,
     package="copycat_jax.cli",
-    elsewhere={"web": "copycat_web.cli", "serve": "copycat_web.cli"},
+    elsewhere={"web": "prosody_vae.web.cli", "serve": "prosody_vae.web.cli"},
 )
 
 

@@ -17,9 +17,6 @@ from copycat_jax.files import check_folder, check_replaceable_folder, plain, rep
 from copycat_jax.synthesis import Synthesizer
 from copycat_jax.text.phonemes import INVENTORY
 from copycat_jax.vocoder.harmonic import read_vocoder
-from copycat_web.runtime import runtime_files
-from copycat_web.sentences import RECORDED, SENTENCES, sentence_fields, ways_about
-from copycat_web.sources import clip_source, shipped_clips
 from prosody_vae.demo.takes import open_recorded
 from prosody_vae.export.voice import voice_graph
 from prosody_vae.reading.aloud import home_speaker
@@ -27,6 +24,9 @@ from prosody_vae.selection.opening import open_selector
 from prosody_vae.selection.selector import Selector
 from prosody_vae.space.table import KIND
 from prosody_vae.tts.voice import SHIPPED_VOICE
+from prosody_vae.web.runtime import runtime_files
+from prosody_vae.web.sentences import RECORDED, SENTENCES, sentence_fields, ways_about
+from prosody_vae.web.sources import clip_source, shipped_clips
 
 STATIC = Path(__file__).parent / "static"
 MARKS = ("index.html", "data/about.json")  # by which a folder is known to be such a page

@@ -6,7 +6,7 @@ from copycat_jax.audio.signal import Audio, read_audio
 from copycat_jax.errors import UserError
 from copycat_jax.synthesis import load
 from copycat_jax.text.phonemes import to_symbols
-from copycat_web.sources import clip_source, page_source, shipped_clips
+from prosody_vae.web.sources import clip_source, page_source, shipped_clips
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,7 @@ def source_work(synthesizer) -> Work:
 
         from copycat_jax.audio.signal import Audio
         from copycat_jax.synthesis import LONGEST_S
-        from copycat_web.sources import page_source
+        from prosody_vae.web.sources import page_source
 
         text = _text(query.get("text"))
         try:
@@ -191,7 +191,7 @@ def sentence_work(selector) -> Work:
     """Chooses for a sentence of the page's user, by every way whose parser and encoder are installed."""
 
     def work(query: Mapping[str, str], body: bytes) -> Answer:
-        from copycat_web.sentences import sentence_fields
+        from prosody_vae.web.sentences import sentence_fields
 
         del query
         try:

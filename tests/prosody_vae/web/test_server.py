@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from copycat_jax.errors import UserError
-from copycat_web import sources
-from copycat_web.server import HOST, LARGEST, Answer, PageServer, sentence_work, source_work
+from prosody_vae.web import sources
+from prosody_vae.web.server import HOST, LARGEST, Answer, PageServer, sentence_work, source_work
 
 
 @pytest.fixture(scope="module")

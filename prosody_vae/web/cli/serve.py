@@ -12,7 +12,7 @@ from pathlib import Path
 from copycat_jax import console
 from copycat_jax.command_line import keep_compiled
 from copycat_jax.errors import UserError
-from copycat_web.cli.web import add_models
+from prosody_vae.web.cli.web import add_models
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +27,9 @@ def run(arguments: argparse.Namespace) -> None:
     keep_compiled()
     if not 0 <= arguments.port <= 65535:
         raise UserError(f"port {arguments.port}", "--port", "Give 0 to 65535.")
-    from copycat_web.server import PageServer, sentence_work, source_work
-    from copycat_web.site import open_models, write_site
     from prosody_vae.selection.opening import open_selector
+    from prosody_vae.web.server import PageServer, sentence_work, source_work
+    from prosody_vae.web.site import open_models, write_site
 
     with tempfile.TemporaryDirectory() as place:
         models = open_models(arguments.bundle)

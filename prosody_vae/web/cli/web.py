@@ -27,7 +27,7 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs `copycat web`."""
     keep_compiled()
-    from copycat_web.site import check_site, open_models, write_site
+    from prosody_vae.web.site import check_site, open_models, write_site
 
     out = check_site(arguments.out)
     write_site(out, open_models(arguments.bundle))

@@ -3,7 +3,7 @@
 import re
 from html.parser import HTMLParser
 
-from copycat_web.site import STATIC
+from prosody_vae.web.site import STATIC
 
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 HTML = (STATIC / "index.html").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def test_every_control_has_a_label():
 
 
 def test_the_sources_shown_are_ten_and_ship():
-    from copycat_web.sources import shipped_clips
+    from prosody_vae.web.sources import shipped_clips
 
     clips = shipped_clips()
     assert len(clips) == len({clip.id for clip in clips}) == 10

@@ -3,10 +3,10 @@ import pytest
 
 from copycat_jax.errors import UserError
 from copycat_jax.text.phonemes import SIL, to_ids
-from copycat_web.sentences import SENTENCES, sentence_fields, ways_about
-from copycat_web.site import recorded_selector
 from prosody_vae.demo.takes import DEMO_BY
 from prosody_vae.tts.plan import cut_text
+from prosody_vae.web.sentences import SENTENCES, sentence_fields, ways_about
+from prosody_vae.web.site import recorded_selector
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from one_line import refused
 
 from copycat_jax.cli import main
-from copycat_web.site import MARKS, check_site
+from prosody_vae.web.site import MARKS, check_site
 
 HEAVY = {"jax", "flax", "numpy", "librosa", "soundfile", "onnx", "onnxruntime"}
 
@@ -18,7 +18,7 @@ def test_help_loads_nothing_heavy(verb):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not HEAVY & {name.split(".")[0] for name in done.stderr.split()}
-    assert f"usage: copycat {verb}" in done.stdout and "copycat_web" in done.stderr
+    assert f"usage: copycat {verb}" in done.stdout and "prosody_vae.web" in done.stderr
 
 
 def test_a_folder_of_something_else_is_not_replaced(tmp_path, monkeypatch, capsys):

@@ -14,11 +14,11 @@ from copycat_jax.audio.signal import COMMENT, read_audio, write_wav
 from copycat_jax.cosine import cosine
 from copycat_jax.prosody.edits import emphasised, faster
 from copycat_jax.prosody.file import parse_prosody
-from copycat_web.server import PageServer, sentence_work, source_work
-from copycat_web.site import open_models, recorded_selector, write_site
-from copycat_web.sources import shipped_clips
 from prosody_vae.tts.prosody import to_plan
 from prosody_vae.tts.voice import open_voice
+from prosody_vae.web.server import PageServer, sentence_work, source_work
+from prosody_vae.web.site import open_models, recorded_selector, write_site
+from prosody_vae.web.sources import shipped_clips
 
 pytestmark = pytest.mark.slow
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from copycat_jax.errors import UserError
-from copycat_web.runtime import FOLDER, HASHES, runtime_files
+from prosody_vae.web.runtime import FOLDER, HASHES, runtime_files
 
 
 def test_the_runtime_is_the_published_one_with_its_licence():
