@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+import tensorstore
 from orbax.checkpoint import checkpoint_managers
 
 from copycat_jax.console import warn
@@ -35,6 +36,9 @@ from copycat_jax.train.state import EMA_GROUP, TrainState
 # that a full disk refuses asyncio tells too.
 for _name in ("absl", "asyncio"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+# Orbax counts the bytes of every save with it, and what it returns is never freed: 24 lists a save [measured].
+tensorstore.experimental_collect_matching_metrics = lambda *_, **__: []
 
 FOLDER = "checkpoints"
 DAMAGED = "damaged"
