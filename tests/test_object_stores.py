@@ -17,7 +17,8 @@ PROGRAMS = {program.name: program for program in (cli.PROGRAM, prosody_cli.PROGR
 def parsers(program, verb):
     """[(words of sub-verbs, parser)] of a verb."""
     parser = _Parser(prog=verb)
-    importlib.import_module(f"{program.package}.{verb.replace('-', '_')}").add_arguments(parser)
+    package = program.elsewhere.get(verb, program.package)
+    importlib.import_module(f"{package}.{verb.replace('-', '_')}").add_arguments(parser)
     below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     return [([name], sub) for action in below for name, sub in action.choices.items()] or [([], parser)]
 

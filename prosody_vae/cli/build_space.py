@@ -15,6 +15,8 @@ from copycat_jax.errors import UserError
 if TYPE_CHECKING:
     from prosody_vae.linguistics.protocols import Encoder, Parser
 
+LONGEST_S = 86_400.0  # parsing a large corpus is one piece of work to the watch that ends what hangs
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `prosody build-space`."""
@@ -38,16 +40,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Builds the space and writes it; what is asked for is checked before any work starts."""
+    from copycat_jax.train import distributed, watchdog
+
+    if arguments.batch < 1:
+        raise UserError(f"{arguments.batch}", "--batch", "Give a positive number.")
+    with distributed.joined():  # before anything touches a device
+        watchdog.limit(start_s=LONGEST_S)
+        _build(arguments)
+        distributed.barrier("space written")
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    import jax
+
     from copycat_jax.bundle.bundle import read_bundle
     from copycat_jax.corpus.corpus import open_corpus
-    from copycat_jax.train import distributed
     from prosody_vae.space.build import build_space, choose_utterances
     from prosody_vae.space.files import check_space_folder, write_space
     from prosody_vae.space.table import KIND
 
-    if arguments.batch < 1:
-        raise UserError(f"{arguments.batch}", "--batch", "Give a positive number.")
-    distributed.start()  # before anything touches a device
     check_space_folder(arguments.out)
     bundle = read_bundle(arguments.bundle, KIND)
     corpus = open_corpus(arguments.corpus, with_vectors=False)
@@ -61,16 +72,12 @@ def run(arguments: argparse.Namespace) -> None:
         indices=indices,
         batch=arguments.batch,
     )
-
-    import jax
-
     if jax.process_index() == 0:
         path = write_space(arguments.out, space)
         size = sum(file.stat().st_size for file in path.iterdir() if file.is_file()) / 1e6
         encoder, parser = space.info.encoder or "no encoder", space.info.parser or "no parser"
         speakers = len(set(space.speakers))
         console.say(f"{path}: {len(space)} utterances of {speakers} speakers, {size:.1f} MB, {encoder}, {parser}")
-    distributed.barrier("space written")
 
 
 def _encoder(name: str | None) -> "Encoder | None":
