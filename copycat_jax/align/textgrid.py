@@ -60,9 +60,10 @@ def read_textgrid(path: str | os.PathLike) -> Alignment:
 
 def write_textgrid(path: str | os.PathLike, alignment: Alignment) -> None:
     """Writes `alignment` as a long-format TextGrid, to a temporary name first; raises UserError where it cannot."""
+    path = Path(path)
     text = textgrid_text(alignment, path)
     with refusals_of(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
 
 
