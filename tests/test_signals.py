@@ -149,6 +149,10 @@ def test_a_name_that_the_terminal_cannot_show_is_escaped(name, encoding, tmp_pat
 
 @pytest.mark.parametrize("number", signals.STOPPING)
 def test_whatever_asks_to_stop_is_noted(number):
-    with noting("stopping") as noted:
-        signal.raise_signal(number)
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup one is ignored, and stays so
+    try:
+        with noting("stopping") as noted:
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
     assert noted == [number]

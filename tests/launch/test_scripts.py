@@ -50,7 +50,7 @@ def test_the_first_line_says_what_was_not_run(name):
 # Prints what the processes of local.sh were told, and ends as the test says.
 STUB = """import os, sys
 names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID", "JAX_NUM_CPU_DEVICES")
-print(sys.argv[3:], [os.environ.get(n) for n in names], flush=True)
+print(f"{sys.argv[3:]} {[os.environ.get(n) for n in names]}\\n", end="", flush=True)  # one write: two write at once
 sys.exit(int(os.environ.get("CODE_" + os.environ.get("JAX_PROCESS_ID", ""), "0")))
 """
 
