@@ -50,7 +50,7 @@ _SEARCHES = (_Search(1e-100, 1e-80, 0.0), _Search(1e-200, 1e-160, 0.2))
 # Where the text is not binding: how likely a word is left out, one more after it, a phone said that is not written, one
 # more after it, and the same in the place of words left out.
 OMITTED, MORE_OMITTED, ADDED, MORE_ADDED, SWAPPED, MORE_SWAPPED = 1e-30, 1e-2, 1e-58, 1e-11, 1e-25, 1e-11
-_LISTENING = (_Search(1e-66, 1e-66, 0.2), _Search(1e-120, 1e-120, 0.2))
+_LISTENING = (_Search(1e-66, 1e-66, 0.2), _Search(1e-90, 1e-90, 0.2))
 
 
 class _Unaligned(Exception):

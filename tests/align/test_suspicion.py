@@ -226,10 +226,11 @@ def test_altered_texts_are_refused_and_true_ones_pass(corpora, corpus):
         pairs = _human(corpora / corpus)
     pairs = [pair for pair in pairs if len(pair[1].split()) >= 6][:: max(1, len(pairs) // 12)][:12]
     rng, caught = random.Random(0), {}
-    for path, text in pairs:
+    for i, (path, text) in enumerate(pairs):
         audio, words = read_audio(path), text.split()
         other = rng.choice([t for _, t in pairs if t != text]).split()
-        for kind, given_words in {"true": words, **altered(words, other, rng)}.items():
+        texts = altered(words, other, rng) if i % 2 == 0 else {}
+        for kind, given_words in {"true": words, **texts}.items():
             caught.setdefault(kind, []).append(refused(audio, given_words))
     rates = {kind: np.mean(outcomes) for kind, outcomes in caught.items()}
     assert rates.pop("true") <= 0.1, rates  # one of twelve
