@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -121,3 +121,18 @@ def _make_parser(program: Program) -> argparse.ArgumentParser:
     parser.add_argument("verb", nargs="?", metavar="verb", help="what to do")
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
+
+
+def add_kinds(parser: argparse.ArgumentParser, kinds: Mapping[str, tuple]) -> None:
+    """Declares the kinds of what a verb makes, {kind: (purpose, what declares its arguments, ...)}, as sub-verbs."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    below = parser.add_subparsers(dest="kind", metavar=f"{{{','.join(kinds)}}}", required=True)
+    for name, (purpose, declare, *_) in kinds.items():
+        declare(below.add_parser(name, help=purpose, description=purpose, allow_abbrev=False))
+
+
+def with_kind(arguments: Iterable[str], kind: str) -> list[str]:
+    """Puts `kind` first where no kind is named."""
+    arguments = list(arguments)
+    named = arguments[:1] and (not arguments[0].startswith("-") or arguments[0] in ("-h", "--help"))
+    return arguments if named else [kind, *arguments]

@@ -289,3 +289,18 @@ def file_hash(path: str | Path) -> str:
     """SHA-256 of a file of any size, as hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hashed_content(folder: Path, name: str, digest: object, what: str, remedy: str) -> bytes:
+    """The content of a file of `folder`, which is `what`, after its SHA-256 was compared.
+
+    Raises:
+      UserError: there is no such file, its name leaves the folder, or it is another one than `digest` says.
+    """
+    try:
+        content = (folder / name).read_bytes() if Path(name).name == name else b""
+    except OSError:
+        raise UserError(f"corrupt {what}: {name} is missing", str(folder), remedy) from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise UserError(f"corrupt {what}: {name} differs from the manifest", str(folder), remedy)
+    return content

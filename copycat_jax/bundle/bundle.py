@@ -18,7 +18,7 @@ import numpy as np
 from copycat_jax.audio.pitch import TRACKERS
 from copycat_jax.bundle.shapes import check_group
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_replaceable_folder, json_text, replacing_folder
+from copycat_jax.files import check_replaceable_folder, hashed_content, json_text, replacing_folder
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.text.phonemes import INVENTORY
 
@@ -160,7 +160,7 @@ def read_bundle(path: str | Path, kind: str | None = None) -> Bundle:
         raise UserError("not a bundle (it has no manifest.json)", where, "Give the folder that `export` wrote.")
     manifest_bytes = (path / "manifest.json").read_bytes()
     manifest = _parse(manifest_bytes, where, "manifest.json")
-    files = {name: _verified(path, name, digest) for name, digest in manifest.items()}
+    files = {name: hashed_content(path, name, digest, "bundle", _AGAIN) for name, digest in manifest.items()}
     for name in PLAIN_FILES:
         if name not in files:
             raise UserError(f"corrupt bundle: the manifest does not list {name}", where, _AGAIN)
@@ -208,7 +208,7 @@ def read_speakers(path: str | Path) -> dict[str, Speaker]:
     if not (path / "manifest.json").is_file():
         raise UserError("not a bundle (it has no manifest.json)", str(path), "Give the folder that `export` wrote.")
     manifest = _parse((path / "manifest.json").read_bytes(), str(path), "manifest.json")
-    content = _verified(path, "speakers.json", manifest.get("speakers.json", ""))
+    content = hashed_content(path, "speakers.json", manifest.get("speakers.json", ""), "bundle", _AGAIN)
     return _speakers(_parse(content, str(path), "speakers.json"), str(path))
 
 
@@ -235,17 +235,6 @@ def _parse(content: bytes, where: str, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"corrupt bundle: {name} is not readable", where, _AGAIN)
     return value
-
-
-def _verified(path: Path, name: str, digest: object) -> bytes:
-    """The content of one file of the bundle, after its hash was compared; the name may not leave the folder."""
-    try:
-        content = (path / name).read_bytes() if Path(name).name == name else b""
-    except OSError:
-        raise UserError(f"corrupt bundle: {name} is missing", str(path), _AGAIN) from None
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise UserError(f"corrupt bundle: {name} differs from the manifest", str(path), _AGAIN)
-    return content
 
 
 def _encode(tree: Mapping[str, Any], group: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from copycat_jax import __version__
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_replaceable_folder, json_text, replacing_folder
+from copycat_jax.files import check_replaceable_folder, hashed_content, json_text, replacing_folder
 
 FORMAT = 1
 MANIFEST = "export.json"
@@ -60,12 +60,7 @@ def read_export(path: str | Path) -> Export:
     if number != FORMAT:
         raise UserError(f"format {number}, this version reads {FORMAT}", str(path), "Use the version that made it.")
     for name, digest in hashes.items():
-        try:
-            content = (path / name).read_bytes() if Path(name).name == name else b""
-        except OSError:
-            raise UserError(f"corrupt export: {name} is missing", str(path), again) from None
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise UserError(f"corrupt export: {name} differs from {MANIFEST}", str(path), again)
+        hashed_content(path, name, digest, "export", again)
     return Export(kind, bundles, path)
 
 

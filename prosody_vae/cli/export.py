@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from copycat_jax import console
+from copycat_jax.command_line import add_kinds, with_kind
 from copycat_jax.errors import UserError
 
 TITLE = "VAE text-to-speech of a prosody space"
@@ -21,17 +22,12 @@ USE = "prosody build-space --bundle THIS_FOLDER --corpus DATA --out SPACE"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `prosody export`."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    kinds = parser.add_subparsers(dest="kind", metavar=f"{{{','.join(KINDS)}}}", required=True)
-    for name, (purpose, declare, _) in KINDS.items():
-        declare(kinds.add_parser(name, help=purpose, description=purpose, allow_abbrev=False))
+    add_kinds(parser, KINDS)
 
 
 def rewrite(arguments: Iterable[str]) -> list[str]:
     """Puts the word `bundle` where none says what is to be made."""
-    arguments = list(arguments)
-    named = arguments[:1] and (not arguments[0].startswith("-") or arguments[0] in ("-h", "--help"))
-    return arguments if named else ["bundle", *arguments]
+    return with_kind(arguments, "bundle")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,29 +1,15 @@
 import numpy as np
 import pytest
-from tiny_voice import tiny_bundle
 
 from copycat_jax.errors import UserError
 from copycat_jax.prosody.edits import emphasised, faster
 from copycat_jax.prosody.file import parse_prosody, prosody_text
 from copycat_jax.prosody.values import Prosody, times_of
-from copycat_jax.vocoder.registry import VOCODERS, Vocoder
 from prosody_vae.tts.plan import join_plans, split_plan
 from prosody_vae.tts.prosody import to_plan, to_sentence
-from prosody_vae.tts.voice import open_voice
 
 TEXT = "Who ate the rest, of my pizza?"
 LONG = "He went on and on about the house, the garden and the sea; " * 4 + "then he stopped."
-
-
-@pytest.fixture(scope="module")
-def voice():
-    voice = open_voice(tiny_bundle())
-    hop = voice.spec.hop_samples
-    with pytest.MonkeyPatch.context() as patch:
-        hum = lambda mel: np.repeat(np.tanh(np.asarray(mel).mean(axis=-1)), hop, axis=1)  # noqa: E731
-        patch.setitem(VOCODERS, "hum", lambda spec: Vocoder(lambda mel, f0_hz: hum(mel)))
-        voice.vocoder("hum")
-    return voice
 
 
 @pytest.fixture(scope="module")

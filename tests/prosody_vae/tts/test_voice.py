@@ -8,24 +8,12 @@ from copycat_jax.errors import UserError
 from copycat_jax.text.lexicon import words_of
 from copycat_jax.text.phonemes import SIL_ID, to_ids
 from copycat_jax.text.phrasing import PHRASE, SENTENCE
-from copycat_jax.vocoder.registry import VOCODERS, Vocoder
 from prosody_vae.features import FEATURES
 from prosody_vae.tts.plan import CUT_S, EDGE_PAUSE_S, SpeechPlan, curve, cut_text, make_speech_plan, whole_frames
 from prosody_vae.tts.voice import faded, open_voice
 
 TEXT = "Does he wear a black suit, or a blue one?"
 LONG = "He went on and on about the house, the garden and the sea; " * 5 + "then he stopped."
-
-
-@pytest.fixture(scope="module")
-def voice():
-    voice = open_voice(tiny_bundle())
-    hop = voice.spec.hop_samples
-    with pytest.MonkeyPatch.context() as patch:
-        hum = lambda mel: np.repeat(np.tanh(np.asarray(mel).mean(axis=-1)), hop, axis=1)  # noqa: E731, compiles nothing
-        patch.setitem(VOCODERS, "hum", lambda spec: Vocoder(lambda mel, f0_hz: hum(mel)))
-        voice.vocoder("hum")
-    return voice
 
 
 @pytest.fixture(scope="module")
