@@ -29,22 +29,37 @@ from copycat_jax.train.config import Experiment, OptimizerConfig, TrainConfig
 from prosody_vae.tts.model import SIZES
 
 STEPS = {"tiny": 40, "laptop": 3_000, "shipped": 9_000, "base": 40_000, "large": 80_000}
-VARIANTS = tuple(STEPS)
+VARIANTS = (*STEPS, *(f"{size}_adversarial" for size in STEPS))
 
 
 def get_config(variant: str = "shipped") -> Experiment:
-    steps = STEPS[variant]
+    size, _, second = variant.partition("_")
+    steps, heard = STEPS[size], size not in ("tiny", "laptop")
     data, train = inputs.DataConfig(buckets=2, max_seconds=12.0, held_out=0.03), TrainConfig(steps=steps)
     train = dataclasses.replace(train, render_every=3000)
-    if variant == "tiny":
+    if size == "tiny":
         data, train = inputs.TINY_DATA, config.TINY_TRAINING
-    if variant == "laptop":
+    if size == "laptop":
         data = dataclasses.replace(data, batch_frames=3200, rows_multiple=4, held_out=0.05)
         train = TrainConfig(steps=steps, log_every=50, eval_every=500, save_every=250, threads=2)
-    return Experiment(
+    first = Experiment(
         task="prosody_vae.tts.model:make_task",
-        model=dataclasses.replace(SIZES[variant], kl_anneal_steps=(0, 2 * steps // 15)),
-        data=dataclasses.replace(data, needs_speaker_vectors=True, needs_f0=True),
+        model=dataclasses.replace(SIZES[size], heard=heard, kl_anneal_steps=(0, 2 * steps // 15)),
+        data=dataclasses.replace(data, needs_speaker_vectors=True, needs_f0=not heard),
         optimizer=OptimizerConfig(warmup_steps=min(500, steps // 10), final_lr_ratio=0.02),
+        groups={"adversary": {"lr": 2e-4, "b1": 0.0, "warmup_steps": 0}},
         train=train,
+    )
+    return adversarial(first) if second else first
+
+
+def adversarial(first: Experiment) -> Experiment:
+    """The second training step: a sixth as long, slower, full KL weight."""
+    steps = first.train.steps // 6
+    return dataclasses.replace(
+        first,
+        model=dataclasses.replace(first.model, adversarial=True, kl_anneal_steps=(-1, 0)),
+        data=dataclasses.replace(first.data, buckets=1, min_frames=first.model.window, held_out=0.0),
+        optimizer=dataclasses.replace(first.optimizer, lr=1e-4, warmup_steps=min(50, steps // 10)),
+        train=dataclasses.replace(first.train, steps=steps, eval_every=0, render_every=0),
     )

@@ -21,8 +21,8 @@ from copycat_jax import losses
 from copycat_jax.batch import AlignedPhonemes, Batch
 from copycat_jax.config import Config, setting
 from copycat_jax.mel_spec import MelSpec
-from copycat_jax.models.discriminator import Discriminator, choose_windows, cut_windows
 from copycat_jax.modules.decoder import Decoder
+from copycat_jax.modules.discriminator import Discriminator, adversary_terms, generator_terms, matching_windows
 from copycat_jax.modules.phoneme_encoder import PhonemeEncoder
 from copycat_jax.modules.reference_encoder import ReferenceEncoder
 from copycat_jax.nn import gaussian
@@ -335,22 +335,12 @@ def make_task(model: dict, shapes: dict) -> Task:
         terms |= latent_terms(config, mean, log_variance, batch.mask, weight)
         if not config.adversarial:
             return terms, None
-        start, usable = choose_windows(rngs["window"], batch, config.window, config.silence_id)
-        fake, real = (cut_windows(x, start, config.window) for x in (mel, target))
-        score: Any = adversary.apply({"params": jax.lax.stop_gradient(params["adversary"])}, fake)
-        terms["adversarial"] = Term(*losses.hinge_generator(score, usable), config.adversarial_weight)
-        return terms, jax.lax.stop_gradient({"fake": fake, "real": real, "usable": usable})
+        windows = matching_windows(rngs["window"], batch, mel, target, config.window, config.silence_id)
+        terms |= generator_terms(adversary, params["adversary"], windows, config.adversarial_weight)
+        return terms, jax.lax.stop_gradient(windows)
 
     def loss_adversary(params: Params, batch: Batch, rngs: Any, step: Array, carry: Any) -> tuple[Terms, Any]:
-        rows = carry["real"].shape[0]
-        both = jnp.concatenate([carry["real"], carry["fake"]])
-        scores: Any = adversary.apply({"params": params["adversary"]}, both)
-        real, fake, usable = scores[:rows], scores[rows:], carry["usable"]
-        return {
-            "discriminator": Term(*losses.hinge_discriminator(real, fake, usable), 1.0),
-            "score_real": Term(*losses.over(real, usable)),
-            "score_fake": Term(*losses.over(fake, usable)),
-        }, None
+        return adversary_terms(adversary, params["adversary"], carry), None
 
     def evaluate(params: Params, batch: Batch) -> Terms:
         mel, mean, log_variance = reconstruct(params, batch, batch.speaker_vector)

@@ -213,12 +213,19 @@ def hertz(logit: Float[Array, "B T"], octaves: Float[Array, "B T"]) -> Float[Arr
     return jnp.where(logit > 0, MIDDLE_HZ * jnp.exp2(octaves), 0.0)
 
 
+def hear(
+    params: Params, config: VocoderConfig, mel: Float[Array, "B T M"], spec: MelSpec = HIFIGAN
+) -> tuple[Float[Array, "B T"], Float[Array, "B T"]]:
+    """`HarmonicVocoder.read_f0` of a natural log-mel."""
+    out: Any = nn.apply(lambda m: m.read_f0(mel), HarmonicVocoder(config, spec))({"params": params})
+    return out
+
+
 def read_f0(
     params: Params, config: VocoderConfig, mel: Float[Array, "B T M"], spec: MelSpec = HIFIGAN
 ) -> Float[Array, "B T"]:
     """F0 in Hz, 0 where unvoiced, that the vocoder reads from a natural log-mel."""
-    run = nn.apply(lambda m: m.read_f0(mel), HarmonicVocoder(config, spec))
-    return hertz(*run({"params": params}))
+    return hertz(*hear(params, config, mel, spec))
 
 
 def synthesize(
@@ -284,14 +291,10 @@ def make_task(model: dict, shapes: dict) -> Task:
     def heard(batch: Any) -> Array:
         return batch.samples.astype(jnp.float32) / 32768.0
 
-    def pitch(params: Params, mel: Array) -> tuple[Array, Array]:
-        out: Any = nn.apply(lambda m: m.read_f0(mel), network)({"params": params["model"]})
-        return out
-
     def loss_model(params: Params, batch: Any, rngs: Any, step: Array, carry: Any = None) -> tuple[Terms, Any]:
         gain = config.gain_nats * (2.0 * jax.random.uniform(rngs["gain"], (len(batch.mel), 1)) - 1.0)
         mel = soften(rngs["soften"], louder(batch.mel, gain, spec), config.soften_share)
-        logit, octaves = pitch(params, mel)
+        logit, octaves = hear(params["model"], config, mel, spec)
         mel, astray = lead_astray(rngs["astray"], mel, batch.f0_hz, config.astray_share, spec)
         own = ~astray & (jax.random.uniform(rngs["own"], (len(mel), 1)) < config.own_f0_share)
         own &= step >= config.own_f0_after
@@ -329,7 +332,7 @@ def make_task(model: dict, shapes: dict) -> Task:
         }, None
 
     def evaluate(params: Params, batch: Any) -> Terms:
-        logit, octaves = pitch(params, batch.mel)
+        logit, octaves = hear(params["model"], config, batch.mel, spec)
         samples = heard(batch)
         fake = made(params, batch.mel, hertz(logit, octaves), samples, jax.random.key(0))
         distance = spectral_distance(fake, samples[:, cut : samples.shape[1] - cut], spec.sample_rate)

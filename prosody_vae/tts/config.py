@@ -28,6 +28,10 @@ class VaeConfig(Config, section="model"):
       kl_weight, free_nats, kl_anneal_steps: see the module; the weight grows linearly between the two steps.
       duration_weight, pause_weight, pause_length_weight, pitch_weight, energy_weight: of the predictor's losses, beside
         an L1 of mels summed over bins.
+      heard: F0 is what the vocoder that ships hears in a mel, and what it hears in the mel that is made shall be what
+        it hears in the recording's; False takes the corpus's F0, and no one listens.
+      heard_pitch_weight, heard_voicing_weight: of the difference of the two, in octaves, and of the cross-entropy.
+      adversarial, adversarial_weight, window, adversary_channels: as in CopyCat's second training step.
       compute_dtype: "bfloat16" or "float32"; parameters, norms, KL and losses are float32 always.
       recurrence: implementation of the recurrences, see `nn.recurrent.recur`.
     """
@@ -63,6 +67,13 @@ class VaeConfig(Config, section="model"):
     pause_length_weight: float = setting(5.0, at_least=0)
     pitch_weight: float = setting(20.0, at_least=0)
     energy_weight: float = setting(10.0, at_least=0)
+    heard: bool = False
+    heard_pitch_weight: float = setting(40.0, at_least=0)
+    heard_voicing_weight: float = setting(2.0, at_least=0)
+    adversarial: bool = False
+    adversarial_weight: float = setting(1.0, at_least=0)
+    window: int = setting(32, at_least=1)
+    adversary_channels: tuple[int, ...] = (64, 128, 256, 512)
     # Runtime.
     compute_dtype: str = setting("bfloat16", one_of=("bfloat16", "float32"))
     recurrence: str = setting("auto", one_of=IMPLEMENTATIONS)
@@ -83,7 +94,8 @@ SIZES = {
     "tiny": VaeConfig(
         latent=8, width=16, states=8, predictor_width=16, predictor_states=8, reference_states=16,
         channels=(4, 8), time_strides=(2, 2), bin_strides=(4, 4),
-        phoneme_dropout=0.0, predictor_dropout=0.0, free_nats=6.0, compute_dtype="float32",
+        phoneme_dropout=0.0, predictor_dropout=0.0, free_nats=6.0, adversary_channels=(4, 8, 8, 8),
+        compute_dtype="float32",
     ),
     "laptop": VaeConfig(
         width=128, states=64, predictor_width=96, predictor_states=48, reference_states=64, compute_dtype="float32",

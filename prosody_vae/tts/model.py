@@ -18,6 +18,10 @@ Deviations from the paper, whose layers, KL schedule and training are not given 
   1606.04934): the KL of an utterance costs only what exceeds `free_nats`. The weight of the rest is strong, so the KL
   settles near that number: a capacity, stated in nats, in place of a weight to be found by trial.
 * One model of many voices: the speaker's centroid joins predictor and decoder (`speaker`).
+* Someone listens (`heard`): the network by which the vocoder reads F0 from mels says what the F0 of a recording is, and
+  what it hears in the mel that is made shall be that. One F0 a phoneme does not tell a question that rises within its
+  last vowel, and for an L1 of mels so short and soft a movement counts for nothing.
+* A second training step against CopyCat's adversary (`adversarial`), for the same reason as there: L1 alone blurs.
 """
 
 from typing import Any, NamedTuple
@@ -30,6 +34,7 @@ from jaxtyping import Array, Bool, Float, Int
 from copycat_jax import losses
 from copycat_jax.batch import Batch
 from copycat_jax.modules.decoder import Decoder
+from copycat_jax.modules.discriminator import Discriminator, adversary_terms, generator_terms, matching_windows
 from copycat_jax.modules.phoneme_encoder import PhonemeEncoder
 from copycat_jax.modules.utterance_encoder import UtteranceEncoder
 from copycat_jax.nn import gaussian
@@ -38,7 +43,9 @@ from copycat_jax.nn.masks import zero_padding
 from copycat_jax.nn.regulate import over_time
 from copycat_jax.nn.scale import from_network, rms_normalize, to_network
 from copycat_jax.task import Floor, Params, Task, Term, Terms
+from copycat_jax.text.phonemes import SIL_ID
 from copycat_jax.text.phrasing import BREAKS
+from copycat_jax.vocoder.harmonic import open_listener
 from prosody_vae.tts.config import SIZES, VaeConfig
 from prosody_vae.tts.losses import Targets, latent_terms, prosody_terms, targets_of
 from prosody_vae.tts.modules import LOG_FRAMES, Layout, ProsodyPredictor, scaled, unscaled
@@ -245,10 +252,15 @@ def make_task(model: dict, shapes: dict) -> Task:
 
     Args:
       model: fields of `VaeConfig`.
-      shapes: of the data: "mel_bins", "embedding" (others are ignored).
+      shapes: of the data: "mel_bins", "embedding", and if someone listens "frame_rate_hz" (others are ignored).
+
+    Raises:
+      UserError: the listener hears other mels than the data's.
     """
     config = VaeConfig.from_dict(model).sized(shapes)
     network = VaeTts(config)
+    adversary = Discriminator(config.adversary_channels, dtype=jnp.dtype(config.compute_dtype))
+    listener = open_listener(config.mel_bins, shapes["frame_rate_hz"]) if config.heard else None
 
     def init(rng: Array, batch: Any) -> Params:
         del batch  # shapes depend on the configuration alone; a short row keeps this cheap
@@ -256,7 +268,22 @@ def make_task(model: dict, shapes: dict) -> Task:
         tokens = Tokens(one, 4 * one, 0 * one, one, one > 0)
         variance = jnp.zeros((1, 2, 2))
         row = (jnp.zeros((1, 8, config.mel_bins)), jnp.ones((1, 8), bool), tokens, variance, variance > 0)
-        return {"model": initialise(network, rng, *row, jnp.zeros((1, config.embedding)))}
+        params = {"model": initialise(network, rng, *row, jnp.zeros((1, config.embedding)))}
+        if config.adversarial:
+            window = jnp.zeros((1, config.window, config.mel_bins))
+            params["adversary"] = initialise(adversary, jax.random.fold_in(rng, 1), window)
+        return params
+
+    def measured(batch: Batch) -> Batch:
+        return batch if listener is None else batch._replace(f0_hz=listener.f0_hz(batch.mel, batch.mask))
+
+    def heard_terms(batch: Batch, mel: Array, suffix: str = "") -> Terms:
+        """What is heard in a mel that was made, against F0 as `measured`."""
+        if listener is None:
+            return {}
+        weights = {"f0_octaves": config.heard_pitch_weight, "voicing": config.heard_voicing_weight}
+        terms = listener.terms(mel, batch.mask, batch.f0_hz).items()
+        return {f"heard_{name}{suffix}": term._replace(weight=weights.get(name, 0.0)) for name, term in terms}
 
     def run(params: Params, batch: Batch, targets: Targets, rngs: Any = None) -> tuple[Array, Array, Array, Array]:
         mel = to_network(batch.mel, batch.mask)
@@ -266,15 +293,26 @@ def make_task(model: dict, shapes: dict) -> Task:
         return (from_network(out[0], batch.mask), *out[1:])
 
     def loss(params: Params, batch: Batch, rngs: Any, step: Array, carry: Any = None) -> tuple[Terms, Any]:
+        batch = measured(batch)
         targets = targets_of(config, batch)
         mel, planned, mean, log_variance = run(params, batch, targets, rngs)
         first, last = config.kl_anneal_steps
         weight = losses.anneal(step, first, last, config.kl_weight)
-        return {
+        terms: Terms = {
             "l1": Term(*losses.masked_l1(mel, batch.mel, batch.mask), 1.0),
+            **heard_terms(batch, mel),
             **prosody_terms(config, planned, targets),
             **latent_terms(config, mean, log_variance, batch.mask.any(1), weight),
-        }, None
+        }
+        if not config.adversarial:
+            return terms, None
+        made, real = (to_network(x, batch.mask) for x in (mel, batch.mel))
+        windows = matching_windows(rngs["window"], batch, made, real, config.window, SIL_ID)
+        terms |= generator_terms(adversary, params["adversary"], windows, config.adversarial_weight)
+        return terms, jax.lax.stop_gradient(windows)
+
+    def loss_adversary(params: Params, batch: Batch, rngs: Any, step: Array, carry: Any) -> tuple[Terms, Any]:
+        return adversary_terms(adversary, params["adversary"], carry), None
 
     def from_embedding(params: Params, batch: Batch, targets: Targets, z: Array) -> tuple[Array, Array]:
         """Mel and plan as at synthesis, the timing apart, which is the utterance's own."""
@@ -292,24 +330,30 @@ def make_task(model: dict, shapes: dict) -> Task:
 
     def evaluate(params: Params, batch: Batch) -> Terms:
         """As in training, but of the mean; then with nothing but the embedding given: its own, and the prior's mean."""
+        batch = measured(batch)
         targets = targets_of(config, batch)
         mel, planned, mean, log_variance = run(params, batch, targets)
         terms: Terms = {
             "l1": Term(*losses.masked_l1(mel, batch.mel, batch.mask), 1.0),
+            **heard_terms(batch, mel),
             **prosody_terms(config, planned, targets),
             **latent_terms(config, mean, log_variance, batch.mask.any(1), config.kl_weight),
         }
+        logged = {}
         for name, z in (("posterior", mean), ("prior", jnp.zeros_like(mean))):
             mel, planned = from_embedding(params, batch, targets, z)
-            terms[f"l1_{name}"] = Term(*losses.masked_l1(mel, batch.mel, batch.mask))
-        unweighted = prosody_terms(config, planned, targets, "_prior").items()
-        return terms | {name: term._replace(weight=0.0) for name, term in unweighted}
+            logged[f"l1_{name}"] = Term(*losses.masked_l1(mel, batch.mel, batch.mask))
+            logged |= heard_terms(batch, mel, f"_{name}")
+        logged |= prosody_terms(config, planned, targets, "_prior")
+        return terms | {name: term._replace(weight=0.0) for name, term in logged.items()}
 
     def synthesize(params: Params, batch: Batch) -> Array:
+        batch = measured(batch)
         mean, _ = encode(params["model"], config, batch.mel, batch.mask)
         return from_embedding(params, batch, targets_of(config, batch), mean)[0]
 
     def reconstruct(params: Params, batch: Batch) -> Array:
+        batch = measured(batch)
         return run(params, batch, targets_of(config, batch))[0]
 
     # The KL itself is held up by the free nats.
@@ -317,9 +361,11 @@ def make_task(model: dict, shapes: dict) -> Task:
     return Task(
         name="prosody_vae",
         init=init,
-        loss={"model": loss},
+        loss={"model": loss} | ({"adversary": loss_adversary} if config.adversarial else {}),
         evaluate=evaluate,
         synthesize=synthesize,
         reconstruct=reconstruct,
+        rng_names=("dropout", "sample") + (("window",) if config.adversarial else ()),
+        min_frames=config.window if config.adversarial else 1,
         floors={"active_units": Floor(2.0, 3 * config.kl_anneal_steps[1] // 2, meaning)},
     )

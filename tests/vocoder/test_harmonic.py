@@ -1,5 +1,6 @@
 """The vocoder that ships speaks, at the F0 it is given, and reads the F0 of a mel."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -8,7 +9,7 @@ from copycat_jax.audio.pitch import track_f0
 from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN, PAPER_24K
-from copycat_jax.vocoder.harmonic import SHIPPED_VOCODER, open_harmonic
+from copycat_jax.vocoder.harmonic import SHIPPED_VOCODER, open_harmonic, open_listener
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,22 @@ def test_it_reads_the_melody(vocode, recording):
     both = (read > 0) & (own > 0)
     assert both.sum() > 0.85 * (own > 0).sum()
     assert np.median(np.abs(12 * np.log2(read[both] / own[both]))) < 0.3
+
+
+def test_a_listener_hears_what_the_vocoder_reads_and_no_padding(vocode, recording):
+    _, mel = recording
+    read, listener = np.asarray(vocode.read_f0(mel)), open_listener(80, HIFIGAN.frame_rate_hz)
+    mask = np.arange(200)[None] < 160
+    padded, mask = jnp.asarray(np.pad(mel, ((0, 0), (0, 40), (0, 0)), constant_values=np.nan)), jnp.asarray(mask)
+    heard = listener.f0_hz(padded, mask)
+    np.testing.assert_allclose(heard[:, :160], read, rtol=1e-4)
+    assert not np.asarray(heard[:, 160:]).any()
+    terms = {name: float(t.sum / t.count) for name, t in listener.terms(padded, mask, heard).items()}
+    assert terms["voicing_error"] == 0 and terms["f0_octaves"] < 1e-5 and terms["voicing"] < 0.2
+    higher = {name: float(t.sum / t.count) for name, t in listener.terms(padded, mask, 2 * heard).items()}
+    np.testing.assert_allclose(higher["f0_octaves"], 1, atol=1e-4)
+    with pytest.raises(UserError, match="'hifigan', not 40 bins"):
+        open_listener(40, HIFIGAN.frame_rate_hz)
 
 
 def test_f0_given_is_spoken_a_little_beside_what_the_mel_tells(vocode, recording):

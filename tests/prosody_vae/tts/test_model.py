@@ -233,6 +233,44 @@ def test_the_first_free_nats_cost_nothing_and_rows_without_frames_do_not_count()
     assert float(terms["active_units"].sum / terms["active_units"].count) == 8
 
 
+def test_someone_listens_to_the_recording_and_to_what_is_made(batch):
+    """F0 comes from the mel, and the decoder hears how far its own is from it."""
+    shapes = {**SHAPES, "frame_rate_hz": HIFIGAN.frame_rate_hz}
+    task = make_task({**TINY, "heard": True}, shapes)
+    params, deaf = task.init(jax.random.key(0), None), batch._replace(f0_hz=jnp.full_like(batch.f0_hz, jnp.nan))
+
+    def octaves(own):
+        terms, _ = task.loss["model"]({"model": own}, deaf, rngs_of(task, 0), jnp.int32(0))
+        return terms["heard_f0_octaves"].sum, terms
+
+    slope, terms = jax.jit(jax.grad(octaves, has_aux=True))(params["model"])
+    assert all(np.isfinite(float(t.sum)) for t in terms.values())
+    assert terms["heard_f0_octaves"].weight == 40 and terms["heard_voicing_error"].weight == 0
+    assert float(jnp.abs(slope["decoder"]["output"]["kernel"]).max()) > 0
+    logged = jax.eval_shape(task.evaluate, params, deaf)
+    assert {"heard_f0_octaves_posterior", "heard_f0_octaves_prior"} < set(logged)
+    with pytest.raises(UserError, match=r"set model\.heard=false"):
+        make_task({**TINY, "heard": True, "mel_bins": 40}, {"frame_rate_hz": HIFIGAN.frame_rate_hz})
+
+
+def test_the_second_step_plays_against_an_adversary(batch):
+    task = make_task({**TINY, "adversarial": True, "window": 24}, SHAPES)
+    params = task.init(jax.random.key(0), None)
+    assert task.groups == ("model", "adversary") and task.min_frames == 24
+
+    @jax.jit
+    def both(params):
+        terms, windows = task.loss["model"](params, batch, rngs_of(task, 0), jnp.int32(0))
+        judged, _ = task.loss["adversary"](params, batch, rngs_of(task, 0), jnp.int32(0), windows)
+        return terms, windows, judged
+
+    terms, windows, judged = both(params)
+    assert windows["real"].shape == windows["fake"].shape == (6, 24, 80)
+    usable = np.asarray(windows["usable"])
+    assert usable.any() and float(terms["adversarial"].count) == usable.sum()
+    np.testing.assert_allclose(terms["adversarial"].sum, -judged["score_fake"].sum, rtol=1e-5)
+
+
 def test_speaker_and_variance_can_be_left_out(batch):
     task = make_task({**TINY, "speaker": False, "variance": False}, SHAPES)
     params = jax.eval_shape(task.init, jax.random.key(0), None)

@@ -1,4 +1,4 @@
-"""The adversary of CopyCat's second training step (section 2.4.2): SAGAN's discriminator on windows of 32 mel frames.
+"""The adversary of a second training step (CopyCat section 2.4.2): SAGAN's discriminator on windows of mel frames.
 
 Self-attention GAN (Zhang et al. 2019): strided 2-D convolutions under spectral norm with one self-attention block,
 hinge loss. The window and the clip-wise random choice of it are the paper's; channels are ours.
@@ -12,8 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from copycat_jax import losses
 from copycat_jax.batch import Batch
 from copycat_jax.nn.initializers import kernel_limit
+from copycat_jax.task import Params, Term, Terms
 
 
 def spectral_norm(matrix: Float[Array, "I O"], squarings: int = 6) -> Float[Array, ""]:
@@ -131,3 +133,32 @@ class Discriminator(nn.Module):
         kernel = self.param("kernel", kernel_limit, (pooled.shape[-1], 1))
         bias = self.param("bias", nn.initializers.zeros, ())
         return (pooled @ (kernel / jnp.maximum(spectral_norm(kernel), 1e-12)))[:, 0] + bias
+
+
+# --- The game: the terms of both sides.
+
+
+def matching_windows(
+    key: Array, batch: Batch, made: Float[Array, "B T M"], real: Float[Array, "B T M"], window: int, silence_id: int
+) -> dict[str, Array]:
+    """The same window of what was made and of what is real, in the network's units, and which rows are long enough."""
+    start, usable = choose_windows(key, batch, window, silence_id)
+    return {"fake": cut_windows(made, start, window), "real": cut_windows(real, start, window), "usable": usable}
+
+
+def generator_terms(adversary: Discriminator, params: Params, windows: dict[str, Array], weight: float) -> Terms:
+    """What it costs the generator that the adversary, whose parameters stay as they are, is not fooled."""
+    score: Any = adversary.apply({"params": jax.lax.stop_gradient(params)}, windows["fake"])
+    return {"adversarial": Term(*losses.hinge_generator(score, windows["usable"]), weight)}
+
+
+def adversary_terms(adversary: Discriminator, params: Params, windows: dict[str, Array]) -> Terms:
+    """What it costs the adversary to be fooled, and its mean scores."""
+    rows, usable = windows["real"].shape[0], windows["usable"]
+    scores: Any = adversary.apply({"params": params}, jnp.concatenate([windows["real"], windows["fake"]]))
+    real, fake = scores[:rows], scores[rows:]
+    return {
+        "discriminator": Term(*losses.hinge_discriminator(real, fake, usable), 1.0),
+        "score_real": Term(*losses.over(real, usable)),
+        "score_fake": Term(*losses.over(fake, usable)),
+    }

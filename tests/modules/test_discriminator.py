@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from copycat_jax.data.synthetic import synthetic_batch
-from copycat_jax.models.discriminator import Discriminator, SpectralConv, choose_windows, cut_windows, spectral_norm
+from copycat_jax.modules.discriminator import Discriminator, SpectralConv, choose_windows, cut_windows, spectral_norm
 from copycat_jax.nn.initializers import initialise
 
 
