@@ -23,13 +23,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-import tensorstore
 from orbax.checkpoint import checkpoint_managers
 
 from copycat_jax.console import warn
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_local, locked_file, plain, refusals_of
-from copycat_jax.train import distributed, identity, seal
+from copycat_jax.train import distributed, identity, seal, unleaked
 from copycat_jax.train.state import EMA_GROUP, TrainState
 
 # Orbax tells through absl's logger what it was asked to do, and what goes wrong, which it also raises; of every array
@@ -37,8 +36,7 @@ from copycat_jax.train.state import EMA_GROUP, TrainState
 for _name in ("absl", "asyncio"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
-# Orbax counts the bytes of every save with it, and what it returns is never freed: 24 lists a save [measured].
-tensorstore.experimental_collect_matching_metrics = lambda *_, **__: []
+unleaked.mend()
 
 FOLDER = "checkpoints"
 DAMAGED = "damaged"

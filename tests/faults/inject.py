@@ -232,9 +232,9 @@ def data(folder: Path, **_) -> str:
 
 
 def soak(folder: Path, minutes: float, **_) -> str:
-    """Training for long: memory, threads and open files stay where they were after the first fifth.
+    """Training for long: memory, Python's objects, threads and open files stay where they were after the first fifth.
 
-    A save in progress holds files and threads of its own, so the least of many readings is compared.
+    A save in progress holds files, objects and threads of its own, so the least of many readings is compared.
     """
     from toy_task import toy_batch, toy_config, toy_task
 
@@ -246,7 +246,8 @@ def soak(folder: Path, minutes: float, **_) -> str:
         if step % 20 == 0:
             pid = Path("/proc/self")
             kib = int(next(s for s in (pid / "status").read_text().splitlines() if s.startswith("VmRSS")).split()[1])
-            seen.append((kib, len(list((pid / "task").iterdir())), len(list((pid / "fd").iterdir()))))
+            opened = (len(list((pid / name).iterdir())) for name in ("task", "fd"))
+            seen.append((kib, sys.getallocatedblocks(), *opened))
         if time.monotonic() - began > 60 * minutes:
             os.kill(os.getpid(), signal.SIGTERM)
         return toy_batch(step % 50)
@@ -257,9 +258,11 @@ def soak(folder: Path, minutes: float, **_) -> str:
         state = fit(toy_task(True), config, batches, run_dir=folder / "run", held_out=held_out, tensorboard=False)
     fifth = len(seen) // 5
     early, late = (tuple(map(min, zip(*part, strict=True))) for part in (seen[fifth : 2 * fifth], seen[-fifth:]))
-    assert late[0] < 1.1 * early[0] + 20_000 and late[1] <= early[1] + 2 and late[2] <= early[2] + 2, (early, late)
+    kib, blocks, threads, files = zip(early, late, strict=True)
+    steady = kib[1] < 1.1 * kib[0] and blocks[1] < 1.01 * blocks[0]
+    assert steady and threads[1] <= threads[0] + 2 and files[1] <= files[0] + 2, (early, late)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return f"{int(state.step)} steps in {minutes:g} min: KiB, threads, files {early} -> {late}, peak {peak} KiB"
+    return f"{int(state.step)} steps in {minutes:g} min: KiB, objects, threads, files {early} -> {late}, peak {peak} KiB"
 
 
 FAULTS: dict[str, Callable[..., str]] = {
