@@ -14,6 +14,7 @@ Python turns Ctrl-C into a KeyboardInterrupt wherever the main thread happens to
 * A terminal sends it to worker processes too. What is started while signals are `withheld` never hears of them.
 """
 
+import collections
 import contextlib
 import os
 import signal
@@ -30,6 +31,7 @@ EXIT_CODES = tuple(128 + number for number in ENDING)  # as a shell has it: 130 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 SAME_S = 1.0
 _AGAIN_AFTER_S = 0.05
+_sent_again = collections.Counter[int]()  # by this module, and not yet told of
 
 
 class Stopped(KeyboardInterrupt):
@@ -56,6 +58,7 @@ def heeding() -> Iterator[None]:
     waiting: list[int] = []
     timers: list[threading.Timer] = []
     outside = _imports(sys._getframe())
+    _sent_again.clear()
 
     def stop(number: int, frame: FrameType | None) -> None:
         if _imports(frame) > outside:
@@ -100,10 +103,23 @@ def _imports(frame: FrameType | None) -> int:
 
 def _send_again(number: int) -> threading.Timer:
     """Sends the main thread a signal, a moment later, unless it is cancelled."""
-    again = threading.Timer(_AGAIN_AFTER_S, signal.pthread_kill, (threading.main_thread().ident, number))
+
+    def send() -> None:
+        _sent_again[number] += 1
+        signal.pthread_kill(threading.main_thread().ident, number)
+
+    again = threading.Timer(_AGAIN_AFTER_S, send)
     again.daemon = True
     again.start()
     return again
+
+
+def comes_again(number: int) -> bool:
+    """Whether a signal that came is an earlier one, sent anew; for whoever hears of every signal, once for each."""
+    if _sent_again[number] < 1:
+        return False
+    _sent_again[number] -= 1
+    return True
 
 
 @contextlib.contextmanager

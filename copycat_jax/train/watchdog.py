@@ -163,7 +163,7 @@ class Watch:
             self.fail(f"stopped by {signal.Signals(number).name} in {self._place}", code_of(number))
 
     def _signalled(self, number: int) -> None:
-        if number not in signals.STOPPING:
+        if number not in signals.STOPPING or signals.comes_again(number):
             return
         now = time.monotonic()
         if self._signals and now - self._signals[-1][1] < signals.SAME_S:

@@ -1,5 +1,6 @@
 """A job of two processes never hangs silently, whatever befalls one of them and wherever; both end, and say why."""
 
+import importlib
 import re
 import signal
 import socket
@@ -10,6 +11,7 @@ import time
 import pytest
 from toy_job import Job
 
+from copycat_jax import signals
 from copycat_jax.train.outcomes import FAILED, LOST, PREEMPTED, USER_ERROR
 from copycat_jax.train.referee import SILENT_S, Verdicts
 from copycat_jax.train.watchdog import COMPILING_S, LEAST_S, STARTING_S, TIMES_LONGEST, Watch, together, watched
@@ -25,6 +27,20 @@ def verdicts(processes=2):
 
 def place(name, marks, age_s=0, stuck=False):
     return {"place": name, "marks": marks, "age_s": age_s, "stuck": stuck}
+
+
+def test_a_signal_that_waits_for_an_import_is_one_signal(tmp_path, monkeypatch):
+    """Until the import is over it is sent again and again; each time the watch hears of it."""
+    (tmp_path / "slowly_imported.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(0.4)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(signals, "SAME_S", 0.1)
+    left = []
+    with pytest.raises(signals.Stopped), signals.heeding(), watched(Watch()) as watch:
+        monkeypatch.setattr(watch, "fail", lambda *said: left.append(said))
+        importlib.import_module("slowly_imported")
+    assert left == [] and [number for number, _ in watch._signals] == [signal.SIGTERM]
 
 
 def test_who_does_not_come_is_named():
