@@ -106,7 +106,7 @@ def _send_again(number: int) -> threading.Timer:
 
     def send() -> None:
         _sent_again[number] += 1
-        signal.pthread_kill(threading.main_thread().ident, number)
+        signal.pthread_kill(threading.main_thread().ident, number)  # type: ignore[arg-type]
 
     again = threading.Timer(_AGAIN_AFTER_S, send)
     again.daemon = True

@@ -14,7 +14,7 @@ _to_json = tensorstore.KvStore.Spec.to_json
 def mend() -> None:
     """From here on neither is asked for where it can be told otherwise."""
     tensorstore.experimental_collect_matching_metrics = lambda *_, **__: []
-    tensorstore.KvStore.Spec.to_json = as_json
+    tensorstore.KvStore.Spec.to_json = as_json  # type: ignore[assignment]
 
 
 def as_json(spec: Any, *arguments: Any, **options: Any) -> Any:
