@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from copycat_jax import signals
 from copycat_jax.console import run_command
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.files import names_store, not_local, user_cache_folder
@@ -50,10 +49,7 @@ def run_program(program: Program, arguments: Sequence[str] | None = None) -> int
         return run_command(program.name, lambda: _dispatch(program, arguments))
     _open_standard_streams()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    code = run_command(program.name, lambda: _dispatch(program, sys.argv[1:]))
-    if code in signals.EXIT_CODES:
-        signals.leave(code)
-    return code
+    return run_command(program.name, lambda: _dispatch(program, sys.argv[1:]), ours=True)
 
 
 def _open_standard_streams() -> None:

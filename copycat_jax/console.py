@@ -12,7 +12,7 @@ from typing import IO, TypeVar
 
 from copycat_jax.errors import UserError
 from copycat_jax.files import refusals_of
-from copycat_jax.signals import exit_code, heeding
+from copycat_jax.signals import exit_code, heeding, leave
 
 T = TypeVar("T")
 EXIT_FAILED = 1
@@ -20,10 +20,11 @@ EXIT_USER_ERROR = 2
 SILENCE_S = 30.0  # where there is no progress bar, nobody waits longer for a line
 
 
-def run_command(program: str, command: Callable[[], int | None]) -> int:
+def run_command(program: str, command: Callable[[], int | None], ours: bool = False) -> int:
     """Runs `command` and returns the exit code: its own, 2 for a UserError, 130 for Ctrl-C, 143 for SIGTERM.
 
     A UserError is printed to standard error as one line, `program: message`; so is a disk that is full or refuses.
+    Where the process is `ours`, an interrupt ends it, see `signals.leave`.
     """
     try:
         with heeding():
@@ -32,6 +33,8 @@ def run_command(program: str, command: Callable[[], int | None]) -> int:
         code = _explain(program, error)
         if code is None:
             raise
+        if ours and isinstance(error, KeyboardInterrupt):
+            leave(code)
         return code
 
 

@@ -26,7 +26,6 @@ from types import FrameType
 from typing import Any
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
-EXIT_CODES = tuple(128 + number for number in ENDING)  # as a shell has it: 130 for Ctrl-C, 143 for SIGTERM
 # What asks a training process to stop, if it is handled; a terminal and a launcher may both send one within a moment.
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 SAME_S = 1.0
@@ -39,16 +38,20 @@ class Stopped(KeyboardInterrupt):
 
     Args:
       number: of the signal.
+      second: whether the process was asked before, see `noting`.
+
+    Attributes:
+      code: what it ends with; as a shell has it, 130 for Ctrl-C and 143 for SIGTERM, where nobody sets another.
     """
 
-    def __init__(self, number: int = signal.SIGINT):
+    def __init__(self, number: int = signal.SIGINT, second: bool = False):
         super().__init__(number)
-        self.number = number
+        self.number, self.second, self.code = number, second, 128 + number
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:
-    """One of EXIT_CODES; 130 for a KeyboardInterrupt of Python's own."""
-    return 128 + getattr(stop, "number", signal.SIGINT)
+    """What the process ends with; 130 for a KeyboardInterrupt of Python's own."""
+    return getattr(stop, "code", 128 + signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -137,7 +140,7 @@ def noting(said: str) -> Iterator[list[int]]:
             return
         noted.append(number)
         if len(noted) > 1:
-            raise Stopped(number)
+            raise Stopped(number, second=True)
         came = time.monotonic()
         os.write(2, f"{said}\n".encode())  # a handler may have interrupted a print
 

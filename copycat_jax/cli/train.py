@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
     began = time.time()
     from copycat_jax.errors import UserError
+    from copycat_jax.signals import Stopped
+    from copycat_jax.train.outcomes import code_of
 
     if (arguments.corpus is None) != arguments.synthetic:
         raise UserError("give either --corpus DATA or --synthetic", "copycat train")
@@ -53,10 +55,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("belong to --dry-run", "--devices, --topology", "A run takes the devices that it finds.")
     if arguments.run_dir is None:
         raise UserError("no --run-dir", "copycat train", "Say where checkpoints and metrics go.")
-    from copycat_jax.train import distributed
+    try:
+        from copycat_jax.train import distributed
 
-    with distributed.joined():  # first: what one host alone finds wrong ends the others too
-        return _train(arguments, began)
+        with distributed.joined():  # first: what one host alone finds wrong ends the others too
+            return _train(arguments, began)
+    except Stopped as stop:
+        if not stop.second:  # there is nothing to save yet
+            stop.code = code_of(stop.number)
+        raise
 
 
 def _train(arguments: argparse.Namespace, began: float) -> int:

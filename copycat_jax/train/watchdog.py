@@ -28,7 +28,7 @@ import jax
 
 from copycat_jax import console, signals
 from copycat_jax.signals import Stopped
-from copycat_jax.train.outcomes import LOST, PREEMPTED
+from copycat_jax.train.outcomes import LOST, code_of
 from copycat_jax.train.referee import SILENT_S, TICK_S, lines_of, send
 
 # What steps consist of. Until the metrics were waited for once it is not known how long a device takes for them.
@@ -276,15 +276,10 @@ def together() -> Iterator[None]:
             time.sleep(GRACE_S)  # if it comes of another process, the referee says so, and this one leaves meanwhile
         code = console.explain(f"copycat: process {watch.process}", error)
         if isinstance(error, Stopped):
-            code = code_of(error.number)
+            code = error.code if error.second else code_of(error.number)
         console.noted(f"error: {error!r}")
         why = f"stopped by {signal.Signals(error.number).name}" if isinstance(error, Stopped) else str(error).strip()
         why = why.partition("\n")[0] or type(error).__name__
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         watch.fail(why, code, told=True)
-
-
-def code_of(number: int) -> int:
-    """The exit code of a process that a signal stopped while there was nothing to save."""
-    return 128 + number if number == signal.SIGINT else PREEMPTED
