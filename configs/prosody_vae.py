@@ -35,6 +35,7 @@ VARIANTS = (*STEPS, *(f"{size}_adversarial" for size in STEPS))
 def get_config(variant: str = "shipped") -> Experiment:
     size, _, second = variant.partition("_")
     steps, heard = STEPS[size], size not in ("tiny", "laptop")
+    ears = {"heard": True, "ending": 0.5} if heard else {}
     data, train = inputs.DataConfig(buckets=2, max_seconds=12.0, held_out=0.03), TrainConfig(steps=steps)
     train = dataclasses.replace(train, render_every=3000)
     if size == "tiny":
@@ -44,7 +45,7 @@ def get_config(variant: str = "shipped") -> Experiment:
         train = TrainConfig(steps=steps, log_every=50, eval_every=500, save_every=250, threads=2)
     first = Experiment(
         task="prosody_vae.tts.model:make_task",
-        model=dataclasses.replace(SIZES[size], heard=heard, kl_anneal_steps=(0, 2 * steps // 15)),
+        model=dataclasses.replace(SIZES[size], **ears, kl_anneal_steps=(0, 2 * steps // 15)),
         data=dataclasses.replace(data, needs_speaker_vectors=True, needs_f0=not heard),
         optimizer=OptimizerConfig(warmup_steps=min(500, steps // 10), final_lr_ratio=0.02),
         groups={"adversary": {"lr": 2e-4, "b1": 0.0, "warmup_steps": 0}},

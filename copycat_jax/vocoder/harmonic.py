@@ -22,7 +22,8 @@ class Listener(NamedTuple):
     """What the vocoder hears in natural log-mels, for training what makes mels: pure and differentiable."""
 
     f0_hz: Callable[[Float[Array, "B T M"], Bool[Array, "B T"]], Float[Array, "B T"]]  # 0 where unvoiced
-    terms: Callable[[Float[Array, "B T M"], Bool[Array, "B T"], Float[Array, "B T"]], Terms]  # against an F0
+    # Of mels, their masks, an F0 that they should have, and frames whose F0 is a term of its own ("f0_octaves_ending").
+    terms: Callable[[Float[Array, "B T M"], Bool[Array, "B T"], Float[Array, "B T"], Bool[Array, "B T"]], Terms]
 
 
 SHIPPED_VOCODER = Path(__file__).parents[1] / "pretrained" / "vocoder"
@@ -70,8 +71,9 @@ def open_listener(mel_bins: int, frame_rate_hz: float) -> Listener:
     def f0_hz(mel: Array, mask: Array) -> Array:
         return jnp.where(mask, hertz(*heard(mel, mask)), 0.0)
 
-    def terms(mel: Array, mask: Array, f0_hz: Array) -> Terms:
+    def terms(mel: Array, mask: Array, f0_hz: Array, ending: Array) -> Terms:
         logit, octaves = heard(mel, mask)
-        return f0_terms(logit, octaves, f0_hz, mask)
+        at_the_end = f0_terms(logit, octaves, f0_hz, ending)["f0_octaves"]
+        return f0_terms(logit, octaves, f0_hz, mask) | {"f0_octaves_ending": at_the_end}
 
     return Listener(f0_hz, terms)

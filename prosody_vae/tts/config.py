@@ -31,6 +31,8 @@ class VaeConfig(Config, section="model"):
       heard: F0 is what the vocoder that ships hears in a mel, and what it hears in the mel that is made shall be what
         it hears in the recording's; False takes the corpus's F0, and no one listens.
       heard_pitch_weight, heard_voicing_weight: of the difference of the two, in octaves, and of the cross-entropy.
+      ending: how much F0 at the end of a sentence counts beside F0 everywhere. It tells a question from a statement,
+        but among all frames it is so little that an embedding would not spend its nats on it.
       adversarial, adversarial_weight, window, adversary_channels: as in CopyCat's second training step.
       compute_dtype: "bfloat16" or "float32"; parameters, norms, KL and losses are float32 always.
       recurrence: implementation of the recurrences, see `nn.recurrent.recur`.
@@ -70,6 +72,7 @@ class VaeConfig(Config, section="model"):
     heard: bool = False
     heard_pitch_weight: float = setting(40.0, at_least=0)
     heard_voicing_weight: float = setting(2.0, at_least=0)
+    ending: float = setting(0.0, at_least=0)
     adversarial: bool = False
     adversarial_weight: float = setting(1.0, at_least=0)
     window: int = setting(32, at_least=1)

@@ -11,9 +11,12 @@ from copycat_jax.batch import Batch
 from copycat_jax.nn import gaussian
 from copycat_jax.nn.masks import zero_padding
 from copycat_jax.task import Term, Terms
+from copycat_jax.text.phrasing import SENTENCE
 from prosody_vae.tts.config import VaeConfig
-from prosody_vae.tts.modules import LOG_FRAMES, scaled, token_means
-from prosody_vae.tts.pauses import Tokens, drop_pauses, make_timeline
+from prosody_vae.tts.modules import LOG_FRAMES, membership, scaled, token_means
+from prosody_vae.tts.pauses import Timeline, Tokens, drop_pauses, make_timeline
+
+ENDING = 3  # phonemes, in which a sentence rises or falls at its end
 
 
 class Targets(NamedTuple):
@@ -34,6 +37,21 @@ def targets_of(config: VaeConfig, batch: Batch) -> Targets:
     variance = jnp.stack([scaled(log_f0, config.pitch), scaled(energy, config.energy)], -1)
     known = jnp.stack([heard, measured], -1)
     return Targets(tokens, jnp.where(known, variance, 0.0), known)
+
+
+def ending_tokens(tokens: Tokens) -> Bool[Array, "B P"]:
+    """The last `ENDING` tokens of every sentence."""
+    ends = tokens.mask & (tokens.breaks == SENTENCE)
+    ahead = jnp.pad(ends, ((0, 0), (0, ENDING - 1)))
+    near = jnp.stack([ahead[:, k : k + ends.shape[1]] for k in range(ENDING)]).any(0)
+    return near & tokens.mask
+
+
+def ending_frames(tokens: Tokens, timeline: Timeline) -> Bool[Array, "B T"]:
+    """The frames of `ending_tokens`, without pauses."""
+    spread = membership(timeline, tokens.mask.shape[1])
+    inside = jnp.einsum("btp,bp->bt", spread, ending_tokens(tokens).astype(spread.dtype)) > 0.5
+    return inside & timeline.mask & ~timeline.paused
 
 
 def prosody_terms(config: VaeConfig, planned: Float[Array, "B P K"], targets: Targets, suffix: str = "") -> Terms:
@@ -62,6 +80,8 @@ def prosody_terms(config: VaeConfig, planned: Float[Array, "B P K"], targets: Ta
         for column, name, unit in ((0, "pitch", config.pitch[1]), (1, "energy", config.energy[1])):
             target, known = targets.variance[..., column], targets.known[..., column]
             terms[name] = l1(3 + column, target, known, unit, getattr(config, f"{name}_weight"))
+        target, known = targets.variance[..., 0], targets.known[..., 0] & ending_tokens(tokens)
+        terms["ending_pitch"] = l1(3, target, known, config.pitch[1], config.ending * config.pitch_weight)
     return {name + suffix: term for name, term in terms.items()}
 
 

@@ -47,7 +47,7 @@ from copycat_jax.text.phonemes import SIL_ID
 from copycat_jax.text.phrasing import BREAKS
 from copycat_jax.vocoder.harmonic import open_listener
 from prosody_vae.tts.config import SIZES, VaeConfig
-from prosody_vae.tts.losses import Targets, latent_terms, prosody_terms, targets_of
+from prosody_vae.tts.losses import Targets, ending_frames, latent_terms, prosody_terms, targets_of
 from prosody_vae.tts.modules import LOG_FRAMES, Layout, ProsodyPredictor, scaled, unscaled
 from prosody_vae.tts.pauses import Timeline, Tokens, make_timeline
 
@@ -277,13 +277,16 @@ def make_task(model: dict, shapes: dict) -> Task:
     def measured(batch: Batch) -> Batch:
         return batch if listener is None else batch._replace(f0_hz=listener.f0_hz(batch.mel, batch.mask))
 
-    def heard_terms(batch: Batch, mel: Array, suffix: str = "") -> Terms:
-        """What is heard in a mel that was made, against F0 as `measured`."""
+    def heard_terms(batch: Batch, targets: Targets, mel: Array, suffix: str = "") -> Terms:
+        """What is heard in a mel that was made, against F0 as `measured`; at the end of sentences once more."""
         if listener is None:
             return {}
+        tokens = targets.tokens
+        ending = ending_frames(tokens, make_timeline(tokens.durations, tokens.pauses, batch.mask.shape[1]))
         weights = {"f0_octaves": config.heard_pitch_weight, "voicing": config.heard_voicing_weight}
-        terms = listener.terms(mel, batch.mask, batch.f0_hz).items()
-        return {f"heard_{name}{suffix}": term._replace(weight=weights.get(name, 0.0)) for name, term in terms}
+        terms = listener.terms(mel, batch.mask, batch.f0_hz, ending)
+        weights["f0_octaves_ending"] = config.ending * config.heard_pitch_weight
+        return {f"heard_{name}{suffix}": term._replace(weight=weights.get(name, 0.0)) for name, term in terms.items()}
 
     def run(params: Params, batch: Batch, targets: Targets, rngs: Any = None) -> tuple[Array, Array, Array, Array]:
         mel = to_network(batch.mel, batch.mask)
@@ -300,7 +303,7 @@ def make_task(model: dict, shapes: dict) -> Task:
         weight = losses.anneal(step, first, last, config.kl_weight)
         terms: Terms = {
             "l1": Term(*losses.masked_l1(mel, batch.mel, batch.mask), 1.0),
-            **heard_terms(batch, mel),
+            **heard_terms(batch, targets, mel),
             **prosody_terms(config, planned, targets),
             **latent_terms(config, mean, log_variance, batch.mask.any(1), weight),
         }
@@ -335,7 +338,7 @@ def make_task(model: dict, shapes: dict) -> Task:
         mel, planned, mean, log_variance = run(params, batch, targets)
         terms: Terms = {
             "l1": Term(*losses.masked_l1(mel, batch.mel, batch.mask), 1.0),
-            **heard_terms(batch, mel),
+            **heard_terms(batch, targets, mel),
             **prosody_terms(config, planned, targets),
             **latent_terms(config, mean, log_variance, batch.mask.any(1), config.kl_weight),
         }
@@ -343,7 +346,7 @@ def make_task(model: dict, shapes: dict) -> Task:
         for name, z in (("posterior", mean), ("prior", jnp.zeros_like(mean))):
             mel, planned = from_embedding(params, batch, targets, z)
             logged[f"l1_{name}"] = Term(*losses.masked_l1(mel, batch.mel, batch.mask))
-            logged |= heard_terms(batch, mel, f"_{name}")
+            logged |= heard_terms(batch, targets, mel, f"_{name}")
         logged |= prosody_terms(config, planned, targets, "_prior")
         return terms | {name: term._replace(weight=0.0) for name, term in logged.items()}
 

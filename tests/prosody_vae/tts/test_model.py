@@ -14,9 +14,10 @@ from copycat_jax.nn.scale import from_network, to_network
 from copycat_jax.task import total
 from copycat_jax.text.phonemes import to_ids
 from prosody_vae.tts import model
-from prosody_vae.tts.losses import latent_terms, targets_of
+from prosody_vae.tts.losses import ENDING, ending_frames, ending_tokens, latent_terms, targets_of
 from prosody_vae.tts.model import SIZES, VaeConfig, VaeTts, make_task
 from prosody_vae.tts.modules import unscaled
+from prosody_vae.tts.pauses import make_timeline
 
 TINY = dataclasses.asdict(SIZES["tiny"])
 SHAPES = {"mel_bins": 80, "embedding": 16}
@@ -233,10 +234,19 @@ def test_the_first_free_nats_cost_nothing_and_rows_without_frames_do_not_count()
     assert float(terms["active_units"].sum / terms["active_units"].count) == 8
 
 
+def test_the_end_of_a_sentence_is_its_last_phones_without_the_pause(batch):
+    tokens = targets_of(CONFIG, batch).tokens
+    found = np.asarray(ending_tokens(tokens))
+    (last,) = {int(np.flatnonzero(row == 3)[0]) for row in np.asarray(tokens.breaks)}  # of eight phones, the seventh
+    np.testing.assert_array_equal(np.flatnonzero(found[0]), np.arange(last - ENDING + 1, last + 1))
+    frames = ending_frames(tokens, make_timeline(tokens.durations, tokens.pauses, 64))
+    np.testing.assert_array_equal(frames.sum(1), jnp.where(found, tokens.durations, 0).sum(1))
+
+
 def test_someone_listens_to_the_recording_and_to_what_is_made(batch):
     """F0 comes from the mel, and the decoder hears how far its own is from it."""
     shapes = {**SHAPES, "frame_rate_hz": HIFIGAN.frame_rate_hz}
-    task = make_task({**TINY, "heard": True}, shapes)
+    task = make_task({**TINY, "heard": True, "ending": 0.5}, shapes)
     params, deaf = task.init(jax.random.key(0), None), batch._replace(f0_hz=jnp.full_like(batch.f0_hz, jnp.nan))
 
     def octaves(own):
@@ -245,7 +255,9 @@ def test_someone_listens_to_the_recording_and_to_what_is_made(batch):
 
     slope, terms = jax.jit(jax.grad(octaves, has_aux=True))(params["model"])
     assert all(np.isfinite(float(t.sum)) for t in terms.values())
-    assert terms["heard_f0_octaves"].weight == 40 and terms["heard_voicing_error"].weight == 0
+    assert terms["heard_f0_octaves"].weight == 40 and terms["heard_f0_octaves_ending"].weight == 20
+    assert 0 < terms["heard_f0_octaves_ending"].count < terms["heard_f0_octaves"].count
+    assert terms["heard_voicing_error"].weight == 0
     assert float(jnp.abs(slope["decoder"]["output"]["kernel"]).max()) > 0
     logged = jax.eval_shape(task.evaluate, params, deaf)
     assert {"heard_f0_octaves_posterior", "heard_f0_octaves_prior"} < set(logged)
