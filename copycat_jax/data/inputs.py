@@ -160,10 +160,11 @@ def corpus_batches(
     out = held_out(corpus.text_hashes, data.held_out) & usable
     chosen = np.flatnonzero(usable & ~out)
     if len(chosen) == 0:
+        frames = f", of {data.min_frames} frames and more," if data.min_frames else ""
         raise UserError(
-            f"no utterance between {data.min_seconds} and {data.max_seconds} s is left",
+            f"no utterance between {data.min_seconds} and {data.max_seconds} s{frames} is left",
             "data",
-            "Change data.max_seconds or data.held_out.",
+            f"Change data.max_seconds{', data.min_frames' if frames else ''} or data.held_out.",
         )
     sizes: dict[str, Any] = {"multiple_of": data.multiple_of, **data.rows_on(share.devices)}
     balance = {"speakers": corpus.speaker, "balance": data.balance_speakers}

@@ -195,11 +195,12 @@ def test_a_process_whose_referee_is_gone_ends():
 
 
 PLACES = ("start", "compile", "batch", "save")
+# Process 1 everywhere; process 0, beside which the referee is, in start-up and in a step.
+WHERE = [(1, place) for place in PLACES] + [(0, "start"), (0, "batch")]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("which, place", WHERE)
 def test_a_killed_process_takes_the_other_along(which, place, tmp_path):
     codes, errors = Job(tmp_path, {which: {"mishap": [place, "kill"]}}).end()
     assert codes[which] == -signal.SIGKILL and codes[1 - which] == LOST
@@ -209,8 +210,7 @@ def test_a_killed_process_takes_the_other_along(which, place, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("which, place", WHERE)
 def test_a_stopped_process_is_noticed(which, place, tmp_path):
     silent_s = 8
     job = Job(tmp_path, {which: {"mishap": [place, "stop"]}}, silent_s=silent_s)
@@ -223,9 +223,9 @@ def test_a_stopped_process_is_noticed(which, place, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what, code", [("raise", FAILED), ("mistake", USER_ERROR)])
-@pytest.mark.parametrize("place", PLACES)
-def test_an_exception_in_one_process_ends_both_with_its_code(place, what, code, tmp_path):
+@pytest.mark.parametrize("place, what", [*((place, "raise") for place in PLACES), ("batch", "mistake")])
+def test_an_exception_in_one_process_ends_both_with_its_code(place, what, tmp_path):
+    code = {"raise": FAILED, "mistake": USER_ERROR}[what]
     codes, errors = Job(tmp_path, {1: {"mishap": [place, what]}}).end()
     assert codes == [code, code]
     assert re.fullmatch(r"copycat: process 1 on \S+: .*a (fault|mistake).*\n", errors[0])
