@@ -68,6 +68,9 @@ _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DATE = rf" (?:the )?(?:\d{{1,2}}(?:st|nd|rd|th)? (?:of )?)?{_MONTH}"
 _SENTENCE_WORDS = frozenset(("mar", "mon", "wed", "fri", "dec", "jun", "jan", "ca"))
 _START = r"(?<![\w.'-])"
+_CENTURY = r"(?:\d{1,2}(?:st|nd|rd|th)|(?<!\w)[IVX]{2,6}|(?<!\w)[VX])"
+_CENTURY_BEFORE = re.compile(rf"{_CENTURY} $")
+_CENTURIES_BEFORE = re.compile(rf"{_CENTURY}(?: (?:and|or|to) (?:the )?|[-–]){_CENTURY} $")
 _STREET_BEFORE = re.compile(r"\d\w* (?:[A-Z][a-z]+ )+\Z")
 
 
@@ -101,6 +104,14 @@ def _is_long_form(match: re.Match) -> bool:
     if name[0].isupper() and re.search(r"\b(?i:in|on|by|since|until|till|last|next|every|from|to) $", before(match)):
         return True  # "in Dec."
     return not (name.lower() in _SENTENCE_WORDS and (ends or not name[0].isupper()))
+
+
+def _century(match: re.Match) -> str:
+    return "centuries" if match["written"] == "cc" or _CENTURIES_BEFORE.search(before(match)) else "century"
+
+
+def _is_century(match: re.Match) -> bool:
+    return bool(_CENTURY_BEFORE.search(before(match)))
 
 
 def _days(match: re.Match) -> str:
@@ -153,6 +164,7 @@ KINDS = (
         closes=False,
     ),
     kind("abbreviation", rf"{_START}c\.(?= ?1\d\d\d\b)", lambda match: "circa", closes=False),
+    kind("century", rf"{_START}(?P<written>cent|cc?)\.", _century, holds=_is_century),
     kind(
         "abbreviation",
         rf"{_START}(?P<name>(?i:{alternatives(_ABBREVIATIONS)}))\.",

@@ -133,4 +133,9 @@ def is_one(text: str) -> bool:
 def is_adjective(match: re.Match, hyphened: bool = False) -> bool:
     """Whether a measure belongs to a noun ("a $100 bill", "a 5 km run", "the 5-km run") and so has no plural."""
     article = re.search(r"(?:^|[ (\"'])an? $", before(match), re.IGNORECASE)
-    return bool((article or hyphened) and _CONTENT_FOLLOWS.match(match.string, match.end()))
+    return bool((article or hyphened) and names_thing(match))
+
+
+def names_thing(match: re.Match) -> bool:
+    """Whether a word in small letters follows that may be a thing or its quality: no preposition, no verb "to be"."""
+    return bool(_CONTENT_FOLLOWS.match(match.string, match.end()))

@@ -17,6 +17,7 @@ from copycat_jax.text.grammar import (
     is_adjective,
     is_one,
     kind,
+    names_thing,
     scientific,
     series,
 )
@@ -48,8 +49,10 @@ _UNITS = {
     "psi": "pound per square inch", "mpg": "mile per gallon", "dpi": "dot per inch", "fps": "frame per second",
     "ppm": "part per million", "bpm": "beat per minute", "mmHg": "millimeter of mercury", "%": "percent",
     "‰": "per mille", "m/s^2": "meter per second squared", "kn": "knot", "kts": "knot", "in.": "inch",
-    "mA": "milliamp", "pts": "point",
+    "mA": "milliamp", "pts": "point", "Tbsp": "tablespoon", "tbs": "tablespoon", "Tbs": "tablespoon",
+    "c.": "cup", "C.": "cup", "T.": "tablespoon", "t.": "teaspoon",
 }  # fmt: skip
+_OF_RECIPES = frozenset(("c.", "C.", "T.", "t."))  # measures only before what is measured
 _POWERED = ("km", "cm", "mm", "ft", "mi", "yd", "in", "m")
 _UNCHANGED_UNITS = ("hertz", "horsepower", "percent", "mille")
 _POWER = rf"(?:{'|'.join(_POWERED)})\^?[23]"
@@ -147,6 +150,9 @@ def _is_quantity(match: re.Match) -> bool:
         return not re.match(r"\.? [A-Z]", after(match))
     if match["unit"] == "in.":
         return bool(re.match(" [a-z]", after(match)))
+    if match["unit"] in _OF_RECIPES:
+        rest = after(match)
+        return rest.startswith(" of ") or (names_thing(match) and not rest.startswith(" rex"))
     return match["unit"] != "s" or bool(match["gap"]) or "." in match["amounts"]
 
 

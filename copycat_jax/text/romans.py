@@ -8,7 +8,8 @@ from copycat_jax.text.grammar import DASH, after, before, kind
 _HEADINGS = (
     "chapter|chapters|chap|ch|part|parts|book|books|act|acts|scene|scenes|volume|volumes|vol|vols|section|sections|"
     "article|articles|canto|cantos|psalm|lesson|stage|phase|type|class|figure|fig|table|plate|appendix|title|page|"
-    "pages|pp|p|world wars?|war|bowl|division|level|grade|saturn|apollo|mark|symphony|op|letter|stave|verse"
+    "pages|pp|p|world wars?|war|bowl|division|level|grade|saturn|apollo|mark|symphony|op|letter|stave|verse|"
+    "episode|season|amendment|schedule|tier"
 )
 _SMALL_HEADINGS = "chapters?|chap|books?|acts?|scenes?|volumes?|vols?|cantos?|pages?|pp|p|sections?|parts?"
 _ABBREVIATED = {
@@ -26,6 +27,15 @@ _MONARCHS = (
     "hamid|humbert|juan|felipe|carlos|pedro|manuel|sancho|wladislaw|ladislaus|bela|frederik|oscar|ludwig|antiochus"
 )
 _GIVEN = "thomas|samuel|walter|arthur|benjamin|daniel|howard|thurston|harold|franklin|jack|frank|hugh|edwin"
+_OF_SERIES = (  # films and games that are numbered so, by their last word
+    "GTA|Auto|Fantasy|Fighter|Rocky|Saw|Scrolls|Civilization|Civ|Quest|Trek|OS|macOS|Ultima|Souls|Rambo|Jaws|Halo|"
+    "Crusade|Battlefield|Evil|Halloween|Kombat|Persona|Alien|Wars"
+)
+# A numeral before these is an ordinal: XIX c., V Corps, XVIII Airborne Corps.
+_ORDERED = re.compile(
+    r"(?: (?:to|and|or) (?:the )?[IVX]+)? (?:centur(?:y|ies)\b|(?:cent|cc?)\.|"
+    r"(?:[A-Z][a-z]+ )?(?:Corps|Legion|Olympiad|Dynasty)\b)"
+)
 _THRONES = "king|queen|pope|emperor|empress|tsar|czar|kaiser|sultan|shah|prince|pharaoh"
 _BOOKS = (  # of the Bible
     "Samuel|Kings|Chronicles|Corinthians|Thessalonians|Timothy|Peter|John|Maccabees|Esdras|Cor|Sam|Thess|Tim|Pet"
@@ -61,7 +71,7 @@ def _is_numbered(match: re.Match) -> bool:
     return numeral != "I" or (
         head.lower() != "no."
         and (
-            head.lower().startswith(("world", "appendix", "phase", "article", "title"))
+            head.lower().startswith(("world", "appendix", "phase", "article", "title", "schedule"))
             or bool(_AFTER_FIRST.match(rest))
         )
     )
@@ -88,15 +98,18 @@ def _is_monarch(match: re.Match) -> bool:
 
 def _alone(match: re.Match) -> str:
     """A numeral without such a word: an ordinal before "century", a year where it is one, else a cardinal."""
-    value = _value(match["numeral"])
-    if match["suffix"] or re.match(" centur(?:y|ies)", after(match)):
-        return n.ordinal(value)
-    return (n.year(value) if value > 1000 else n.cardinal(value)) + (match["own"] or "")
+    values = [_value(numeral) for numeral in (match["numeral"], match["until"]) if numeral]
+    if match["suffix"] or _ORDERED.match(after(match)):
+        return " to ".join(map(n.ordinal, values))
+    return " to ".join(n.year(value) if value > 1000 else n.cardinal(value) for value in values) + (match["own"] or "")
 
 
 def _is_alone(match: re.Match) -> bool:
-    """Two letters of I, V and X, or four of any; neither MIX nor an IV."""
+    """Two letters of I, V and X, or four of any; neither MIX nor an IV. One of them in a century or a series."""
     numeral = match["numeral"]
+    if numeral in ("V", "X"):
+        ordered = _ORDERED.match(after(match))
+        return bool(ordered or match["until"] or re.search(rf"(?<![\w'-])(?:{_OF_SERIES}) $", before(match)))
     long = len(numeral) > 3 or (len(numeral) > 1 and set(numeral) <= set("IVX"))
     return long and not re.search(r"\b[Aa]n $", before(match))
 
@@ -146,5 +159,10 @@ KINDS = (
         lambda match: f"the {n.ordinal(_value(match['numeral']))}{match['own'] or ''}",
         holds=_is_heir,
     ),
-    kind("numeral", rf"(?<![\w'])(?P<numeral>{n.ROMAN})(?P<suffix>st|nd|rd|th)?{_OWN}", _alone, holds=_is_alone),
+    kind(
+        "numeral",
+        rf"(?<![\w'])(?P<numeral>{n.ROMAN})(?:[-–](?P<until>{n.ROMAN})|(?P<suffix>st|nd|rd|th))?{_OWN}",
+        _alone,
+        holds=_is_alone,
+    ),
 )
