@@ -176,23 +176,6 @@ def locked_file(path: str | Path, wait: bool = True) -> Iterator[IO[str]]:
         yield file
 
 
-def read_text(path: str | os.PathLike, noun: str = "file") -> str:
-    """The text of a file of others, in UTF-8 or, with its mark, UTF-16; its lines end in "\\n", however they ended.
-
-    Raises:
-      UserError: no such file, it cannot be read, or it is not text.
-    """
-    try:
-        data = Path(path).read_bytes()
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"the {noun} cannot be read ({reason})", str(path), "Give a text file in UTF-8.") from error
-    if "\0" in text:
-        raise UserError(f"the {noun} holds zeros, as no text does", str(path), "Give a text file in UTF-8.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def write_text(path: str | Path, text: str) -> None:
     """Writes a file of UTF-8 text whole or not at all; raises UserError where it cannot be written."""
     with replacing_file(path) as temporary:

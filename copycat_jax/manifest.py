@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from copycat_jax.corpus.readers import text_beside
 from copycat_jax.corpus.table import fields_by_style
+from copycat_jax.encodings import read_text
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_file, read_text
+from copycat_jax.files import check_file
 
 HEADER = "source|text|voice|out"
 

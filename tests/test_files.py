@@ -22,7 +22,6 @@ from copycat_jax.files import (
     locked_file,
     plain,
     private_temporary_folder,
-    read_text,
     refusals_of,
     replacing_file,
     replacing_folder,
@@ -162,25 +161,6 @@ def test_an_object_store_is_no_folder_of_that_name(tmp_path, monkeypatch, addres
     for path in ("C:/data", "a:b", "./gs://x", str(tmp_path)):
         assert check_local(path) == Path(path)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_a_text_of_others_is_read_in_whatever_form_it_says_it_has(tmp_path, encoding, end):
-    name = "Zoe" if encoding.startswith("utf-16-") else "Zoë"
-    (tmp_path / "a.txt").write_bytes(f"{name}{end}{end}said so".encode(encoding))
-    if encoding in ("utf-8", "utf-8-sig", "utf-16"):
-        assert read_text(tmp_path / "a.txt") == f"{name}\n\nsaid so"
-    else:  # nothing in it says so
-        with pytest.raises(UserError, match=r"a\.txt: the lexicon .* UTF-8"):
-            read_text(tmp_path / "a.txt", "lexicon")
-
-
-@pytest.mark.parametrize("name", ["absent.txt", ".", "a.txt/b.txt", "a" * 300, "a\0b"])
-def test_what_is_no_text_file_is_told_in_one_line(tmp_path, name):
-    (tmp_path / "a.txt").write_text("")
-    with pytest.raises(UserError, match="the file cannot be read"):
-        read_text(tmp_path / name)
 
 
 def test_plain_values_are_what_json_gives_back(tmp_path):

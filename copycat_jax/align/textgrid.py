@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from copycat_jax.encodings import read_text
 from copycat_jax.errors import UserError
-from copycat_jax.files import read_text, refusals_of, write_text
+from copycat_jax.files import refusals_of, write_text
 from copycat_jax.text.phonemes import SIL, SPN, is_phone, is_vowel
 from copycat_jax.types import Alignment, Interval
 

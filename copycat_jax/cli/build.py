@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copycat_jax import console
+from copycat_jax.encodings import read_text
 from copycat_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -142,10 +143,7 @@ def _source(value: str) -> tuple[str, str]:
 def _lines(path: str | None, flag: str) -> list[str]:
     if path is None:
         return []
-    try:
-        lines = unicodedata.normalize("NFC", Path(path).read_text(encoding="utf-8-sig")).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read '{path}' ({error})", flag, "Give a text file with one entry a line.") from error
+    lines = unicodedata.normalize("NFC", read_text(path, f"list of {flag}")).split("\n")
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 

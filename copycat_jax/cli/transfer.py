@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from copycat_jax import console
 from copycat_jax.command_line import keep_compiled
+from copycat_jax.encodings import read_text
 from copycat_jax.errors import UserError
 from copycat_jax.files import NoRoom, check_file, check_folder, write_text
 from copycat_jax.manifest import HEADER, TransferLine, read_manifest
@@ -331,10 +332,7 @@ def _text(arguments: argparse.Namespace) -> str | None:
         check_folder(Path(arguments.text_file).absolute().parent)
         return AUTO
     if arguments.text_file is not None:
-        try:
-            return Path(arguments.text_file).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot be read: {error}", arguments.text_file, "Give a text file in UTF-8.") from None
+        return read_text(arguments.text_file)
     if arguments.text is None and arguments.textgrid is None:
         raise UserError(
             "no text", remedy='Say what the recording says: --text "...", --text-file FILE or --textgrid FILE.'

@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 from copycat_jax.corpus.ids import AUDIO_SUFFIXES, as_id, fault_of_id, files_by_id, is_irregular, printable
 from copycat_jax.corpus.table import fields_of_lines, is_header, read_rows
+from copycat_jax.encodings import read_text
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.files import read_text
 
 _TEXTS_BESIDE = (".normalized.txt", ".txt", ".lab")
 

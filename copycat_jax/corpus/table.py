@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from copycat_jax.encodings import read_text
 from copycat_jax.errors import UserError
-from copycat_jax.files import read_text
 
 HEADER = "id|speaker|text"
 _SEPARATORS, _QUOTING = "|\t,;", ",;"  # the first that the first line holds

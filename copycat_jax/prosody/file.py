@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from copycat_jax.encodings import read_text
 from copycat_jax.errors import UserError, nearest, refuse_unknown
-from copycat_jax.files import check_file, read_text, write_text
+from copycat_jax.files import check_file, write_text
 from copycat_jax.prosody.values import MARKS, Phone, Prosody, Sentence, Word, sentence_times
 from copycat_jax.text.phonemes import INVENTORY, PAD, SIL
 from copycat_jax.text.phrasing import WORD

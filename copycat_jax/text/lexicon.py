@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from copycat_jax import console
+from copycat_jax.encodings import read_text
 from copycat_jax.errors import UserError, nearest
-from copycat_jax.files import read_text
 from copycat_jax.text import pronunciation
 from copycat_jax.text.normalize import Given, spoken_words, unspoken
 from copycat_jax.text.phonemes import INVENTORY, is_phone, is_vowel

@@ -4,7 +4,6 @@ Words are the units of trees and distance vectors; sentences are the units of se
 long-form rule; chapters those of an audiobook.
 """
 
-import codecs
 import io
 import re
 import sys
@@ -13,6 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
+from copycat_jax.encodings import decode_text
 from copycat_jax.errors import UserError
 from copycat_jax.text.characters import visible
 from copycat_jax.text.lexicon import tell_unspoken
@@ -30,6 +30,17 @@ _FOREIGN = {
     b"PK": "a zip file or an office document",
     b"\xd0\xcf\x11\xe0": "an old office document",
     b"\x1f\x8b": "a compressed file",
+}
+_MARKED_UP = {  # text whose marks would be spoken, by the name's ending
+    ".tex": "LaTeX", ".ltx": "LaTeX", ".rst": "reStructuredText", ".adoc": "AsciiDoc", ".org": "Org mode",
+    ".csv": "a table", ".tsv": "a table", ".json": "JSON", ".jsonl": "JSON", ".ipynb": "a notebook",
+    ".srt": "subtitles", ".vtt": "subtitles", ".ass": "subtitles", ".bib": "BibTeX", ".texi": "Texinfo",
+    ".fb2": "FictionBook", ".tei": "TEI",
+}  # fmt: skip
+_MARKED_UP_CONTENT = {  # and by how it begins
+    "LaTeX": r"(?:\s|%.*\n)*\\(?:documentclass|documentstyle|begin\{document\})",
+    "subtitles": r"WEBVTT\b|\s*\d+\s*\n\d\d:\d\d:\d\d[,.]\d+ --> ",
+    "FictionBook": r"(?:<\?xml[^>]*>)?\s*<FictionBook\b",
 }
 
 
@@ -218,7 +229,7 @@ def read_document(path: str | Path) -> Document:
     Letters of other scripts and emoji are dropped, and a warning says so. A sentence of more than 400 words is divided.
 
     Raises:
-      UserError: no such file, of a kind that cannot be read, not UTF-8, or nothing to read in it.
+      UserError: no such file, of a kind that cannot be read, or nothing to read in it.
     """
     content, name, sure = _content(path), Path(path), True
     if name.suffix.lower() == ".epub" and not zipfile.is_zipfile(io.BytesIO(content)):
@@ -229,6 +240,7 @@ def read_document(path: str | Path) -> Document:
         items = blocks_of_html(decode_markup(content, str(path)))
     else:
         text = _decoded(content, str(path))
+        _check_running(text, name)
         if name.suffix.lower() in (".md", ".markdown"):
             items = blocks_of_markdown(text)
         else:
@@ -242,10 +254,10 @@ def read_document(path: str | Path) -> Document:
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a file in UTF-8, or UTF-16 with its mark; "-" stands for standard input.
+    """The text of a file in whatever encoding; "-" stands for standard input.
 
     Raises:
-      UserError: no such file, of a kind that is no text, or in another encoding.
+      UserError: no such file, or of a kind that is no text.
     """
     return _decoded(_content(path), str(path))
 
@@ -266,14 +278,16 @@ def _decoded(content: bytes, where: str) -> str:
     for magic, noun in _FOREIGN.items():
         if content.startswith(magic):
             raise UserError(f"is {noun}, not text", where, "Save it as text, Markdown, HTML or EPUB.")
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"not UTF-8 text (byte {error.start})", where, "Save it as UTF-8 text.") from None
-    if "\0" in text:
-        raise UserError("is not text", where, "Give a file of text, Markdown, HTML or EPUB.")
-    return text
+    return decode_text(content, where)
+
+
+def _check_running(text: str, path: Path) -> None:
+    """Raises UserError for a text in a language of marks that is not read, by its name or its beginning."""
+    noun = _MARKED_UP.get(path.suffix.lower(), "")
+    noun = noun or next((noun for noun, begins in _MARKED_UP_CONTENT.items() if re.match(begins, text)), "")
+    if noun:
+        remedy = "Save it as plain text, Markdown, HTML or EPUB (pandoc can), and name it so."
+        raise UserError(f"is {noun}, which is not read", str(path), remedy)
 
 
 def make_document(items: Items, sure: bool = True) -> Document:

@@ -7,6 +7,7 @@ import zlib
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
+from copycat_jax import console
 from copycat_jax.errors import UserError
 from prosody_vae.linguistics.blocks import CONTENTS, Block, Items, unread
 from prosody_vae.linguistics.hypertext import blocks_of_html, decode_markup
@@ -30,6 +31,8 @@ def is_epub(content: bytes) -> bool:
 def blocks_of_epub(content: bytes, where: str) -> Items:
     """The book's title as the first heading, the headings and paragraphs of its spine, and what is not read.
 
+    A file of the spine that is missing or damaged is left out, and it is said.
+
     Raises:
       UserError: damaged, or protected against copying.
     """
@@ -51,13 +54,22 @@ def _blocks(archive: zipfile.ZipFile, where: str) -> Items:
     title = next((node.text or "" for node in package.iterfind("{*}metadata/{*}title")), "")
     items: Items = [Block(0, " ".join(title.split()))] if title.strip() else []
     for reference in package.iterfind("{*}spine/{*}itemref"):
-        item = files[reference.get("idref", "")]
+        item = files.get(reference.get("idref", ""))
+        if item is None:
+            console.warn(f"{where}: its list of files lacks '{reference.get('idref', '')}'; the rest is read")
+            continue
         name = posixpath.normpath(posixpath.join(folder, unquote(item.get("href", ""))))
         if name in locked:
             raise UserError("is protected against copying", where, _REMEDY)
         if "html" not in item.get("media-type", "html"):
             continue  # a picture on a page of its own
-        page = blocks_of_html(decode_markup(archive.read(name), f"{where}, {name}"))
+        try:
+            content = archive.read(name)
+        except (KeyError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+            why = "is missing" if isinstance(error, KeyError) else f"is damaged ({error})"
+            console.warn(f"{where}: {name} {why}; the rest is read")
+            continue
+        page = blocks_of_html(decode_markup(content, f"{where}, {name}"))
         if "nav" in item.get("properties", "").split() or reference.get("linear") == "no":
             kind = CONTENTS if "nav" in item.get("properties", "") else "outside the running text"
             items += [unread(kind, part.text) if isinstance(part, Block) else part for part in page]

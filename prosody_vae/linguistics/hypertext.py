@@ -4,11 +4,11 @@ Not read: scripts and what is hidden, pictures, code, tables of data (a table wh
 is read), page marks, notes and their marks, navigation, and what Project Gutenberg puts around its books.
 """
 
-import codecs
 import re
 from html.parser import HTMLParser
 from typing import NamedTuple
 
+from copycat_jax.encodings import decode_text
 from copycat_jax.errors import UserError
 from prosody_vae.linguistics.blocks import CONTENTS, GUTENBERG, Block, Items, unread
 
@@ -21,6 +21,7 @@ _BLOCKS = _names(
     "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer form "
     "h1 h2 h3 h4 h5 h6 header hr html legend li main nav ol p pre section summary table tbody td tfoot th thead tr ul"
 )
+_CALLED_LATIN = _names("iso-8859-1 latin-1 latin1 us-ascii ascii")  # which browsers read as Windows-1252
 _VOID = _names("area base br col embed hr img input link meta source track wbr")
 # A tag that is still open ends where one of these begins.
 _ENDED_BY = {
@@ -77,15 +78,17 @@ def looks_like_html(text: str) -> bool:
 
 
 def decode_markup(content: bytes, where: str) -> str:
-    """The text of HTML or XML in the encoding that it declares, else UTF-8; raises UserError where that fails."""
+    """The text of HTML or XML in the encoding that it declares, else in what it seems to be in.
+
+    Raises:
+      UserError: it is not text in that encoding.
+    """
     declared = re.search(rb"(?:encoding|charset)\s*=\s*[\"']?([\w.:-]+)", content[:2048])
-    name = declared[1].decode() if declared else "utf-8"
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        name = "utf-16"
-    elif content.startswith(codecs.BOM_UTF8):
-        name = "utf-8-sig"
+    name = declared[1].decode().lower() if declared else "utf-8"
+    if name.startswith("utf"):  # shows by itself
+        return decode_text(content, where)
     try:
-        return content.decode(name)
+        return content.decode("cp1252" if name in _CALLED_LATIN else name)
     except (LookupError, UnicodeDecodeError):
         raise UserError(f"cannot be read as {name}", where, "Save it as UTF-8.") from None
 

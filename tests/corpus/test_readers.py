@@ -253,7 +253,7 @@ def test_a_text_beside_the_recording_is_its_text(tmp_path, suffix, listed):
     write(tmp_path / "bob" / "1.wav")
     write(tmp_path / "bob" / "2.wav")
     write(tmp_path / f"bob/1{suffix}", "\ufeffOne.\n")
-    (tmp_path / f"bob/2{suffix}").write_bytes("Zoë".encode("latin-1"))
+    (tmp_path / f"bob/2{suffix}").write_bytes("東京".encode("shift_jis"))
     if suffix == ".normalized.txt":
         write(tmp_path / "bob" / "1.txt", "1.")
     if listed:

@@ -83,7 +83,7 @@ def folder(tmp_path_factory):
         (place / name).write_text(text, encoding="utf-8")
     hello = "(S (INTJ Hello) (NP my friend) (NP café))"
     (place / "trees.json").write_text(json.dumps(dict.fromkeys((MIXED, PLAIN), hello)))
-    (place / "latin1.txt").write_bytes("Café. Thé.".encode("latin-1"))
+    (place / "cyrillic.txt").write_bytes("Это не то.".encode("cp1251"))
     (place / "work").mkdir()
     return place
 
@@ -196,7 +196,7 @@ MISTAKES = {
     "empty book": (sweep("empty.txt"), "empty.txt", "nothing to read"),
     "book of emoji": (sweep("emoji.txt"), "emoji.txt", "nothing to read: no words in Latin letters"),
     "no book": (sweep("absent.txt"), "absent.txt", "no such file"),
-    "book in latin-1": (sweep("latin1.txt"), "latin1.txt", "not UTF-8", "Save it"),
+    "book in cyrillic": (sweep("cyrillic.txt"), "cyrillic.txt", "not UTF-8", "Save it"),
     "one sentence": (sweep("one.txt", "--out", "o.png", "--json", "o.json"), "one.txt", "no paragraph of two"),
     "long sentence": (sweep("long.txt"), "no tree for 'word word", "Add one"),
     "weight above 1": (sweep("two.txt", "--lsw", "1.5", "--out", "o.png"), "lsw", "1.5", "from 0"),

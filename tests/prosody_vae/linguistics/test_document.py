@@ -225,12 +225,44 @@ def test_sentences_that_pass():
 
 
 def test_files_that_are_no_text_are_refused(tmp_path):
-    written = {"latin.txt": "café".encode("latin-1"), "a.pdf": b"%PDF-1.7", "a.docx": b"PK\x03\x04", "a.rtf": b"{\\rtf"}
+    written = {
+        "kanji.txt": "東京".encode("shift_jis"),
+        "a.pdf": b"%PDF-1.7",
+        "a.docx": b"PK\x03\x04",
+        "a.rtf": b"{\\rtf",
+    }
     written |= {"cut.epub": b"PK\x03\x04META-INF/container.xml", "a.doc": b"\xd0\xcf\x11\xe0", "a.bin": b"a\0b"}
     for name, content in written.items():
         (tmp_path / name).write_bytes(content)
-    lines = {"absent.txt": "no such file", "latin.txt": "UTF-8", "": "folder", "a.pdf": "PDF", "a.rtf": "RTF"}
-    lines |= {"a.docx": "zip", "cut.epub": "damaged", "a.doc": "office", "a.bin": "not text"}
+    lines = {"absent.txt": "no such file", "kanji.txt": "UTF-8", "": "folder", "a.pdf": "PDF", "a.rtf": "RTF"}
+    lines |= {"a.docx": "zip", "cut.epub": "damaged", "a.doc": "office", "a.bin": "zeros"}
     for name, says in lines.items():
         with pytest.raises(UserError, match=says):
             read_document(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.tex", "Just words.", "is LaTeX"),
+        ("a.txt", "% mine\n\\documentclass{book}\n\\begin{document}Words.\\end{document}", "is LaTeX"),
+        ("a.rst", "Title\n=====\n\nWords.", "is reStructuredText"),
+        ("a.csv", "id,text\n1,Words.\n", "is a table"),
+        ("a.TSV", "1\tWords.\n", "is a table"),
+        ("a.json", '{"text": "Words."}', "is JSON"),
+        ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\nWords.\n", "is subtitles"),
+        ("a", "WEBVTT\n\n00:01.000 --> 00:02.000\nWords.\n", "is subtitles"),
+        ("a.fb2", "<FictionBook><body><p>Words.</p></body></FictionBook>", "is FictionBook"),
+    ],
+)
+def test_languages_of_marks_are_named_and_not_spoken(tmp_path, name, content, says):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=f"{says}, which is not read"):
+        read_document(tmp_path / name)
+
+
+def test_a_text_in_latin_1_is_read(tmp_path, capsys):
+    (tmp_path / "latin.txt").write_bytes("A café and a naïve señor.".encode("latin-1"))
+    (chapter,) = read_document(tmp_path / "latin.txt").chapters
+    assert chapter.paragraphs[0].sentences == ("A café and a naïve señor.",)
+    assert "latin.txt is not UTF-8; it is read as Windows-1252" in capsys.readouterr().err

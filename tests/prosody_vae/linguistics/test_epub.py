@@ -68,10 +68,10 @@ ENCRYPTED = (
     ("files", "says"),
     [
         ({"META-INF/encryption.xml": ENCRYPTED.format("OEBPS/text/one.xhtml")}, "protected against copying"),
-        ({"OEBPS/text/one.xhtml": None}, "damaged EPUB"),
         ({"OEBPS/book.opf": "<package"}, "damaged EPUB"),
         ({"META-INF/container.xml": "<container/>", "OEBPS/book.opf": None}, "damaged EPUB"),
-        ({"OEBPS/text/one.xhtml": b"<p>\xff"}, "one.xhtml: cannot be read as utf-8"),
+        ({"OEBPS/text/one.xhtml": b"<p>\x81\x02"}, "one.xhtml: the file is not UTF-8"),
+        ({f"OEBPS/{name}": None for name in PAGES}, "nothing to read"),
         ({f"OEBPS/{name}": PAGE.format("") for name in PAGES}, "nothing to read"),
     ],
 )
@@ -79,6 +79,22 @@ def test_what_cannot_be_read_is_one_line(tmp_path, files, says):
     with pytest.raises(UserError, match=says) as refused:
         read_document(write_epub(tmp_path / "a.epub", files=files))
     assert "\n" not in str(refused.value) and "a.epub" in str(refused.value)
+
+
+@pytest.mark.parametrize("lost", ["gone", "unlisted", "damaged"])
+def test_a_file_of_the_spine_that_is_lost_is_told_and_the_rest_is_read(tmp_path, capsys, lost):
+    name = "OEBPS/text/one.xhtml"
+    package = PACKAGE.replace('item id="c1"', 'item id="other"')
+    path = write_epub(
+        tmp_path / "a.epub",
+        files={"gone": {name: None}, "unlisted": {"OEBPS/book.opf": package}, "damaged": {name: "A" * 500}}[lost],
+    )
+    if lost == "damaged":
+        path.write_bytes(path.read_bytes().replace(b"A" * 500, b"A" * 499 + b"B"))
+    document = read_document(path)
+    assert [c.title for c in document.chapters] == ["", "Two"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "the rest is read" in line and ("c1" if lost == "unlisted" else "one.xhtml") in line
 
 
 def test_fonts_that_are_disguised_are_no_hindrance(tmp_path):

@@ -58,13 +58,15 @@ def test_html_is_known_by_its_content_and_no_tag_is_ever_spoken(tmp_path, name):
     [
         ("<?xml version='1.0' encoding='iso-8859-1'?><p>é".encode("latin-1"), "é"),
         ("<meta charset=windows-1252><p>“é”".encode("cp1252"), "“é”"),
+        ("<meta charset=iso-8859-1><p>“é”".encode("cp1252"), "“é”"),
+        ("<p>a café".encode("latin-1"), "a café"),
         ("<p>é".encode("utf-16"), "é"),
         ("\ufeff<p>é".encode(), "é"),
     ],
 )
 def test_the_declared_encoding_is_used(content, text):
     assert decode_markup(content, "x").endswith(text)
-    with pytest.raises(UserError, match="cannot be read as utf-8"):
-        decode_markup(b"<p>\xff", "x")
+    with pytest.raises(UserError, match="is not UTF-8 text"):
+        decode_markup(b"<p>\x81\x02", "x")
     with pytest.raises(UserError, match="x: cannot be read as klingon"):
         decode_markup(b"<meta charset=klingon>", "x")
