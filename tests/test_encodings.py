@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from copycat_jax.encodings import decode_text, read_text
 from copycat_jax.errors import UserError
 
-TEXT = "Zoë said “don’t”: the café’s naïve façade cost £5 — señor.\n"
+TEXT = "“Zoë said “don’t”: the café’s naïve façade cost £5 — señor.”\n"
 
 
 @pytest.mark.parametrize(
