@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ from jaxtyping import Float, UInt8
 
 from copycat_jax.audio.pitch import track_f0
 from copycat_jax.batch import Batch
-from copycat_jax.files import replacing_file
+from copycat_jax.files import private_temporary_folder, replacing_file
 from copycat_jax.mel_spec import MelSpec, mel_edges_hz
 from copycat_jax.task import Task
 from copycat_jax.text.phonemes import SILENCES
@@ -48,7 +50,7 @@ def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, tit
         rows.append((result.voice, result.mel, track_f0(spoken, result.sample_rate, len(result.mel), hop_s)))
     seconds = max(len(transfers[0].samples) / transfers[0].sample_rate, start_s + len(source.mel) * hop_s)
     heights = [1.5] * len(rows) + [1.7]
-    figure = _figure(min(20.0, max(9.0, 2.2 * seconds)), 1.1 + sum(heights))
+    figure = empty_figure(min(20.0, max(9.0, 2.2 * seconds)), 1.1 + sum(heights))
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     loudest = max(float(mel.max()) for _, mel, _ in rows)
     edges_s = start_s + np.concatenate([[0], np.cumsum(source.durations)]) * hop_s
@@ -135,7 +137,7 @@ def training_figure(
     hop_s = spec.hop_s
     seconds = max(len(mel) for mel in mels.values()) * hop_s
     heights = [1.4] * len(mels) + [1.6] * bool(f0_hz)
-    figure = _figure(min(16.0, max(8.0, 1.6 * seconds)), 0.9 + sum(heights), dpi=80)
+    figure = empty_figure(min(16.0, max(8.0, 1.6 * seconds)), 0.9 + sum(heights), dpi=80)
     axes = np.atleast_1d(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
     loudest = max(float(mel.max()) for mel in mels.values())
     for i, (axis, (name, mel)) in enumerate(zip(axes, mels.items(), strict=False)):
@@ -162,6 +164,7 @@ def figure_pixels(figure: "Figure") -> UInt8[np.ndarray, "H W 3"]:
 
 def spectrogram_png(mel: Float[np.ndarray, "T M"], loudest: float) -> bytes:
     """A spectrogram without axes as a PNG file in memory, a pixel for a frame of a bin; `loudest` is the brightest."""
+    _give_folder()
     from matplotlib.image import imsave
 
     content = io.BytesIO()
@@ -186,14 +189,37 @@ def _any_script() -> Iterator[None]:
         yield
 
 
-def _figure(width: float, height: float, dpi: int = 130) -> "Figure":
-    """An empty figure with an Agg canvas; pyplot, which keeps figures alive, is never used."""
+def empty_figure(width: float, height: float, dpi: int = 130, background: str = "white") -> "Figure":
+    """A figure of so many inches with an Agg canvas; pyplot, which keeps figures alive, is never used."""
+    _give_folder()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained", facecolor=background)
     FigureCanvasAgg(figure)
     return figure
+
+
+def _give_folder() -> None:
+    """Names matplotlib a temporary folder for its settings and fonts where the user's cannot be written.
+
+    Else it warns of that, and looks for all fonts again in every process.
+    """
+    if "MPLCONFIGDIR" in os.environ or "matplotlib" in sys.modules:
+        return
+    with contextlib.suppress(OSError):
+        home = Path(os.path.expanduser("~"))
+        for variable, usual in (("XDG_CONFIG_HOME", home / ".config"), ("XDG_CACHE_HOME", home / ".cache")):
+            folder = Path(os.environ.get(variable) or usual) / "matplotlib"
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                writable = os.access(folder, os.W_OK)
+            except OSError:
+                writable = False
+            if not writable:
+                (settings := private_temporary_folder() / "matplotlib").mkdir(exist_ok=True)
+                os.environ["MPLCONFIGDIR"] = str(settings)
+                return
 
 
 def mel_bin_of(hertz: Float[np.ndarray, " K"], spec: MelSpec) -> Float[np.ndarray, " K"]:

@@ -1,4 +1,4 @@
-"""Pictures of the prosody space, and this package's door to matplotlib."""
+"""Pictures of the prosody space."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from copycat_jax.plots import FAINT, INK, RESULT, SOURCE, write_png
+from copycat_jax.plots import FAINT, INK, RESULT, SOURCE, empty_figure, write_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,11 +25,7 @@ def sweep_figure(rows: Sequence["SweepRow"], title: str = "", unit: str = "") ->
       title: a line above.
       unit: of the acoustic distance, for its axis.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.5, 4.6), dpi=130, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(7.5, 4.6)
     sound = figure.subplots()
     language = sound.twinx()
     lsw = [row.lsw for row in rows]
@@ -69,12 +65,9 @@ def speech_figure(
       seconds: what the time axis covers; pictures of equal length are on one scale.
       band_hz: what the logarithmic F0 axis covers.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    figure = empty_figure(6.4, 2.1, dpi=120, background="none")
     from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-    figure = Figure(figsize=(6.4, 2.1), dpi=120, layout="constrained", facecolor="none")
-    FigureCanvasAgg(figure)
     sound = figure.subplots()
     hop_s, loudest = spec.hop_s, float(mel.max())
     sound.imshow(
@@ -109,12 +102,8 @@ def interval_figure(rows: Mapping[str, Mapping[str, float]], title: str = "") ->
       rows: name -> {"value", "low", "high"} and perhaps "null_high"; rows without a value are left out.
       title: a line above.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     kept = {name: row for name, row in rows.items() if row.get("value") is not None and np.isfinite(row["value"])}
-    figure = Figure(figsize=(7.5, 1.0 + 0.34 * max(len(kept), 1)), dpi=130, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(7.5, 1.0 + 0.34 * max(len(kept), 1))
     axis = figure.subplots()
     for place, (name, row) in enumerate(kept.items()):
         colour = FAINT if name.endswith("*") else RESULT  # a star: it looks at the answer
@@ -150,12 +139,8 @@ def chosen_figure(
       categories: of the sentences, for the colours.
       names: of the F features.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows, columns = max(len(chosen), 1), len(names)
-    figure = Figure(figsize=(2.3 * columns, 0.5 + 2.1 * rows), dpi=110, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(2.3 * columns, 0.5 + 2.1 * rows, dpi=110)
     axes = figure.subplots(rows, columns, squeeze=False)
     colours = ("#d9822b", "#1f77b4", "#2a9d6f", "#b03a6b", "#6a51a3", "#8c564b", "#777777")
     kinds = list(dict.fromkeys(categories))

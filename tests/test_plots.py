@@ -116,12 +116,17 @@ def test_png_files_are_whole_or_not_there(figure, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a.png", "folder.png"]
 
 
-def test_pyplot_is_never_imported():
+def test_pyplot_is_never_imported_and_no_home_is_needed(tmp_path):
     draw = "import numpy as np; training_figure({'target': np.zeros((20, 80), np.float32)}, {}, HIFIGAN)"
     load = "import sys; from copycat_jax.mel_spec import HIFIGAN; from copycat_jax.plots import training_figure"
     code = f"{load}; {draw}; print('matplotlib.pyplot' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names = ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    homeless = {name: value for name, value in os.environ.items() if name not in names}
+    homeless |= {"HOME": str(tmp_path / "file" / "home"), "TMPDIR": str(tmp_path)}
+    (tmp_path / "file").touch()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=homeless)
     assert done.stdout.strip() == "False"
+    assert not [word for word in ("mkdir", "not a writable", "temporary cache") if word in done.stderr]
 
 
 def test_training_is_rendered_for_tasks_that_synthesize():
