@@ -69,8 +69,19 @@ def check_file(path: str | Path, suffix: str, inputs: tuple[str | Path, ...] = (
         raise UserError("is a folder", str(path), "Give a file in it.")
     if any(Path(other).exists() and path.exists() and path.samefile(other) for other in inputs):
         raise UserError("would replace what it is made from", str(path), "Choose another name.")
-    check_folder(path.absolute().parent)
+    with refusals_of(path):
+        target = followed(path)
+    check_folder(target.absolute().parent)
     return path
+
+
+def followed(path: Path) -> Path:
+    """Where a link leads, whether or not anything is there, and all else as it is; OSError for one that goes round."""
+    if not path.is_symlink():
+        return path
+    with contextlib.suppress(FileNotFoundError):
+        path.stat()
+    return Path(os.path.realpath(path))
 
 
 def check_folder(folder: str | Path, make: bool = False) -> Path:
@@ -136,18 +147,19 @@ def refusal_in(folder: str | Path) -> OSError | None:
 def replacing_file(path: str | Path, *others: type[Exception]) -> Iterator[Path]:
     """A temporary name beside `path`: what the block writes there takes the place of `path` if the block ends well.
 
-    However it ends, nothing is left under the temporary name.
+    However it ends, nothing is left under the temporary name. A link stays, and what it leads to is replaced.
 
     Raises:
       UserError: the file system refuses, or a library by an error of `others`.
     """
     path = Path(path)
-    # No longer than 255 bytes, whatever the letters.
-    temporary = path.with_name(f".{path.name[:50]}.{os.getpid()}.{threading.get_ident()}.tmp")
     with refusals_of(path, *others):
+        target = followed(path)
+        # No longer than 255 bytes, whatever the letters.
+        temporary = target.with_name(f".{target.name[:50]}.{os.getpid()}.{threading.get_ident()}.tmp")
         try:
             yield temporary
-            os.replace(temporary, path)
+            os.replace(temporary, target)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -225,11 +237,14 @@ def check_replaceable_folder(path: str | Path, marks: tuple[str, ...], noun: str
 def replacing_folder(path: str | Path) -> Iterator[Path]:
     """A temporary folder beside `path` that takes its place when the block ends well, and is gone otherwise.
 
+    A link stays, and what it leads to is replaced.
+
     Raises:
       UserError: nothing can be written there.
     """
     path = Path(path)
     with refusals_of(path):
+        path = followed(path)
         folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name}."))
         try:
             yield folder

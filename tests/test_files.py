@@ -43,6 +43,36 @@ def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
     assert path.read_text() == "second" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_link_is_written_through_and_stays(tmp_path, there, folder):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "near").symlink_to("other")
+    (tmp_path / "other").symlink_to("far/a.txt")
+    target = tmp_path / "far" / "a.txt"
+    if there:
+        target.mkdir() if folder else target.write_text("old")
+    else:
+        check_file(tmp_path / "near", "")
+    with (replacing_folder if folder else replacing_file)(tmp_path / "near") as temporary:
+        (temporary / "b" if folder else temporary).write_text("new")
+    assert (target / "b" if folder else target).read_text() == "new"
+    assert (tmp_path / "near").is_symlink() and (tmp_path / "other").is_symlink()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(
+        ["far", "near", "other", "a.txt"] + ["b"] * folder
+    )
+
+
+@pytest.mark.parametrize("to", ["absent/a.txt", "link.txt"])
+def test_a_link_that_leads_nowhere_is_refused_and_stays(tmp_path, to):
+    link = tmp_path / "link.txt"
+    link.symlink_to(to)
+    for refused in (lambda: check_file(link, ".txt"), lambda: write_text(link, "new")):
+        with pytest.raises(UserError, match=r"link\.txt|absent"):
+            refused()
+    assert os.readlink(link) == to and list(tmp_path.iterdir()) == [link]
+
+
 @pytest.mark.parametrize("write", [replacing_file, replacing_folder])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO])
 def test_what_a_disk_refuses_is_said_and_leaves_what_was_there(write, code, tmp_path):

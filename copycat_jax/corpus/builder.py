@@ -41,7 +41,7 @@ from copycat_jax.corpus.sources import Exclusions, read_sources
 from copycat_jax.corpus.utterance import Utterance, check_utterance, content_hash
 from copycat_jax.corpus.writing import read_back, read_records, shard_name, write_records, write_shards, written_shards
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_local, locked_file, refusals_of, write_text
+from copycat_jax.files import check_local, followed, locked_file, refusals_of, write_text
 from copycat_jax.mel_spec import MelSpec
 
 BAD_FILE = "bad.tsv"
@@ -115,6 +115,8 @@ def build_corpus(
     """
     out = check_local(out).absolute()
     store = Cache(check_local(cache or out.with_name(out.name + ".cache")))
+    with refusals_of(out):
+        out = followed(out)
     check_options(options)
     if beam_command:
         beam.pipeline_options(beam_command)
