@@ -79,5 +79,5 @@ setup(
     },
     install_requires=NAMED + IMPLIED + TEXT,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["copycat = copycat_jax.cli:main", "prosody = prosody_vae.cli:main"]},
+    entry_points={"console_scripts": ["copycat = copycat_jax.entry:copycat", "prosody = prosody_vae.entry:prosody"]},
 )

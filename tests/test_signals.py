@@ -77,6 +77,23 @@ def test_what_is_started_while_withheld_does_not_hear_of_it():
         raise AssertionError(f"came too late, inside {inside}")
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_interrupt_before_anything_is_imported_is_one_line(ignored):
+    code = f"""
+import signal, sys
+from prosody_vae.entry import begin, prosody
+assert not {{name for name in sys.modules if name.startswith(("copycat_jax.c", "prosody_vae.cli", "numpy"))}}
+if {ignored}:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+begin("prosody")
+signal.raise_signal(signal.SIGINT)
+sys.argv[1:] = ["--version"]
+sys.exit(prosody())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == ((0, "") if ignored else (130, "prosody: interrupted\n"))
+
+
 def program(tmp_path, body, **options):
     """A program of one verb in a process of its own."""
     (tmp_path / "verbs").mkdir()
