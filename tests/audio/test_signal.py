@@ -230,6 +230,20 @@ def test_hum_and_offset_do_not_move_the_bounds(hum, rate):
     assert np.sqrt(np.mean((heard - signal._high_pass(clip, rate)) ** 2)) < 2e-3
 
 
+@pytest.mark.parametrize("part", [(0.0, 2.0), (2.0, 4.2), (1.0, 3.0)])
+@pytest.mark.parametrize("hum", ["hum of 50 Hz", "hum of 60 Hz"])
+def test_hum_in_a_part_is_taken_out_there_and_the_rest_is_as_it_was(hum, part):
+    clip = np.concatenate([silence(0.7), speech(1.0), silence(0.8), speech(1.0), silence(0.7)])
+    times = np.arange(len(clip)) / RATE
+    with_hum = (clip + HUMS[hum](times) * ((times >= part[0]) & (times < part[1]))).astype(np.float32)
+    heard = signal.voice_band(with_hum, RATE)
+    far, inside = (times < part[0] - 0.1) | (times > part[1] + 0.1), (times > part[0] + 0.1) & (times < part[1] - 0.1)
+    np.testing.assert_allclose(heard[far], clip[far], atol=1e-7)
+    assert np.sqrt(np.mean((heard - signal._high_pass(clip, RATE))[inside] ** 2)) < 2e-3
+    moved = np.subtract(signal.trim_bounds(with_hum, RATE), signal.trim_bounds(clip, RATE))
+    assert np.abs(moved).max() < 0.03 * RATE
+
+
 @pytest.mark.parametrize("level", [1.0, 0.03])
 def test_a_clean_recording_is_measured_as_it_is(level):
     clip = level * np.concatenate([silence(0.5), speech(1.0), silence(0.5)])
