@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int32
 from copycat_jax.align.durations import crop, frame_durations, merge_silences, phone_breaks
 from copycat_jax.align.passages import align_text
 from copycat_jax.align.pieces import cut_segments
-from copycat_jax.align.suspicion import check_match, moved
+from copycat_jax.align.suspicion import check_match, check_words, moved
 from copycat_jax.audio.long import LongAudio, resample_long, trim_long
 from copycat_jax.audio.mel import extract_mel, extract_mel_part
 from copycat_jax.audio.pitch import frame_energy, track_f0, track_f0_part
@@ -88,7 +88,7 @@ def analyse(
     Args:
       audio: the recording as it came, at any rate.
       spec: the mel convention; its rate and frames are those of all features.
-      text: what is said. Beside an alignment it only tells which breaks follow the words.
+      text: what is said. Beside an alignment it tells which breaks follow its words, which must be the text's.
       alignment: where the phones of the whole recording lie, if that is known. Without it and without a text the
         whole is one silence: the features of a sound about whose words nothing is known.
       lexicon: looked into before all else.
@@ -104,10 +104,13 @@ def analyse(
     with _named(where):
         start, stop = trim_bounds(audio.samples, rate)
         start_s, stop_s = start / rate, stop / rate
+        given = alignment is not None
         if alignment is None:
             alignment = _aligned(audio.samples[start:stop], start_s, seconds, rate, text, lexicon, force)
         _check_length(alignment, seconds)
         if not force:
+            if given and text is not None:
+                check_words(alignment, text, where, lexicon.entries if lexicon else ())
             check_match(alignment, where)
         samples = resample(audio.samples[start:stop], rate, spec.sample_rate)
         mel = extract_mel(samples, spec).astype(np.float32)
@@ -150,12 +153,15 @@ def survey(
     with _named(where):
         start, stop = trim_long(audio.samples, rate)
         start_s, stop_s = start / rate, stop / rate
+        given = alignment is not None
         if alignment is None:
             alignment = _aligned(
                 Stretch(audio.samples, start, stop), start_s, seconds, rate, text, lexicon, force, progress
             )
         _check_length(alignment, seconds)
         if not force:
+            if given and text is not None:
+                check_words(alignment, text, where, lexicon.entries if lexicon else ())
             check_match(alignment, where)
         samples = resample_long(audio.samples, start, stop, rate, spec.sample_rate)
         phones, words = (crop(tier, start_s, stop_s) for tier in (alignment.phones, alignment.words))

@@ -1,5 +1,7 @@
 """One way from a recording to its features: what a corpus is built of is what a transfer hears."""
 
+import math
+
 import numpy as np
 import pytest
 from tiny_bundle import write_tiny
@@ -76,6 +78,10 @@ def test_an_alignment_must_be_as_long_as_its_recording(audio, found):
 def test_a_text_that_was_not_said_is_refused_however_it_comes(audio, found):
     with pytest.raises(UserError, match="match"):
         analyse(audio, HIFIGAN, alignment=found.alignment._replace(score=-99.0), tracker="none")
+    given = {"alignment": found.alignment._replace(score=math.nan), "text": "Another text of as many words."}
+    with pytest.raises(UserError, match="are not the text's"):
+        analyse(audio, HIFIGAN, tracker="none", **given)
+    assert analyse(audio, HIFIGAN, tracker="none", force=True, **given).phonemes == found.phonemes
 
 
 @pytest.mark.parametrize("aligned", [False, True])

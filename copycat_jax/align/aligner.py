@@ -262,7 +262,9 @@ def _scored(pieces: Sequence[_Piece], search: _Search) -> list[ScoredPhone]:
     """Phones on the clock of the recording without padding."""
     shift = _padding(search)
     return [
-        ScoredPhone(piece.word, at - shift, long, -low / long) for piece in pieces for _, at, long, low in piece.phones
+        ScoredPhone(piece.word, at - shift, long, -low / long, name)
+        for piece in pieces
+        for name, at, long, low in piece.phones
     ]
 
 

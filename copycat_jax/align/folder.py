@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from copycat_jax import console
 from copycat_jax.align.aligner import align_text
-from copycat_jax.align.suspicion import phone_rate, suspicion
+from copycat_jax.align.suspicion import other_words, phone_rate, suspicion
 from copycat_jax.align.textgrid import read_textgrid, write_textgrid
 from copycat_jax.audio.signal import read_audio
 from copycat_jax.errors import UserError
@@ -74,7 +74,10 @@ def align_one(job: AlignJob) -> AlignOutcome:
         return AlignOutcome(job.id, math.nan, math.nan, reason, True, False)
     if not kept:
         write_textgrid(job.target, alignment)
-    return AlignOutcome(job.id, alignment.score, phone_rate(alignment), suspicion(alignment), False, kept)
+    known = read_lexicon(job.lexicon).entries if kept and job.lexicon else ()
+    reasons = [suspicion(alignment), other_words(alignment, job.text, known) if kept else ""]
+    reason = "; ".join(filter(None, reasons))
+    return AlignOutcome(job.id, alignment.score, phone_rate(alignment), reason, False, kept)
 
 
 def _kept(target: Path) -> Alignment:

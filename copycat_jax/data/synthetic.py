@@ -168,14 +168,14 @@ def make_score(rng: np.random.Generator, voice: SyntheticVoice, phones: int, fra
 
 
 def _words(phones: Sequence[Interval], breaks: Int32[np.ndarray, " P"]) -> tuple[Interval, ...]:
-    """The words that end where `breaks` says, from the first phone of each that is not silence."""
-    words, start = [], None
+    """The words that end where `breaks` says, written as their phones, from the first that is not silence."""
+    words, spoken = [], []
     for phone, kind in zip(phones, breaks.tolist(), strict=True):
-        if phone.label != SIL and start is None:
-            start = phone.start_s
-        if kind and start is not None:
-            words.append(Interval(start, phone.end_s, "word"))
-            start = None
+        if phone.label != SIL:
+            spoken.append(phone)
+        if kind and spoken:
+            words.append(Interval(spoken[0].start_s, phone.end_s, "".join(part.label for part in spoken)))
+            spoken = []
     return tuple(words)
 
 

@@ -28,6 +28,8 @@ def test_what_is_there_is_kept_and_never_replaced(tmp_path, content):
     write_textgrid(job.target, alignment(0.1, 0.1))
     kept = align_one(job)  # the recording is not even looked for
     assert kept.kept and not kept.failed and kept.phones_per_s == pytest.approx(10.0)
+    assert kept.reason == "the words that are aligned, 'ah', are not the text's"
+    assert not align_one(job._replace(text="Ah!")).reason
     ours = job.target.read_text()
     content = {"unspoken": ours.replace("AA1", "SIL"), "ipa": ours.replace("AA1", "aɪ")}.get(content, content)
     job.target.write_text(content, encoding="utf-8")

@@ -55,15 +55,17 @@ def test_text_beside_the_recording(folder, tmp_path):
 @pytest.mark.parametrize("listed", [True, False])
 def test_align_and_build_agree_on_what_is_an_utterance(tmp_path, listed):
     corpus, report = tmp_path / "corpus", tmp_path / "report.tsv"
-    made = [utterance.id for utterance in write_plain_corpus(corpus, 5, seconds=(0.4, 0.6))]
+    made = write_plain_corpus(corpus, 5, seconds=(0.4, 0.6))
     table = ["id|speaker|text|emotion"]
-    for number, (old, suffix) in enumerate(zip(made, (".lab", ".txt", ".normalized.txt", ".lab", ""), strict=True)):
-        new = f"bob/{number}"
+    suffixes = (".lab", ".txt", ".normalized.txt", ".lab", "")
+    for number, (utterance, suffix) in enumerate(zip(made, suffixes, strict=True)):
+        old, new = utterance.id, f"bob/{number}"
         for path, folder in ((f"audio/{old}.wav", "."), (f"alignments/{old}.TextGrid", "alignments")):
             (corpus / folder / "bob").mkdir(exist_ok=True)
             (corpus / path).rename(corpus / folder / f"{new}{(corpus / path).suffix}")
         if suffix:
-            (corpus / f"{new}{suffix}").write_text("Zoë.", encoding="utf-16-be" if number == 3 else "utf-8")
+            said = utterance.text.encode() if number < 3 else "東京".encode("shift_jis")
+            (corpus / f"{new}{suffix}").write_bytes(said)
         table.append(f" {new}.wav |bob||neutral")
     if listed:
         (corpus / "metadata.csv").write_text("\n".join(table))

@@ -4,6 +4,7 @@ import unicodedata
 
 import pytest
 
+from copycat_jax.align.textgrid import read_textgrid, write_textgrid
 from copycat_jax.cli import main
 from copycat_jax.corpus.corpus import open_corpus
 from copycat_jax.data.synthetic import write_plain_corpus
@@ -23,6 +24,9 @@ def test_exclusion_lists_match_in_any_spelling(tmp_path, flag, line, listed, sto
             target = (corpus / path).parent / unicodedata.normalize(stored, f"{name}{(corpus / path).suffix}")
             target.parent.mkdir(exist_ok=True)
             (corpus / path).rename(target)
+        grid = read_textgrid(target)
+        word = grid.words[0]._replace(end_s=grid.words[-1].end_s, label=text.replace(" ", ""))
+        write_textgrid(target, grid._replace(words=(word,)))
         rows.append(unicodedata.normalize(stored, f"{name}|{speaker}|{text}"))
     (corpus / "metadata.csv").write_text("\n".join(rows), encoding="utf-8")
     (tmp_path / "list.txt").write_text(unicodedata.normalize(listed, line), encoding="utf-8", newline="")

@@ -149,7 +149,7 @@ def test_bad_input_is_listed_or_fails_the_build(tmp_path, capsys):
         (["--source=plain:{}", "--spec=hifi"], "hifigan"),
         (["--source=plain:{}", "--f0=pin"], "pyin"),
         (["--source=plain:{}", "--exclude=("], "regular expression"),
-        (["--source=plain:{}", "--exclude-ids=absent.txt"], "cannot read"),
+        (["--source=plain:{}", "--exclude-ids=absent.txt"], "list of --exclude-ids cannot be read"),
         (["--source=plain:{}", "--max-seconds=0.1"], "--max-seconds"),
         (["--source=plain:{}", "--source=plain:{}"], "Make ids unique"),
         (["--source=plain:{}", "--exclude=."], "no"),
