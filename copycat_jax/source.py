@@ -54,6 +54,11 @@ def tracker_of(voices: Mapping[str, Speaker]) -> str:
     return known[0] if known else pitch.TRACKERS[0]
 
 
+def tracked_by(tracker: str) -> str:
+    """What tracks the F0 of a recording, of `audio.pitch.TRACKERS`, where `tracker` measures the registers."""
+    return pitch.TRACKERS[0] if tracker == pitch.VOCODER else tracker
+
+
 def register_ratio(source_hz: float, target_hz: float, shift_semitones: float) -> float:
     """Target register / source register, shifted; 1 where the source has no voiced frame to tell its register by."""
     if not (math.isfinite(source_hz) and source_hz > 0):

@@ -34,9 +34,10 @@ from copycat_jax.mel_spec import MelSpec
 from copycat_jax.programs import Programs
 from copycat_jax.prosody.heard import heard_prosody, heard_times, within
 from copycat_jax.prosody.values import Prosody, SentenceTimes
-from copycat_jax.source import Progress, Source, check_shift, register_ratio, silently, tracker_of
+from copycat_jax.source import Progress, Source, check_shift, register_ratio, silently, tracked_by, tracker_of
 from copycat_jax.text.phonemes import to_ids
 from copycat_jax.types import Alignment
+from copycat_jax.vocoder.hearing import hear_f0
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
 
 WHOLE_S = 120.0  # of a recording that is held in memory
@@ -160,7 +161,9 @@ class Synthesizer:
             same_speaker.append(self._analyse(reference, sample_rate, name, silently))
         pieces = [self._pieces(one) for one in same_speaker]
         mels = (one.mel_part(p.start, p.stop) for one, parts in zip(same_speaker, pieces, strict=True) for p in parts)
-        register_hz = register_hz or pitch.register_hz(np.concatenate([one.f0_hz for one in same_speaker]))
+        if register_hz is None:
+            curves = [self._melody(one, parts) for one, parts in zip(same_speaker, pieces, strict=True)]
+            register_hz = pitch.register_hz(np.concatenate(curves))
         if doubt := pitch.register_doubt(register_hz):
             console.warn(f"{where}: {doubt}; if the speaker's is known, give it (--source-register)")
         return Source(
@@ -353,9 +356,18 @@ class Synthesizer:
         self, recording: Recording, sample_rate: int | None, where: str, progress: Progress, **spoken
     ) -> Analysis | Survey:
         audio = self._read(recording, sample_rate)
+        tracker = tracked_by(self.tracker)
         if isinstance(audio, signal.Audio) and len(audio.samples) <= WHOLE_S * audio.sample_rate:
-            return analyse(audio, self.spec, tracker=self.tracker, where=where, **spoken)
-        return survey(LongAudio(*audio), self.spec, tracker=self.tracker, where=where, progress=progress, **spoken)
+            return analyse(audio, self.spec, tracker=tracker, where=where, **spoken)
+        return survey(LongAudio(*audio), self.spec, tracker=tracker, where=where, progress=progress, **spoken)
+
+    def _melody(self, found: Analysis | Survey, pieces: Sequence[Segment]) -> np.ndarray:
+        """F0 in Hz, float32 [T], by what measured the registers of the voices."""
+        if self.tracker != pitch.VOCODER:
+            return found.f0_hz
+        self.programs.await_compiled()
+        parts, vocode = [(piece.start, piece.stop) for piece in pieces], self.vocoder(DEFAULT_VOCODER)
+        return hear_f0(vocode, found.samples, self.spec, parts, self.programs.bucket)
 
     def _pieces(self, found: Analysis | Survey) -> tuple[Segment, ...]:
         return cut_segments(found.phonemes, found.durations, found.words, self.spec.hop_s, LONGEST_S)

@@ -13,6 +13,7 @@ from copycat_jax.errors import UserError, nearest
 from copycat_jax.mel_spec import MelSpec, window
 
 TRACKERS = ("pyin", "dio", "none")
+VOCODER = "vocoder"  # measured a register by the ears of the vocoder that ships (`vocoder.hearing`)
 MARGIN_S = 0.5  # what a tracker of a part hears beside it
 VOICED_HZ = 46.0  # no one speaks lower; rendered curves hold such values where they mean "unvoiced"
 REGISTERS_HZ = (65.0, 400.0)  # of voices, from the lowest basses to small children

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from copycat_jax.audio.pitch import TRACKERS
+from copycat_jax.audio.pitch import TRACKERS, VOCODER
 from copycat_jax.bundle.shapes import check_group
 from copycat_jax.errors import UserError
 from copycat_jax.files import check_replaceable_folder, hashed_content, json_text, replacing_folder
@@ -40,7 +40,7 @@ class Speaker(NamedTuple):
     """What a bundle knows of one voice: where it lies in the speaker space, and where it speaks.
 
     `register_hz` is the geometric mean of voiced F0 over the recordings, `spread_semitones` its standard deviation;
-    `tracker`, of `audio.pitch`, measured them, "none" where they were given.
+    `tracker`, of `audio.pitch`, or its VOCODER measured them; "none" where they were given.
     """
 
     centroid: tuple[float, ...]
@@ -288,7 +288,7 @@ def _speakers(fields: dict[str, Any], where: str) -> dict[str, Speaker]:
             centroid = tuple(float(v) for v in values["centroid"])
             speaker = Speaker(**(values | {"centroid": centroid}))
             sound = all(map(math.isfinite, (*centroid, speaker.register_hz))) and speaker.register_hz > 0
-            sound = sound and speaker.tracker in TRACKERS
+            sound = sound and speaker.tracker in (*TRACKERS, VOCODER)
         except (TypeError, ValueError, KeyError):
             sound, speaker = False, None
         if not sound or speaker is None:

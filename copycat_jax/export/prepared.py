@@ -9,12 +9,15 @@ from jaxtyping import Float32, Int32
 
 from copycat_jax.align.pieces import cut_segments
 from copycat_jax.analysis import analyse
-from copycat_jax.audio.pitch import register_hz
+from copycat_jax.audio.pitch import VOCODER, register_hz
 from copycat_jax.audio.signal import read_audio
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import MelSpec
+from copycat_jax.source import tracked_by
 from copycat_jax.synthesis import LONGEST_S
 from copycat_jax.text.phonemes import to_ids
+from copycat_jax.vocoder.hearing import hear_f0
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, open_vocoder
 
 
 class Prepared(NamedTuple):
@@ -27,17 +30,19 @@ class Prepared(NamedTuple):
 
 
 def prepare_recording(path: str | Path, text: str, spec: MelSpec, tracker: str) -> Prepared:
-    """Reads, aligns and measures a recording of at most LONGEST_S.
+    """Reads, aligns and measures a recording of at most LONGEST_S; `tracker` measured the registers of the voices.
 
     Raises:
       UserError: bad sound, a text that does not match, or a longer recording.
     """
-    found = analyse(read_audio(path), spec, text=text, tracker=tracker, where=str(path))
+    found = analyse(read_audio(path), spec, text=text, tracker=tracked_by(tracker), where=str(path))
     pieces = cut_segments(found.phonemes, found.durations, found.words, spec.hop_s, LONGEST_S)
     if len(pieces) > 1:
         raise UserError(f"longer than {LONGEST_S:g} s", str(path), "Cut it in its pauses and give the parts.")
-    register = np.float32(np.nan_to_num(register_hz(found.f0_hz)))
-    durations = found.durations.astype(np.int32)
+    durations, f0_hz = found.durations.astype(np.int32), found.f0_hz
+    if tracker == VOCODER:
+        f0_hz = hear_f0(open_vocoder(DEFAULT_VOCODER, spec), found.samples, spec, [(0, int(durations.sum()))])
+    register = np.float32(np.nan_to_num(register_hz(f0_hz)))
     return Prepared(found.mel_part(0, int(durations.sum())), to_ids(found.phonemes), durations, np.array(register))
 
 

@@ -14,7 +14,7 @@ from copycat_jax.export.folder import write_export
 from copycat_jax.export.onnx_folder import onnx_files
 from copycat_jax.export.prepared import prepare_recording
 from copycat_jax.export.session import open_model
-from copycat_jax.source import register_ratio
+from copycat_jax.source import register_ratio, tracker_of
 from copycat_jax.synthesis import Synthesizer
 from copycat_jax.vocoder.harmonic import read_vocoder
 
@@ -35,7 +35,7 @@ def bundle():
 
 @pytest.fixture(scope="module")
 def prepared(bundle):
-    return prepare_recording(CLIP / "source.opus", clip_text(), bundle.spec, "pyin")
+    return prepare_recording(CLIP / "source.opus", clip_text(), bundle.spec, tracker_of(bundle.speakers))
 
 
 @pytest.fixture(scope="module")

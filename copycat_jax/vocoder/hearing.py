@@ -1,0 +1,74 @@
+"""F0 as the vocoder that ships hears it in a mel: what the registers of voices and sources are measured by.
+
+Its network learnt the exact curves of rendered speech and follows soft and creaky voices where trackers fall silent.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from copycat_jax import console
+from copycat_jax.audio.mel import extract_mel_part
+from copycat_jax.audio.pitch import MARGIN_S, register_hz, spread_semitones
+from copycat_jax.audio.signal import speech_mask, voice_band
+from copycat_jax.audio.spool import Samples
+from copycat_jax.corpus.corpus import Corpus
+from copycat_jax.mel_spec import MelSpec
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
+
+_BUCKET = 256  # frames, to multiples of which a corpus's mels are padded
+
+
+def hear_f0(
+    vocode: Vocoder,
+    samples: Samples,
+    spec: MelSpec,
+    parts: Iterable[tuple[int, int]],
+    bucket: Callable[[int], int] = lambda frames: frames,
+) -> Float32[np.ndarray, " T"]:
+    """F0 in Hz, 0 where unvoiced, of the frames [start, stop) of `parts`, one after the other; hum is not heard.
+
+    Args:
+      vocode: the vocoder that ships.
+      samples: the recording at the spec's rate.
+      spec: the mel convention.
+      parts: of the recording, in frames.
+      bucket: how many frames so many are padded to; each is compiled for.
+    """
+    margin, heard = round(MARGIN_S / spec.hop_s), []
+    for start, stop in parts:
+        first = max(0, start - margin)
+        part = samples[first * spec.hop_samples : (stop + margin) * spec.hop_samples]
+        voice = voice_band(part, spec.sample_rate)
+        mel = extract_mel_part(voice, spec, start - first, stop - first)
+        f0_hz = _hear(vocode, mel, spec, bucket)
+        if voice is not part:  # what is left of a hum has a pitch, too
+            centres = (np.arange(start - first, stop - first) + 0.5) * spec.hop_samples
+            f0_hz[~speech_mask(voice, spec.sample_rate)[np.minimum(centres.astype(int), len(voice) - 1)]] = 0.0
+        heard.append(f0_hz)
+    return np.concatenate(heard)
+
+
+def hear_speakers(corpus: Corpus, names: Sequence[str] = ()) -> dict[str, tuple[float, float]]:
+    """(register in Hz, spread in semitones) of speakers of a corpus, all by default; its recordings should not hum.
+
+    Raises:
+      UserError: its mels are of another convention than those the vocoder hears.
+    """
+    vocode, found = open_vocoder(DEFAULT_VOCODER, corpus.spec), {}
+    for name in console.progress(names or corpus.speakers, "registers", unit="voice"):
+        own = np.flatnonzero(corpus.speaker == corpus.speakers.index(name))
+        mels = (corpus.utterance(row).mel for row in own)
+        f0_hz = np.concatenate([_hear(vocode, mel, corpus.spec, lambda n: -(-n // _BUCKET) * _BUCKET) for mel in mels])
+        found[name] = register_hz(f0_hz), spread_semitones(f0_hz)
+    return found
+
+
+def _hear(
+    vocode: Vocoder, mel: Float[np.ndarray, "T M"], spec: MelSpec, bucket: Callable[[int], int]
+) -> Float32[np.ndarray, " T"]:
+    assert vocode.read_f0 is not None
+    padded = np.full((1, bucket(len(mel)), spec.mel_bins), np.log(spec.floor), np.float32)
+    padded[0, : len(mel)] = mel
+    return np.array(vocode.read_f0(padded))[0, : len(mel)]
