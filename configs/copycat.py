@@ -13,6 +13,7 @@ Variants  tiny (tests, seconds on a CPU), laptop (1.0 M parameters: two cores, m
 Data      The shipped bundle: 3,688 utterances, 4.3 h: eight rendered Kokoro voices (220 clips each), 100 blended ones
           (5 clips each), Kathleen (CMU ARCTIC prompts without arctic_b04xx and b05xx). Built with --f0 none and
           --exclude 'arctic_b0[45]'; 2 % of the texts held out. Step 2: 660 clips of the nine voices, 3 to 6 s long.
+          Registers by `copycat export --hear`: the vocoder's F0 network, which one clip misleads less than pYIN.
 Hardware  shipped: one H200, 12,000 steps in 379 s (31.6 ms a step, 0.71 M real frames/s) after 79 s of compiling;
           step 2: 1,200 steps of 26.9 ms after 20 s (with --xla_gpu_enable_triton_gemm=false). On two cores shipped
           would take 34 h. laptop: 3,000 steps and compiling in 980 CPU-seconds; on two idle cores 0.15 s a step.

@@ -308,7 +308,7 @@ def test_a_source_is_measured_as_the_voices_were(synthesizer):
         return synthesis.Synthesizer(synthesizer.bundle._replace(speakers=named)).tracker
 
     assert synthesizer.tracker == made_by("none") == made_by("pyin", "none") == "pyin"
-    assert made_by("dio", "dio") == "dio"
+    assert made_by("dio", "dio") == "dio" and made_by("vocoder", "none") == "vocoder"
     with pytest.raises(UserError, match="dio and pyin"):
         made_by("dio", "pyin")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from copycat_jax.audio.pitch import TRACKERS
+from copycat_jax.audio.pitch import TRACKERS, VOCODER
 from copycat_jax.bundle.bundle import Speaker, flatten
 from copycat_jax.corpus import corpus as corpora
 from copycat_jax.corpus.corpus import Corpus
@@ -18,13 +18,16 @@ from copycat_jax.errors import UserError, nearest
 from copycat_jax.mel_spec import MelSpec
 
 
-def make_speaker(corpus: Corpus, name: str, registers: Mapping[str, float]) -> Speaker:
+def make_speaker(
+    corpus: Corpus, name: str, registers: Mapping[str, float], heard: Mapping[str, tuple[float, float]]
+) -> Speaker:
     """A voice from a corpus: the mean of its utterances' vectors, its register and spread.
 
     Args:
       corpus: a corpus with speaker vectors.
       name: one of its speakers.
       registers: Hz by name, where they are known better than by the corpus.
+      heard: (register in Hz, spread in semitones) by name, where the vocoder measured them (`vocoder.hearing`).
 
     Raises:
       UserError: no such speaker, a corpus without speaker vectors, or a voice without a known register.
@@ -35,17 +38,20 @@ def make_speaker(corpus: Corpus, name: str, registers: Mapping[str, float]) -> S
     if corpus.speaker_vectors is None:
         raise UserError("the corpus has no speaker vectors", "--corpus", "Run `copycat embed` on it.")
     own, statistics = corpus.speaker == corpus.speakers.index(name), corpus.info.speakers[name]
-    register = registers.get(name, statistics.register_hz)
-    if register is None:
-        remedy = "Build the corpus with F0, or give --registers."
+    register, spread = heard.get(name, (statistics.register_hz, statistics.spread_semitones))
+    tracker = VOCODER if name in heard else corpus.info.options.get("f0", TRACKERS[0])
+    if name in registers:
+        register, tracker = registers[name], "none"
+    if register is None or not math.isfinite(register):
+        remedy = "Build the corpus with F0, or give --hear or --registers."
         raise UserError(f"the register of '{name}' is not known", "--corpus", remedy)
     return Speaker(
         centroid=tuple(corpus.speaker_vectors[np.flatnonzero(own)].mean(axis=0, dtype=np.float64).tolist()),
         register_hz=register,
-        spread_semitones=statistics.spread_semitones or 0.0,
+        spread_semitones=float(np.nan_to_num(spread or 0.0)),
         utterances=statistics.utterances,
         seconds=statistics.seconds,
-        tracker="none" if name in registers else corpus.info.options.get("f0", TRACKERS[0]),
+        tracker=tracker,
     )
 
 
@@ -54,6 +60,7 @@ def read_voices(
     spec: MelSpec,
     names: Sequence[str] = (),
     registers: Mapping[str, float] | None = None,
+    heard: Mapping[str, tuple[float, float]] | None = None,
     *,
     made_by: str = "",
     zeros: int = 0,
@@ -64,7 +71,7 @@ def read_voices(
       path: the corpus.
       spec: the mel convention it must have.
       names: which of its speakers; all by default.
-      registers: Hz by name, where they are known better than by the corpus.
+      registers, heard: as in `make_speaker`.
       made_by: fingerprint of the classifier that must have made its speaker vectors; empty: not known.
       zeros: above 0, a model hears no speaker vector: so many zeros stand in where the corpus has none.
 
@@ -80,7 +87,7 @@ def read_voices(
         raise UserError("its speaker vectors were made by another classifier", str(path), remedy)
     if zeros and corpus.speaker_vectors is None:
         corpus = dataclasses.replace(corpus, speaker_vectors=np.zeros((len(corpus), zeros), np.float32))
-    return {name: make_speaker(corpus, name, registers or {}) for name in names or corpus.speakers}
+    return {name: make_speaker(corpus, name, registers or {}, heard or {}) for name in names or corpus.speakers}
 
 
 def most_alike(name: str, speakers: Mapping[str, Speaker]) -> list[tuple[str, float]]:

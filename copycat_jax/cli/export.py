@@ -61,6 +61,11 @@ def _declare_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--registers", metavar="FILE", help='CopyCat: {"voice": Hz} where the corpus was built without F0'
     )
+    parser.add_argument(
+        "--hear",
+        action="store_true",
+        help="CopyCat: measure registers by the vocoder that ships; recordings without hum",
+    )
     parser.add_argument("--step", type=int, help="the checkpoint (default: the last)")
     parser.add_argument("--no-ema", action="store_true", help="take the last weights, not their moving average")
     parser.add_argument("--card", metavar="FILE", help="text that goes on top of MODEL_CARD.md")
@@ -71,9 +76,11 @@ def _run_bundle(arguments: argparse.Namespace) -> None:
     from copycat_jax.bundle.export import assemble_bundle, read_run, summary, write_assembled
     from copycat_jax.bundle.speaker_vectors import read_classifier
     from copycat_jax.bundle.voices import read_registers, read_text, read_voices
+    from copycat_jax.corpus.corpus import open_corpus
     from copycat_jax.models.copycat import CopyCatConfig
     from copycat_jax.models.speaker import SpeakerConfig
     from copycat_jax.models.vocoder import VocoderConfig
+    from copycat_jax.vocoder.hearing import hear_speakers
 
     check_folder(Path(arguments.out).absolute().parent)
     check_replaceable(arguments.out)
@@ -93,7 +100,8 @@ def _run_bundle(arguments: argparse.Namespace) -> None:
             raise UserError("no --corpus", remedy="Give the built corpus with the voices.")
         names = arguments.voices.split(",") if arguments.voices else ()
         registers = read_registers(arguments.registers) if arguments.registers else {}
-        speakers = read_voices(arguments.corpus, trained.spec, names, registers, made_by=classifier.hash)
+        heard = hear_speakers(open_corpus(arguments.corpus), names) if arguments.hear else {}
+        speakers = read_voices(arguments.corpus, trained.spec, names, registers, heard, made_by=classifier.hash)
     bundle = assemble_bundle(trained, parts, speakers, title=TITLES[trained.task], use=USE, preface=preface)
     console.say(summary(write_assembled(bundle, arguments.out), bundle, trained.step))
 

@@ -51,13 +51,16 @@ def hear_f0(
 
 
 def hear_speakers(corpus: Corpus, names: Sequence[str] = ()) -> dict[str, tuple[float, float]]:
-    """(register in Hz, spread in semitones) of speakers of a corpus, all by default; its recordings should not hum.
+    """(register in Hz, spread in semitones) of speakers of a corpus, all by default and none that it has not.
+
+    Hum would be heard: mels hold it.
 
     Raises:
       UserError: its mels are of another convention than those the vocoder hears.
     """
     vocode, found = open_vocoder(DEFAULT_VOCODER, corpus.spec), {}
-    for name in console.progress(names or corpus.speakers, "registers", unit="voice"):
+    known = [name for name in names or corpus.speakers if name in corpus.speakers]
+    for name in console.progress(known, "registers", unit="voice"):
         own = np.flatnonzero(corpus.speaker == corpus.speakers.index(name))
         mels = (corpus.utterance(row).mel for row in own)
         f0_hz = np.concatenate([_hear(vocode, mel, corpus.spec, lambda n: -(-n // _BUCKET) * _BUCKET) for mel in mels])

@@ -49,6 +49,10 @@ def test_export_makes_a_bundle_of_a_run(capsys, work, monkeypatch, tmp_path):
     made = read_bundle("voices", "copycat")
     np.testing.assert_allclose(made.speakers[name].centroid, vectors[corpus.speaker == 1].mean(axis=0), rtol=1e-5)
     assert made.speakers[name].register_hz == corpus.info.speakers[name].register_hz
+    assert main([*run, "--speaker", "spk", "--voices", name, "--hear"]) == 0
+    heard = read_bundle("voices", "copycat").speakers[name]
+    assert (heard.tracker, made.speakers[name].tracker) == ("vocoder", "pyin")
+    np.testing.assert_allclose(heard.register_hz, made.speakers[name].register_hz, rtol=0.1)
     assert made.config["copycat"] == contents["config"]["copycat"]
     assert name in made.card and "synthetic" in made.card
     assert "needs its speaker classifier" in refused(capsys, *run)

@@ -45,14 +45,24 @@ def folder(bundle, prepared, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def spoken(bundle, prepared):
+def synthesizer(bundle):
+    return Synthesizer(bundle)
+
+
+@pytest.fixture(scope="module")
+def spoken(synthesizer, prepared):
     """(mel, samples, ratio) as JAX makes them, the samples before they are made as loud as the recording."""
-    synthesizer, voice = Synthesizer(bundle), bundle.speakers["am_michael"]
+    voice = synthesizer.voices["am_michael"]
     ratios = np.array([register_ratio(float(prepared.register_hz), voice.register_hz, 0.0)], np.float32)
     vector, centroids = synthesizer.programs.embed(prepared.mel), np.array([voice.centroid], np.float32)
     inputs = prepared.phonemes, prepared.durations, vector, centroids, None
     mel = synthesizer.programs.transfer(prepared.mel, ratios, *inputs)
     return mel, synthesizer._vocode(mel, prepared.mel, ratios, synthesizer.vocoder("harmonic"))[0], ratios
+
+
+def test_the_register_is_that_of_a_transfer(synthesizer, prepared, spoken):
+    source = synthesizer.prepare(CLIP / "source.opus", clip_text())
+    np.testing.assert_allclose(prepared.register_hz, source.register_hz, rtol=1e-4)
 
 
 def test_the_mel_is_that_of_jax_at_its_length_and_in_a_bucket(folder, bundle, prepared, spoken):
