@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     from copycat_jax.corpus.corpus import open_corpus
     from prosody_vae.evaluate import comparison, systems
     from prosody_vae.evaluate.labels import check_labels, read_labels
-    from prosody_vae.evaluate.speech import phones_of, voice_vectors
+    from prosody_vae.evaluate.speech import voice_vectors
     from prosody_vae.selection.opening import open_selector
     from prosody_vae.space.files import open_space, shipped_space
     from prosody_vae.space.table import KIND
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     chosen |= systems.references(bank, test, space.mean, own)
     said = None
     if bundle is not None and voices is not None:
-        said = comparison.say_all(bundle, phones_of(utterances), chosen, voices)
+        said = comparison.say_all(bundle, utterances, chosen, voices)
     report = comparison.compare(bank, test, chosen, said, arguments.takes, arguments.draws)
     used = {name: selector.used(name) for name in asked if name in chosen}
     options = {"length_rule": arguments.length_rule, "combine": arguments.combine}

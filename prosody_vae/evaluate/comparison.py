@@ -31,9 +31,7 @@ COMPARED = ("hit", "distance", "rise_hit")  # measures that get a table per cate
 class SaidFigures(NamedTuple):
     """What the model says with every system's embeddings."""
 
-    features: dict[
-        str, Float[np.ndarray, "d q 4"]
-    ]  # system -> prosody of what is said; "steps": the recording's phones
+    features: dict[str, Float[np.ndarray, "d q 4"]]  # system -> prosody of what is said; "heard": the recording
     errors: dict[str, list[dict[str, float]]]  # system -> `speech.phone_errors` of each sentence, means over draws
 
 
@@ -86,18 +84,19 @@ def facts(space: Any, bank: LabelledBank, test: Test) -> dict[str, Any]:
 
 
 def say_all(
-    bundle: Bundle, phones: Sequence[speech.PhoneTrack], chosen: Mapping[str, Chosen], voices: Float[np.ndarray, "q E"]
+    bundle: Bundle, utterances: Sequence[Utterance], chosen: Mapping[str, Chosen], voices: Float[np.ndarray, "q E"]
 ) -> SaidFigures:
-    """Predicts the prosody of every test sentence with every system's embedding, on the recording's own phones."""
-    rate = bundle.spec.frame_rate_hz
-    said = {"steps": _stack([speech.stepwise_features(p, rate) for p in phones])[None]}
+    """Says every test sentence with every system's embedding, on the recording's own phones, and listens."""
+    phones = speech.phones_of(utterances)
+    said = {"heard": _stack(speech.heard_features(utterances, bundle.spec))[None]}
     errors: dict[str, list[dict[str, float]]] = {}
     for system, choice in chosen.items():
         rows, found = [], []
         for embeddings in choice.embeddings:
             predicted = speech.predict_phones(bundle, phones, embeddings, voices, label=f"speaking: {system}")
             pairs = list(zip(phones, predicted, strict=True))
-            rows.append(_stack([speech.said_features(p, prosody, rate) for p, prosody in pairs]))
+            plans = [speech.said_plan(p, prosody) for p, prosody in pairs]
+            rows.append(_stack(speech.said_features(bundle, plans, embeddings, voices)))
             found.append([speech.phone_errors(p, np.asarray(x.frames), np.asarray(x.log_f0)) for p, x in pairs])
         said[system] = np.stack(rows)
         errors[system] = [

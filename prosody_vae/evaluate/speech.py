@@ -4,8 +4,9 @@ The *gate* asks whether an embedding says anything about held-out speech at all:
 test recording the predicted durations and F0 of its phones must come closer to the recording's than with the centroid.
 The recording's own phones are used, so that nothing but prosody differs.
 
-Features of what is said are those of a step-wise F0 curve (one value a phone), compared with the recording's. What the
-steps alone lose is the same for every system and shown beside them (`stepwise_features`).
+Features of what is said are those of the F0 that the vocoder hears in the mel that is made, which is the F0 it speaks
+at: one value a phone would not tell a question that rises within its last vowel. What these ears alone lose is the same
+for every system and shown beside them (`heard_features`).
 """
 
 import functools
@@ -22,7 +23,9 @@ from copycat_jax.bundle.bundle import Bundle
 from copycat_jax.corpus.utterance import Utterance
 from copycat_jax.errors import UserError
 from copycat_jax.evaluate.statistics import bootstrap_interval
+from copycat_jax.mel_spec import MelSpec
 from copycat_jax.text.phonemes import SIL_ID
+from copycat_jax.vocoder.harmonic import open_harmonic
 from prosody_vae.features import prosodic_features
 from prosody_vae.space.table import KIND
 from prosody_vae.tts import model
@@ -37,7 +40,7 @@ ERRORS = {
 }
 GATE_SHARE = 0.02  # of the centroid's error that must be gained: an untrained model differs by 1e-5, and surely so
 MIN_PHONES = 5  # voiced ones, below which F0 errors of a sentence are not given
-_BUCKET = 32
+_BUCKET, _FRAMES = 32, 128
 
 
 class PhoneTrack(NamedTuple):
@@ -89,11 +92,13 @@ def phones_of(utterances: Sequence[Utterance]) -> list[PhoneTrack]:
     return out
 
 
-def stepwise_features(phones: PhoneTrack, frame_rate_hz: float) -> dict[str, float]:
-    """`features.summarise` of a recording whose F0 and energy are one value a phone, as the model predicts them."""
-    log_f0 = np.where(np.isfinite(phones.log_f0), phones.log_f0, -np.inf)  # 0 Hz: unvoiced
-    plan = SpeechPlan(phones.phonemes, phones.breaks, phones.durations, phones.pauses, log_f0, phones.energy)
-    return prosodic_features(*curve(plan), frame_rate_hz)
+def heard_features(utterances: Sequence[Utterance], spec: MelSpec) -> list[dict[str, float]]:
+    """`features.summarise` of recordings whose F0 is what the vocoder hears in their mels."""
+    curves = _hear([u.mel for u in utterances], spec)
+    return [
+        prosodic_features(f0_hz, u.energy, u.phonemes, u.durations, spec.frame_rate_hz)
+        for f0_hz, u in zip(curves, utterances, strict=True)
+    ]
 
 
 def predict_phones(
@@ -113,7 +118,7 @@ def predict_phones(
     for start in console.progress(starts, label, total=len(starts), unit="batch"):
         places = order[start : start + batch]
         longest = len(phones[places[-1]].phonemes)
-        size = -(-longest // _BUCKET) * _BUCKET
+        size = _up(longest, _BUCKET)
         ids, breaks = np.zeros((2, batch, size), np.int32)
         mask = np.zeros((batch, size), bool)
         mask[:, 0] = True  # rows that fill the batch up have one token, never none
@@ -136,8 +141,8 @@ def _predictor(config: model.VaeConfig) -> Callable[..., model.Prosody]:
     return jax.jit(lambda params, *inputs: model.predict(params, config, *inputs))
 
 
-def said_features(phones: PhoneTrack, prosody: model.Prosody, frame_rate_hz: float) -> dict[str, float]:
-    """`features.summarise` of what is said: predicted phones and pauses, silence at the edges left as it was.
+def said_plan(phones: PhoneTrack, prosody: model.Prosody) -> SpeechPlan:
+    """What is said: predicted phones and pauses, silence at the edges left as it was.
 
     A pause is made where its probability exceeds one half, as in synthesis.
     """
@@ -147,9 +152,72 @@ def said_features(phones: PhoneTrack, prosody: model.Prosody, frame_rate_hz: flo
     lengths = np.maximum(np.floor(np.asarray(prosody.pause_frames) + 0.5), 1)
     pauses = np.where(np.asarray(prosody.pause_probability) > 0.5, lengths, 0).astype(np.int32)
     pauses[-1] = phones.pauses[-1]
-    log_f0, energy = np.asarray(prosody.log_f0), np.asarray(prosody.energy)
-    plan = SpeechPlan(phones.phonemes, phones.breaks, durations, pauses, log_f0, energy)
-    return prosodic_features(*curve(plan), frame_rate_hz)
+    log_f0, energy = (np.asarray(x, np.float32) for x in (prosody.log_f0, prosody.energy))
+    return SpeechPlan(phones.phonemes, phones.breaks, durations, pauses, log_f0, energy)
+
+
+def said_features(
+    bundle: Bundle,
+    plans: Sequence[SpeechPlan],
+    embeddings: Float[np.ndarray, "q Z"],
+    speakers: Float[np.ndarray, "q E"],
+    batch: int = 8,
+) -> list[dict[str, float]]:
+    """`features.summarise` of what is said with each plan and embedding, its F0 as the vocoder hears it in the mel."""
+    render = _renderer(model.VaeConfig.from_dict(bundle.config[KIND] | {"compute_dtype": "float32"}))
+    order = sorted(range(len(plans)), key=lambda i: plans[i].frames)
+    mels: dict[int, np.ndarray] = {}
+    for start in range(0, len(order), batch):
+        places = order[start : start + batch]
+        rows = [places[min(r, len(places) - 1)] for r in range(batch)]
+        frames = _up(max(plans[i].frames for i in places), _FRAMES)
+        size = _up(max(len(plans[i].phonemes) for i in places), _BUCKET)
+        fields = [np.stack([_ended(x, size) for x in column]) for column in zip(*(plans[i] for i in rows), strict=True)]
+        z, voice = embeddings[rows].astype(np.float32), speakers[rows].astype(np.float32)
+        made = np.asarray(render(bundle.params[KIND], *fields, z, voice, frames))
+        for row, i in enumerate(places):
+            mels[i] = made[row, : plans[i].frames]
+    curves = [curve(plan) for plan in plans]
+    heard = _hear([mels[i] for i in range(len(plans))], bundle.spec)
+    return [
+        prosodic_features(f0_hz, c.energy, c.phonemes, c.durations, bundle.spec.frame_rate_hz)
+        for f0_hz, c in zip(heard, curves, strict=True)
+    ]
+
+
+def _hear(mels: Sequence[np.ndarray], spec: MelSpec, batch: int = 8) -> list[np.ndarray]:
+    """The F0 [T] of each mel [T, M] as the vocoder that ships hears it, 0 where unvoiced."""
+    listen: Any = open_harmonic(spec).read_f0
+    order = sorted(range(len(mels)), key=lambda i: len(mels[i]))
+    curves: dict[int, np.ndarray] = {}
+    for start in range(0, len(order), batch):
+        places = order[start : start + batch]
+        padded = np.full((batch, _up(len(mels[places[-1]]), _FRAMES), spec.mel_bins), np.log(spec.floor), np.float32)
+        for row, i in enumerate(places):
+            padded[row, : len(mels[i])] = mels[i]
+        for i, f0_hz in zip(places, np.asarray(listen(padded)), strict=False):
+            curves[i] = f0_hz[: len(mels[i])]
+    return [curves[i] for i in range(len(mels))]
+
+
+@functools.cache
+def _renderer(config: model.VaeConfig) -> Callable[..., jax.Array]:
+    """The mel alone; compiled once for all systems and each length."""
+
+    def render(params: Any, *inputs: Any) -> jax.Array:
+        *rest, frames = inputs
+        return model.render_mel(params, config, *rest, frames=frames)[0]
+
+    return jax.jit(render, static_argnums=9)
+
+
+def _up(length: int, step: int) -> int:
+    return -(-length // step) * step
+
+
+def _ended(values: np.ndarray, size: int) -> np.ndarray:
+    """Padded with zeros to `size`."""
+    return np.pad(values, (0, size - len(values)))
 
 
 def phone_errors(

@@ -5,8 +5,7 @@ draw is luck: its row holds `DRAWS` of them, spread evenly over the entries that
 the other rules for ties (`selection.ties.TIES`) have a row each. References, which look at the answer and are starred
 in every table: "own" (the encoder's embedding of the very recording; no entry of the bank), "best" (the entry of least
 distance to the recording's prosody), "category" (a random entry of the sentence's own category: a selector that knows
-the category and nothing else) and "steps" (no embedding: the recording's own phones, each flattened to its mean F0 as
-the model speaks).
+the category and nothing else) and "heard" (no embedding: the recording itself, its F0 as the vocoder hears it).
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,12 +24,12 @@ REFERENCES = {
     "own": "own recording",
     "best": "best of the bank",
     "category": "its category",
-    "steps": "recording in steps",
+    "heard": "recording as heard",
 }
 DRAWS = 16  # of a way that draws among ties
 ORDER = (
     *(name for way in WAYS for name in (way, *(f"{way}, {rule}" for rule in TIES))),
-    *("category", "best", "own", "steps"),
+    *("category", "best", "own", "heard"),
 )
 
 

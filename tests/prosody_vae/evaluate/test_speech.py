@@ -62,8 +62,30 @@ def test_phones_keep_time_and_hear_the_mean_of_each_phone():
         for mean, i in zip(phones.log_f0[spoken], at, strict=True):
             f0 = utterance.f0_hz[starts[i] : starts[i] + utterance.durations[i]]
             assert np.isnan(mean) if not (f0 > 0).any() else mean == pytest.approx(np.log(f0[f0 > 0]).mean())
-        flat = speech.stepwise_features(phones, 86.13)
-        assert flat["seconds"] == pytest.approx(len(utterance.mel) / 86.13)
-        assert flat["f0_mean_hz"] == pytest.approx(
-            np.exp(np.log(utterance.f0_hz[utterance.f0_hz > 0]).mean()), rel=0.05
-        )
+
+
+def test_what_is_said_is_heard_in_the_mel_and_a_batch_changes_nothing():
+    """Of a tiny voice: what the vocoder hears in each mel alone is what it hears of all together."""
+    from tiny_voice import tiny_bundle
+
+    from copycat_jax.data.synthetic import synthetic_utterances
+    from copycat_jax.mel_spec import HIFIGAN
+
+    bundle = tiny_bundle()
+    utterances = synthetic_utterances(3, seed=4, speakers=1)
+    tracks = speech.phones_of(utterances)
+    config = bundle.config["prosody_vae"]
+    z = np.random.default_rng(0).standard_normal((3, config["latent"])).astype(np.float32)
+    voices = np.tile(np.array(next(iter(bundle.speakers.values())).centroid, np.float32), (3, 1))
+    plans = [
+        speech.said_plan(p, x) for p, x in zip(tracks, speech.predict_phones(bundle, tracks, z, voices), strict=True)
+    ]
+    assert all(plan.durations[0] == track.durations[0] for plan, track in zip(plans, tracks, strict=True))
+    together = speech.said_features(bundle, plans, z, voices)
+    for i in range(3):
+        (alone,) = speech.said_features(bundle, plans[i : i + 1], z[i : i + 1], voices[i : i + 1])
+        for name, value in alone.items():
+            np.testing.assert_allclose(together[i][name], value, rtol=1e-3, err_msg=name)
+    heard = speech.heard_features(utterances, HIFIGAN)
+    for found, utterance in zip(heard, utterances, strict=True):
+        assert found["seconds"] == pytest.approx(len(utterance.mel) / HIFIGAN.frame_rate_hz)

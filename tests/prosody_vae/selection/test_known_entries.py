@@ -30,7 +30,7 @@ draw     reader__yn_0069 | Have you seen the birthday cake on the top shelf?
 vector   reader__orq_0006 | Would you prefer a black suit or a blue one?
 bert     reader__orq_0882 | Did the mayor choose a black suit or a blue one at midnight?
 both     reader__orq_0006 | Would you prefer a black suit or a blue one?
-learned  reader__wh_1414 | What did the captain sell this afternoon?
+learned  reader__orq_0038 | Was the spare key left at the station or by the river?
 
 sentence Who ate the rest of my pizza?
 kind     wh-question
@@ -40,7 +40,7 @@ draw     reader__LJ003-0164 | or the daring reporter of parliamentary debates.
 vector   reader__wh_1839 | What did my aunt hide before dinner?
 bert     reader__wh_0149 | What did your brother borrow at midnight?
 both     reader__wh_1839 | What did my aunt hide before dinner?
-learned  reader__wh_0243 | What did her cousin sell on Sunday morning?
+learned  reader__yn_0098 | Is the camera still at the station?
 
 sentence Get scores, schedules, and listen to live audio streams.
 kind     list of commands
@@ -50,7 +50,7 @@ draw     reader__yn_0601 | Can the mayor lose the morning paper before dinner?
 vector   reader__yn_0539 | Can the mayor open the school report before dinner?
 bert     reader__list_0462 | Take the school report, lock the door, and meet the teacher in the kitchen.
 both     reader__list_0106 | Check the weather, pack the camera, and leave during the storm.
-learned  reader__list_0152 | Check the weather, pack the wooden box, and leave this afternoon.
+learned  reader__list_0055 | Take the camera, lock the door, and meet the teacher on the top shelf.
 
 sentence Have you seen my keys?
 kind     yes/no question
@@ -60,7 +60,7 @@ draw     reader__LJ003-0104 | Having been committed to Clerkenwell,
 vector   reader__LJ003-0225 | were meager or altogether absent.
 bert     reader__yn_0312 | Have you seen the spare key in the attic?
 both     reader__yn_0099 | Have you seen the camera at the station?
-learned  reader__wh_0465 | What did the teacher borrow during the storm?
+learned  reader__LJ004-0150 | Matters were on much the same footing at St. Albans.
 
 sentence Where did they find the old map?
 kind     wh-question
@@ -70,7 +70,7 @@ draw     reader__yn_0230 | Is the camera still under the bridge?
 vector   reader__wh_1839 | What did my aunt hide before dinner?
 bert     reader__wh_1804 | Where did the mayor find the camera?
 both     reader__wh_1804 | Where did the mayor find the camera?
-learned  reader__wh_1808 | What did our neighbor take this afternoon?
+learned  reader__yn_0098 | Is the camera still at the station?
 
 sentence The children walked slowly across the frozen lake.
 kind     statement
@@ -81,7 +81,7 @@ vector   reader__LJ004-0221 | The food was properly prepared in the prison kitch
 bert     reader__LJ004-0165 | the visitors were furnished with candles, and they descended eighteen long steps
          into a vault.
 both     reader__LJ004-0167 | The floor was on the level of the river, and very damp.
-learned  reader__LJ003-0047 | Newgate continued to be a reproach to those responsible for its management.
+learned  reader__LJ003-0123 | The most trifling acts were magnified into offenses.
 
 sentence What a beautiful morning this is!
 kind     exclamation
@@ -91,7 +91,7 @@ draw     reader__LJ004-0109 | according to their categories or crimes.
 vector   reader__LJ004-0109 | according to their categories or crimes.
 bert     reader__wh_0184 | What did your brother forget this afternoon?
 both     reader__wh_0184 | What did your brother forget this afternoon?
-learned  reader__yn_0497 | Can the captain take the missing letter before dinner?
+learned  reader__LJ003-0164 | or the daring reporter of parliamentary debates.
 
 sentence We bought apples, pears, plums, and a bag of nuts.
 kind     list
@@ -102,7 +102,8 @@ vector   reader__wh_1642 | How could our neighbor take the birthday cake at midn
 bert     reader__LJ004-0220 | for breakfast a pint of gruel; for dinner half a pound of boiled meat, or a quart
          of soup with vegetables, on alternate days.
 both     reader__wh_1080 | What did our neighbor sell at midnight?
-learned  reader__LJ003-0110 | They viewed him with some suspicion, as one of whom they knew nothing.
+learned  reader__LJ004-0237 | The first still produced deplorable results -- results to be observable for many years to
+         come.
 
 sentence When the storm had finally passed, the sailors came up on deck, looked at the broken mast, and began to
          repair the sails that the wind had torn.
@@ -121,8 +122,8 @@ bert     reader__LJ004-0171 | was by a kind of chimney, which the prisoners kept
          had never been opened in the memory of the turnkey.
 both     reader__LJ003-0250 | the culprit was chained down to the floor by running a chain through his irons
          which prevented him from climbing to the window of his cell.
-learned  reader__LJ004-0162 | It was "a scene of infernal passions and distresses," says Buxton, "which few have
-         imagination sufficient to picture,
+learned  reader__LJ004-0106 | They were to report in writing to quarter sessions as to the state of the jail, and as to
+         all abuses which they might observe therein.
 
 sentence You locked the door, didn't you?
 kind     question tag
@@ -132,7 +133,7 @@ draw     reader__compound_0596 | The coffee window curtain was closed yesterday.
 vector   reader__compound_0596 | The coffee window curtain was closed yesterday.
 bert     reader__complex_0088 | If my aunt had not painted the camera, we would have gone home this afternoon.
 both     reader__wh_0184 | What did your brother forget this afternoon?
-learned  reader__yn_0497 | Can the captain take the missing letter before dinner?
+learned  reader__LJ004-0150 | Matters were on much the same footing at St. Albans.
 
 sentence Close the window before you leave.
 kind     command
@@ -142,7 +143,7 @@ draw     reader__orq_0873 | Did your brother choose chess or checkers yesterday?
 vector   reader__yn_0007 | Can the teacher lose the camera before dinner?
 bert     reader__list_0300 | Take the broken window, lock the door, and meet the new manager at the station.
 both     reader__list_0248 | Check the weather, pack the garden gate, and leave after the meeting.
-learned  reader__list_0159 | Check the weather, pack the broken window, and leave last summer.
+learned  reader__list_0320 | Take the camera, lock the door, and meet our neighbor across the street.
 
 sentence "I will never go back there," she said.
 kind     quotation
@@ -154,7 +155,8 @@ bert     reader__LJ004-0060 | "You have no right," he says, addressing the autho
          suffering from cold,
 both     reader__LJ004-0116 | "Care also was to be taken that the prisoners shall not be kept in any apartment
          underground."
-learned  reader__yn_0497 | Can the captain take the missing letter before dinner?
+learned  reader__LJ004-0237 | The first still produced deplorable results -- results to be observable for many years to
+         come.
 
 sentence If it rains tomorrow, we will stay at home.
 kind     condition
@@ -164,7 +166,7 @@ draw     reader__compound_0351 | The coffee report summary was closed after the 
 vector   reader__compound_0745 | The school freight company was closed during the storm.
 bert     reader__list_0335 | Check the weather, pack the garden gate, and leave on Sunday morning.
 both     reader__compound_0745 | The school freight company was closed during the storm.
-learned  reader__yn_0497 | Can the captain take the missing letter before dinner?
+learned  reader__list_0055 | Take the camera, lock the door, and meet the teacher on the top shelf.
 """
 COLUMNS = {
     **{rule: ("syntactic", rule) for rule in ("first", "draw", "vector")},
