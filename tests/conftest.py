@@ -31,6 +31,16 @@ def _strict_jax():
     yield
 
 
+@pytest.fixture
+def symbolic():
+    """Lengths of what is traced are no ints: nothing checks annotations meanwhile."""
+    import jaxtyping
+
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
 @pytest.fixture(scope="session")
 def corpora() -> Path:
     """The folder of real and rendered speech beside the project; skips where it is absent."""

@@ -7,7 +7,7 @@ traced it is named.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,7 +50,6 @@ def programs(bundle: Bundle, voice_of: Bundle, recurrence: str = "plain") -> dic
     spec, bins = bundle.spec, bundle.spec.mel_bins
     config = copycat.CopyCatConfig.from_dict(bundle.config["copycat"] | single | {"recurrence": recurrence})
     heard = speaker.SpeakerConfig.from_dict(bundle.config["speaker"] | single | {"recurrence": recurrence})
-    made = vocoder.VocoderConfig.from_dict(voice_of.config["vocoder"] | single)
     step, width = int(np.prod(heard.time_strides)), config.embedding
 
     def transfer(params, mel, ratio, phonemes, durations, mask, source, target):
@@ -60,12 +59,6 @@ def programs(bundle: Bundle, voice_of: Bundle, recurrence: str = "plain") -> dic
     def embed(params, mel, mask):
         return speaker.embed(params, heard, mel, mask)
 
-    def read_f0(params, mel):
-        return vocoder.read_f0(params, made, mel, spec)
-
-    def synthesize(params, mel, f0_hz):
-        return vocoder.synthesize(params, made, mel, f0_hz, spec)
-
     mel = ("mel", jnp.float32, f"b, t, {bins}")
     aligned = (("phonemes", jnp.int32, "b, p"), ("durations", jnp.int32, "b, p"), ("mask", jnp.bool_, "b, t"))
     vectors = (("source", jnp.float32, f"b, {width}"), ("target", jnp.float32, f"b, {width}"))
@@ -73,6 +66,23 @@ def programs(bundle: Bundle, voice_of: Bundle, recurrence: str = "plain") -> dic
     return {
         "transfer": Program("copycat", transfer, (mel, ("ratio", jnp.float32, "b"), *aligned, *vectors)),
         "speaker": Program("speaker", embed, strided, step),
+        **vocoder_programs(voice_of),
+    }
+
+
+def vocoder_programs(voice_of: Bundle) -> dict[str, Program]:
+    """The functions of a vocoder's bundle by name."""
+    spec = voice_of.spec
+    config = vocoder.VocoderConfig.from_dict(voice_of.config["vocoder"] | {"compute_dtype": "float32"})
+
+    def read_f0(params, mel):
+        return vocoder.read_f0(params, config, mel, spec)
+
+    def synthesize(params, mel, f0_hz):
+        return vocoder.synthesize(params, config, mel, f0_hz, spec)
+
+    mel = ("mel", jnp.float32, f"b, t, {spec.mel_bins}")
+    return {
         "pitch": Program("vocoder", read_f0, (mel,)),
         "vocoder": Program("vocoder", synthesize, (mel, ("f0_hz", jnp.float32, "b, t"))),
     }
@@ -80,7 +90,8 @@ def programs(bundle: Bundle, voice_of: Bundle, recurrence: str = "plain") -> dic
 
 def trace(program: Program, params: Any, apart: bool = False) -> bytes:
     """A program as the bytes that `jax.export.deserialize` reads."""
-    scope = export.SymbolicScope([f"t >= {max(1, SHORTEST // program.step)}"])
+    timed = any("t" in lengths for _, _, lengths in program.inputs)
+    scope = export.SymbolicScope([f"t >= {max(1, SHORTEST // program.step)}"] if timed else ())
     shapes = [export.symbolic_shape(lengths, scope=scope) for _, _, lengths in program.inputs]
     inputs = [jax.ShapeDtypeStruct(s, item[1]) for s, item in zip(shapes, program.inputs, strict=True)]
     half = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float16), params)
@@ -132,30 +143,39 @@ def stablehlo_files(bundle: Bundle, voice_of: Bundle, prepared: Prepared, apart:
     """The files of the folder by name; arguments as in `onnx_folder.onnx_files`; `apart`: weights in files."""
     groups = {**bundle.params, "vocoder": voice_of.params["vocoder"]}
     found = programs(bundle, voice_of)
-    files = {f"{name}.stablehlo": trace(program, groups[program.group], apart) for name, program in found.items()}
-    if apart:
-        halves = {group: flatten(jax.tree.map(lambda leaf: leaf.astype(np.float16), p)) for group, p in groups.items()}
-        files |= {f"{group}.safetensors": save(flat) for group, flat in halves.items()}
-    lines = [
-        f"* `{name}.stablehlo`"
-        + (f" (weights: {program.group})" if apart else "")
-        + ": "
-        + ", ".join(f"{item} {np.dtype(kind).name} [{lengths}]" for item, kind, lengths in program.inputs)
-        for name, program in found.items()
-    ]
     readme = _README.format(
         voice=next(iter(bundle.speakers), "VOICE"),
         platforms=", ".join(PLATFORMS),
-        inputs="\n".join(lines),
+        inputs=inputs_of(found, apart),
         shortest=SHORTEST,
         floor=np.log(bundle.spec.floor),
         weights=_APART if apart else "",
     )
     return {
-        **files,
+        **program_files(found, groups, apart),
         **convention_files(bundle),
         "source.npz": prepared_bytes(prepared),
-        "steps.json": json_text({name: program.step for name, program in found.items()}).encode(),
         "example.py": (HERE / "example_stablehlo.py").read_bytes(),
         "README.md": readme.encode(),
     }
+
+
+def program_files(found: Mapping[str, Program], groups: Mapping[str, Any], apart: bool) -> dict[str, bytes]:
+    """The files of programs, of which multiple their frames have to be, and of weights that lie apart."""
+    files = {f"{name}.stablehlo": trace(program, groups[program.group], apart) for name, program in found.items()}
+    files["steps.json"] = json_text({name: program.step for name, program in found.items()}).encode()
+    if apart:
+        halves = {group: flatten(jax.tree.map(lambda leaf: leaf.astype(np.float16), p)) for group, p in groups.items()}
+        files |= {f"{group}.safetensors": save(flat) for group, flat in halves.items()}
+    return files
+
+
+def inputs_of(found: Mapping[str, Program], apart: bool) -> str:
+    """The programs and their inputs, a line of Markdown for each."""
+    return "\n".join(
+        f"* `{name}.stablehlo`"
+        + (f" (weights: {program.group})" if apart else "")
+        + ": "
+        + ", ".join(f"{item} {np.dtype(kind).name} [{lengths}]" for item, kind, lengths in program.inputs)
+        for name, program in found.items()
+    )

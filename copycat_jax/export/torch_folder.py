@@ -5,6 +5,7 @@ kernels of dense layers and convolutions, gates of recurrences (PyTorch's are in
 second bias of a GRU is zero but for the candidate's).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,27 +58,42 @@ def torch_files(bundle: Bundle, voice_of: Bundle, prepared: Prepared) -> dict[st
     config = CopyCatConfig.from_dict(bundle.config["copycat"])
     if config.bottleneck != "last":
         raise UserError(f"bottleneck '{config.bottleneck}' has no form here", "copycat.bottleneck", "Known: last.")
-    heard, made = SpeakerConfig.from_dict(bundle.config["speaker"]), VocoderConfig.from_dict(voice_of.config["vocoder"])
-    spec = bundle.spec
+    heard, spec = SpeakerConfig.from_dict(bundle.config["speaker"]), bundle.spec
     extra = {
         "copycat.centres_hz": mel_edges_hz(spec)[1:-1],
         "speaker.lifter": lifter(spec.mel_bins, heard.cepstra) if heard.cepstra else np.eye(spec.mel_bins),
-        "vocoder.noise": normal(jax.random.key(0), (1, NOISE_PERIOD))[0],
-        "vocoder.pseudo_inverse": pseudo_inverse(spec)[:, :: made.spectra],
+        **vocoder_constants(voice_of),
     }
-    weights = {name: np.ascontiguousarray(value, np.float32) for name, value in extra.items()}
-    for group, params in (*bundle.params.items(), *voice_of.params.items()):
-        named = torch_names(params).items()
-        weights |= {f"{group}.{name}": np.ascontiguousarray(value, np.float16) for name, value in named}
-    configs = {"copycat": config.to_dict(), "speaker": heard.to_dict(), "vocoder": made.to_dict()}
+    configs = {"copycat": config.to_dict(), "speaker": heard.to_dict(), "vocoder": vocoder_fields(voice_of)}
     return {
         **convention_files(bundle),
         "config.json": json_text(configs).encode(),
-        "weights.safetensors": save(weights),
+        "weights.safetensors": weights_file({**bundle.params, **voice_of.params}, extra),
         "copycat_torch.py": (HERE / "torch_model.py").read_bytes(),
         "source.npz": prepared_bytes(prepared),
         "README.md": _README.format(voice=next(iter(bundle.speakers), "VOICE")).encode(),
     }
+
+
+def vocoder_constants(voice_of: Bundle) -> dict[str, np.ndarray]:
+    """What the module of a vocoder holds beside its weights."""
+    inverse, spectra = pseudo_inverse(voice_of.spec), vocoder_fields(voice_of)["spectra"]
+    noise = normal(jax.random.key(0), (1, NOISE_PERIOD))[0]
+    return {"vocoder.noise": np.asarray(noise), "vocoder.pseudo_inverse": np.asarray(inverse)[:, ::spectra]}
+
+
+def vocoder_fields(voice_of: Bundle) -> dict[str, Any]:
+    """The vocoder's configuration, complete."""
+    return VocoderConfig.from_dict(voice_of.config["vocoder"]).to_dict()
+
+
+def weights_file(groups: Mapping[str, Any], constants: Mapping[str, np.ndarray]) -> bytes:
+    """Groups of a bundle in float16 and constants in float32 as safetensors, under PyTorch's names."""
+    weights = {name: np.ascontiguousarray(value, np.float32) for name, value in constants.items()}
+    for group, params in groups.items():
+        named = torch_names(params).items()
+        weights |= {f"{group}.{name}": np.ascontiguousarray(value, np.float16) for name, value in named}
+    return save(weights)
 
 
 def torch_names(params: Any) -> dict[str, np.ndarray]:

@@ -42,19 +42,19 @@ def even_padding(x: Tensor, kernel: int) -> Tensor:
 
 
 class ConvStack(nn.Module):
-    """Three masked convolutions along time, each with a norm and ReLU."""
+    """Masked convolutions along time, each with a norm and ReLU."""
 
-    def __init__(self, inputs: int, width: int, kernel: int, norm: str):
+    def __init__(self, inputs: int, width: int, kernel: int, norm: str, count: int = 3):
         super().__init__()
-        self.norm, self.kernel = norm, kernel
-        for i in range(3):
+        self.norm, self.kernel, self.count = norm, kernel, count
+        for i in range(count):
             self.add_module(f"conv_{i}", nn.Conv1d(width if i else inputs, width, kernel))
             if norm == "layer":
                 self.add_module(f"norm_{i}", nn.LayerNorm(width, eps=1e-6))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """The stack's output [B, T, width]; zeros on padding."""
-        for i in range(3):
+        for i in range(self.count):
             padded = even_padding(zero_padding(x, mask).mT, self.kernel)
             x = self.get_submodule(f"conv_{i}")(padded).mT
             if self.norm == "layer":
@@ -141,6 +141,8 @@ class Decoder(nn.Module):
 class CopyCat(nn.Module):
     """A source's mel with its phonemes to the same in another voice (`source` and `target` are speaker vectors)."""
 
+    centres_hz: Tensor
+
     def __init__(self, c: dict):
         super().__init__()
         self.c = c
@@ -226,6 +228,8 @@ class UtteranceEncoder(nn.Module):
 class Speaker(nn.Module):
     """The speaker vector, of length 1, of a mel."""
 
+    lifter: Tensor
+
     def __init__(self, c: dict):
         super().__init__()
         self.encoder = UtteranceEncoder(c)
@@ -272,6 +276,11 @@ class Framewise(nn.Module):
 
 class Vocoder(nn.Module):
     """Mels with their F0 to samples [B, T * hop]; `read_f0` hears the F0 of a mel."""
+
+    noise: Tensor
+    pseudo_inverse: Tensor
+    analysis: Tensor
+    synthesis: Tensor
 
     def __init__(self, c: dict, spec: dict):
         super().__init__()
@@ -360,9 +369,14 @@ def load(folder: str | Path) -> Models:
     folder = Path(folder)
     c, spec = (json.loads((folder / f"{name}.json").read_text()) for name in ("config", "mel"))
     models = Models(CopyCat(c["copycat"]), Speaker(c["speaker"]), Vocoder(c["vocoder"], spec))
+    fill(folder, models._asdict())
+    return models
+
+
+def fill(folder: Path, models: dict[str, nn.Module]) -> None:
+    """Gives modules, named as their groups of weights are, the weights of a folder."""
     weights = {name: value.float() for name, value in load_file(folder / "weights.safetensors").items()}
-    for name, model in models._asdict().items():
+    for name, model in models.items():
         own = {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(f"{name}.")}
         model.load_state_dict(own)
         model.eval().requires_grad_(False)
-    return models

@@ -6,9 +6,12 @@ A run (the word `bundle` may be left out):
 A voice's bundle, the one that ships by default, for runtimes without JAX and without this package:
   prosody export onnx --out FOLDER
   prosody export onnx --for sherpa --out FOLDER
+  prosody export stablehlo --out FOLDER
+  prosody export torch --out FOLDER
 """
 
 import argparse
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -87,45 +90,68 @@ def _export_voice(arguments: argparse.Namespace) -> None:
     console.say(summary(write_assembled(bundle, arguments.out), bundle, trained.step))
 
 
-def _declare_onnx(parser: argparse.ArgumentParser) -> None:
+def _declare_voice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", metavar="DIR", help="the voice; the one that ships by default")
     parser.add_argument("--vocoder", metavar="DIR", help="the vocoder's bundle; the one that ships by default")
     parser.add_argument("--space", metavar="DIR", help="where styles are from; the one that ships by default")
     parser.add_argument("--entries", metavar="ID,ID", help="its entries to offer beside its centroid (default: a few)")
     parser.add_argument("--text", action="append", metavar="TEXT", help="a sentence for the example; repeatable")
+    parser.add_argument("--no-check", dest="check", action="store_false", help="do not compare it with JAX")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write; an older one is replaced")
+
+
+def _declare_onnx(parser: argparse.ArgumentParser) -> None:
+    _declare_voice(parser)
     parser.add_argument(
         "--for", dest="runtime", choices=("sherpa",), help="one graph that a stock sherpa-onnx loads, with a lexicon"
     )
     parser.add_argument("--speaker", metavar="NAME", help="sherpa: who speaks; the bundle's first by default")
-    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write; an older one is replaced")
 
 
-def _run_onnx(arguments: argparse.Namespace) -> None:
-    from copycat_jax.export.folder import check_export_folder, need, write_export
+def _run_voice(arguments: argparse.Namespace) -> None:
+    from copycat_jax.export.folder import check_export_folder, write_export
     from copycat_jax.files import check_folder
+    from prosody_vae.export.parity import writer_of
 
-    need("onnx", "onnx")
+    kind, write = writer_of(arguments.kind)
     check_folder(Path(arguments.out).absolute().parent)
     check_export_folder(arguments.out)
     from copycat_jax.bundle.bundle import read_bundle
     from copycat_jax.vocoder.harmonic import read_vocoder
     from prosody_vae.demo.takes import DEMO_SENTENCES
-    from prosody_vae.export.onnx_folder import onnx_files
     from prosody_vae.space.table import KIND
     from prosody_vae.tts.voice import SHIPPED_VOICE
 
     bundle = read_bundle(arguments.bundle or SHIPPED_VOICE, KIND)
     vocoder, styles = read_vocoder(bundle.spec, arguments.vocoder), _styles(arguments, bundle)
-    if arguments.runtime == "sherpa":
+    if getattr(arguments, "runtime", None) == "sherpa":
         from copycat_jax.text.pronunciation import dictionary
         from prosody_vae.export.sherpa import sherpa_files
 
-        files = sherpa_files(bundle, vocoder, styles, dictionary(), arguments.speaker)
+        kind, files = "sherpa", sherpa_files(bundle, vocoder, styles, dictionary(), arguments.speaker)
     else:
-        files = onnx_files(bundle, vocoder, styles, arguments.text or DEMO_SENTENCES)
+        files = write(bundle, vocoder, styles, arguments.text or DEMO_SENTENCES)
+    if arguments.check:
+        files["README.md"] += _compared(kind, files, bundle, vocoder).encode()
     made = {"prosody_vae": bundle.fingerprint, "vocoder": vocoder.fingerprint}
-    path = write_export(arguments.out, arguments.runtime or "voice", files, made)
+    path = write_export(arguments.out, kind, files, made)
     console.say(f"{path}: {len(files)} files, {sum(map(len, files.values())) / 1e6:.1f} MB")
+
+
+def _compared(kind: str, files: dict[str, bytes], bundle, vocoder) -> str:
+    """What the README says of the comparison with JAX, where the runtime is installed; UserError if they differ."""
+    from copycat_jax.export.folder import Export, write_export
+    from copycat_jax.export.parity import table
+    from prosody_vae.export.parity import check_voice, runs_here
+
+    if not runs_here(kind):
+        console.warn(f"{kind}: its runtime is not installed, so that nothing was compared with JAX")
+        return ""
+    with tempfile.TemporaryDirectory() as work:
+        folder = write_export(Path(work) / kind, kind, files, {})
+        shown = table([check_voice(Export(kind, {}, folder), bundle, vocoder)])
+    console.say(shown)
+    return f"\n## The same model\n\nAgainst JAX:\n\n{shown}\n"
 
 
 def _styles(arguments: argparse.Namespace, bundle):
@@ -141,5 +167,7 @@ def _styles(arguments: argparse.Namespace, bundle):
 
 KINDS = {
     "bundle": ("a run as a bundle of ours (what is made if nothing is named)", _declare_bundle, _run_bundle),
-    "onnx": ("a voice as ONNX graphs, with an example that needs NumPy and onnxruntime", _declare_onnx, _run_onnx),
+    "onnx": ("a voice as ONNX graphs, with an example that needs NumPy and onnxruntime", _declare_onnx, _run_voice),
+    "stablehlo": ("a voice as programs that JAX runs without this package", _declare_voice, _run_voice),
+    "torch": ("a voice's weights for PyTorch, with the modules that load them", _declare_voice, _run_voice),
 }

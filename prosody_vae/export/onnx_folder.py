@@ -68,10 +68,17 @@ def onnx_files(bundle: Bundle, voice_of: Bundle, styles: Styles, texts: Sequence
     return {
         **graph_files(models),
         **convention_files(bundle),
-        "styles.json": json_text({name: vector.tolist() for name, vector in styles.items()}).encode(),
-        "sentences.json": json_text([sentence_to_dict(text) for text in texts]).encode(),
+        **spoken_files(styles, texts),
         "example.py": (HERE / "example_voice.py").read_bytes(),
         "README.md": readme("The voice of a prosody space in ONNX", use, models).encode(),
+    }
+
+
+def spoken_files(styles: Styles, texts: Sequence[str]) -> dict[str, bytes]:
+    """The files of what an example speaks: styles, and sentences as phonemes."""
+    return {
+        "styles.json": json_text({name: vector.tolist() for name, vector in styles.items()}).encode(),
+        "sentences.json": json_text([sentence_to_dict(text) for text in texts]).encode(),
     }
 
 

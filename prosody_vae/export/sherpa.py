@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from copycat_jax.bundle.bundle import Bundle
+from copycat_jax.bundle.bundle import Bundle, speakers_to_dict
 from copycat_jax.errors import UserError, nearest
 from copycat_jax.export import layers
 from copycat_jax.export.graph import FLOAT, INT32, INT64, Graph, Tensor
@@ -20,6 +20,7 @@ from copycat_jax.text.phonemes import INVENTORY, SIL_ID
 from copycat_jax.text.phrasing import PHRASE, SENTENCE, WORD
 from prosody_vae.export.onnx_folder import Styles
 from prosody_vae.export.voice import Text, speak
+from prosody_vae.tts.plan import TextPiece
 
 MARKS = {" ": WORD, ",": PHRASE, ";": PHRASE, ":": PHRASE, ".": SENTENCE, "!": SENTENCE, "?": SENTENCE}
 TOKENS = (*INVENTORY, *MARKS)
@@ -103,6 +104,14 @@ def _text(g: Graph, tokens: Tensor) -> tuple[Tensor, Tensor]:
     return next(both), next(both)
 
 
+def token_ids(piece: TextPiece) -> np.ndarray:
+    """A piece of a text as the places of its tokens, int64 [L], as sherpa-onnx hands them over."""
+    places, marks = [], {kind: len(INVENTORY) + list(MARKS.values()).index(kind) for kind in (WORD, PHRASE, SENTENCE)}
+    for phoneme, kind in zip(piece.phonemes[1:].tolist(), piece.breaks[1:].tolist(), strict=True):
+        places += [phoneme, marks[kind]] if kind else [phoneme]
+    return np.array(places, np.int64)
+
+
 def sherpa_files(
     bundle: Bundle, voice_of: Bundle, styles: Styles, words: Mapping[str, tuple[str, ...]], name: str | None = None
 ) -> dict[str, bytes]:
@@ -127,6 +136,7 @@ def sherpa_files(
         "model.onnx": sherpa_graph(bundle, voice_of, styles, speaker).SerializeToString(),
         "tokens.txt": "".join(f"{token} {i}\n" for i, token in enumerate(TOKENS)).encode(),
         "lexicon.txt": lexicon.encode(),
+        "voices.json": json_text(speakers_to_dict({name: bundle.speakers[name]})).encode(),
         "styles.json": json_text({name: vector.tolist() for name, vector in styles.items()}).encode(),
         "README.md": _README.format(names=names).encode(),
     }

@@ -44,7 +44,7 @@ def test_an_export_is_compared_when_it_is_written(capsys, work, folders, tmp_pat
 
 
 @pytest.mark.slow
-def test_what_is_another_model_is_seen(capsys, work, folders, tmp_path):
+def test_what_is_another_model_is_seen(capsys, work, folders, tmp_path, symbolic):
     assert main(["verify", folders[1], *folders[2:]]) == 0
     said = capsys.readouterr().out
     assert "format 1, hashes and shapes are right" in said and "| jax.export |" in said

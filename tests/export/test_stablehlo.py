@@ -4,9 +4,7 @@ import json
 import subprocess
 import sys
 
-import jaxtyping
 import numpy as np
-import pytest
 from exported import (
     DECIBEL,
     decibel,
@@ -49,14 +47,6 @@ for name in json.loads(sys.argv[1]):
         print("refused", name)
 assert not {name.split(".")[0] for name in sys.modules} & {"copycat_jax", "prosody_vae", "flax"}
 """
-
-
-@pytest.fixture
-def symbolic():
-    """Lengths of what is traced are no ints: nothing checks annotations meanwhile."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_a_process_without_our_code_runs_them(tmp_path, symbolic):
