@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 
 from copycat_jax import __version__, console
 from copycat_jax.errors import UserError
+from prosody_vae.selection.index import TILE_BYTES, make_index
 
 SENTENCE_WIDTH, DISTANCE_WIDTH = 384, 64
 DRAWN_ROWS = 65_536  # of a random bank, by one generator
@@ -251,6 +252,7 @@ def measure_topk(
     dtype: str = "float32",
     repeats: int = 5,
     peer: str = "auto",
+    tile_mib: int = TILE_BYTES >> 20,
 ) -> dict[str, Any]:
     """Exact top-k over a random bank, against a peer's on the CPU, and against the device's memory bandwidth.
 
@@ -259,8 +261,6 @@ def measure_topk(
       bandwidth of the devices that hold it, measured in this run: no exact search that reads the whole bank is faster.
       times_floor: their ratio. peer_ms, times_faster, and the agreement of the results (`compare`).
     """
-    from prosody_vae.selection.index import make_index
-
     if dtype not in DTYPES:
         raise UserError(f"'{dtype}'", "--dtype", f"Choose one of {', '.join(DTYPES)}.")
     if not (rows > 0 and queries > 0 and 0 < k <= rows and repeats > 0):
@@ -272,7 +272,7 @@ def measure_topk(
     index = make_index(bank, normalise=False)
     jax.block_until_ready(index.bank)
     loading = time.perf_counter() - began
-    first, median = seconds_of(lambda: index.top_k(wanted, k), repeats, "top-k")
+    first, median = seconds_of(lambda: index.top_k(wanted, k, tile_bytes=tile_mib << 20), repeats, "top-k")
     bandwidth = copy_bandwidth()
     floor = bank.nbytes / bandwidth
     record = {
@@ -282,6 +282,7 @@ def measure_topk(
         "width": bank.shape[1],
         "queries": queries,
         "k": k,
+        "tile_mib": tile_mib,
         "bank_mb": round(bank.nbytes / 1e6, 1),
         "load_s": round(loading, 3),
         "first_s": round(first, 3),

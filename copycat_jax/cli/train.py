@@ -84,7 +84,7 @@ def _train(arguments: argparse.Namespace, began: float) -> int:
     settings = TrainConfig.from_dict(config["train"])
     watchdog.limit(settings.stall_s, settings.start_s)
     open_inputs = configuration.load_function(config["inputs"])
-    share = Share(jax.process_index(), jax.process_count(), jax.device_count())
+    share = Share(jax.process_index(), jax.process_count(), jax.device_count() * settings.accumulate)
     inputs = open_inputs(arguments.corpus, config, share)
     config = inputs.config
     task = configuration.load_function(config["task"])(config["model"], config["shapes"])
@@ -140,8 +140,9 @@ def _dry_run(arguments: argparse.Namespace, config: configuration.Fields) -> int
     from copycat_jax import console
     from copycat_jax.data.plan import Share
     from copycat_jax.train import forecast
+    from copycat_jax.train.config import TrainConfig
 
-    share = Share(devices=topology.devices)
+    share = Share(devices=topology.devices * TrainConfig.from_dict(config["train"]).accumulate)
     inputs = configuration.load_function(config["inputs"])(arguments.corpus, config, share)
     config = inputs.config
     task = configuration.load_function(config["task"])(config["model"], config["shapes"])

@@ -28,7 +28,7 @@ class Share(NamedTuple):
 
     process: int = 0
     processes: int = 1
-    devices: int = 1  # of all processes
+    devices: int = 1  # of all processes, times the parts of a step: rows divide over them
 
     def of(self, rows: Shaped[np.ndarray, "B ..."]) -> Shaped[np.ndarray, "b ..."]:
         """This process's part of the rows of a global batch; raises UserError where they cannot be shared evenly."""

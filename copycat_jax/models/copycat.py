@@ -25,7 +25,7 @@ from copycat_jax.modules.decoder import Decoder
 from copycat_jax.modules.discriminator import Discriminator, adversary_terms, generator_terms, matching_windows
 from copycat_jax.modules.phoneme_encoder import PhonemeEncoder
 from copycat_jax.modules.reference_encoder import ReferenceEncoder
-from copycat_jax.nn import gaussian
+from copycat_jax.nn import gaussian, noise
 from copycat_jax.nn.conv import NORMS
 from copycat_jax.nn.initializers import initialise
 from copycat_jax.nn.masks import zero_padding
@@ -248,7 +248,7 @@ def transfer_mel(
 
 def draw_vectors(key: Array, probabilities: tuple[float, float, float], batch: Batch) -> Float[Array, "B E"]:
     """The decoder's speaker vector of each row: its own, another clip's, or the centroid."""
-    draw = jax.random.uniform(key, batch.speaker.shape)[:, None]
+    draw = noise.uniform(key, batch.speaker.shape)[:, None]
     own, other, _ = probabilities
     rest = jnp.where(draw < own + other, batch.other_vector, batch.centroid)
     return jnp.where(draw < own, batch.speaker_vector, rest)

@@ -21,6 +21,7 @@ from copycat_jax.modules.utterance_encoder import UtteranceEncoder
 from copycat_jax.nn.augmentation import ChannelConfig, random_channel
 from copycat_jax.nn.initializers import initialise, kernel_limit
 from copycat_jax.nn.masks import lengths_of
+from copycat_jax.nn.noise import uniform
 from copycat_jax.nn.recurrent import IMPLEMENTATIONS
 from copycat_jax.nn.scale import to_network
 from copycat_jax.task import Params, Task, Term, Terms
@@ -160,7 +161,7 @@ def random_crop(
     """A window of `frames` real frames at random from each row; a shorter row comes whole, with its padding."""
     frames = min(frames, mel.shape[1])
     room = jnp.maximum(lengths_of(mask) - frames, 0)
-    start = jnp.floor(jax.random.uniform(key, room.shape) * (room + 1).astype(jnp.float32)).astype(jnp.int32)
+    start = jnp.floor(uniform(key, room.shape) * (room + 1).astype(jnp.float32)).astype(jnp.int32)
     start = jnp.minimum(start, room)
 
     def cut(row: Array, at: Array) -> Array:

@@ -38,6 +38,7 @@ from copycat_jax.nn import fourier
 from copycat_jax.nn.excitation import excitation
 from copycat_jax.nn.initializers import initialise, kernel_limit
 from copycat_jax.nn.masks import zero_padding
+from copycat_jax.nn.noise import uniform
 from copycat_jax.task import Params, Task, Term, Terms
 
 LOUDEST = 7.0  # log-magnitude of a bin, beyond any sound within [-1, 1]
@@ -292,11 +293,11 @@ def make_task(model: dict, shapes: dict) -> Task:
         return batch.samples.astype(jnp.float32) / 32768.0
 
     def loss_model(params: Params, batch: Any, rngs: Any, step: Array, carry: Any = None) -> tuple[Terms, Any]:
-        gain = config.gain_nats * (2.0 * jax.random.uniform(rngs["gain"], (len(batch.mel), 1)) - 1.0)
+        gain = config.gain_nats * (2.0 * uniform(rngs["gain"], (len(batch.mel), 1)) - 1.0)
         mel = soften(rngs["soften"], louder(batch.mel, gain, spec), config.soften_share)
         logit, octaves = hear(params["model"], config, mel, spec)
         mel, astray = lead_astray(rngs["astray"], mel, batch.f0_hz, config.astray_share, spec)
-        own = ~astray & (jax.random.uniform(rngs["own"], (len(mel), 1)) < config.own_f0_share)
+        own = ~astray & (uniform(rngs["own"], (len(mel), 1)) < config.own_f0_share)
         own &= step >= config.own_f0_after
         f0_hz = jnp.where(own, jax.lax.stop_gradient(hertz(logit, octaves)), batch.f0_hz)
         samples = heard(batch) * jnp.exp(gain)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 from copycat_jax import losses
 from copycat_jax.mel_spec import MelSpec, hann, mel_edges_hz, mel_filters
 from copycat_jax.nn import fourier
-from copycat_jax.nn.noise import normal
+from copycat_jax.nn.noise import normal, uniform
 from copycat_jax.nn.spectrum import stretch_mel
 from copycat_jax.task import Term, Terms
 
@@ -34,10 +34,10 @@ def soften(key: Array, mel: Float[Array, "B T M"], share: float) -> Float[Array,
     """
     bins_key, frames_key, noise_key, row_key = jax.random.split(key, 4)
     rows = (len(mel), 1, 1)
-    amounts = jax.random.uniform(row_key, (len(mel), 2, 1))
+    amounts = uniform(row_key, (len(mel), 2, 1))
     soft = mel
     for axis, axis_key, most in ((2, bins_key, 0.6), (1, frames_key, 0.35)):
-        weight = most * jax.random.uniform(axis_key, rows)
+        weight = most * uniform(axis_key, rows)
         edges = jnp.pad(soft, [(0, 0)] + [(int(axis == a),) * 2 for a in (1, 2)], mode="edge")
         count = soft.shape[axis]
         low, high = (jax.lax.slice_in_dim(edges, at, at + count, axis=axis) for at in (0, 2))
@@ -75,9 +75,9 @@ def lead_astray(
     """
     row_key, far_key, away_key = jax.random.split(key, 3)
     rows = (len(mel), 1)
-    chosen = jax.random.uniform(row_key, rows) < share
-    ratio = jnp.exp2(_FARTHEST / 12.0 * jax.random.uniform(far_key, rows[:1], minval=-1.0))
-    kept = (jax.random.uniform(away_key, rows) > 1 / 3)[..., None]
+    chosen = uniform(row_key, rows) < share
+    ratio = jnp.exp2(_FARTHEST / 12.0 * (2.0 * uniform(far_key, rows[:1]) - 1.0))
+    kept = (uniform(away_key, rows) > 1 / 3)[..., None]
     ripple = harmonic_ripple(mel, f0_hz, spec)
     floor = math.log(spec.floor)
     moved = jnp.where(kept, stretch_mel(ripple, ratio, spec), 0.0)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 from copycat_jax import losses
 from copycat_jax.batch import Batch
 from copycat_jax.nn.initializers import kernel_limit
+from copycat_jax.nn.noise import uniform
 from copycat_jax.task import Params, Term, Terms
 
 
@@ -54,7 +55,7 @@ def choose_windows(key: Array, batch: Batch, window: int, silence_id: int) -> tu
     leading = (jnp.cumprod(quiet, axis=1) * batch.durations).sum(1)
     trailing = (jnp.cumprod(quiet[:, ::-1], axis=1)[:, ::-1] * batch.durations).sum(1)
     room = batch.durations.sum(1) - leading - trailing - window
-    draw = jax.random.uniform(key, room.shape)
+    draw = uniform(key, room.shape)
     offset = jnp.floor(draw * (jnp.maximum(room, 0) + 1).astype(jnp.float32)).astype(jnp.int32)
     start = leading + jnp.minimum(offset, jnp.maximum(room, 0))
     return jnp.clip(start, 0, batch.mask.shape[1] - window), room >= 0

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from copycat_jax.config import Config
 from copycat_jax.nn.masks import lengths_of
-from copycat_jax.nn.noise import normal
+from copycat_jax.nn.noise import normal, uniform
 
 _NOTHING = -30.0  # log-magnitude far below any floor
 
@@ -60,8 +60,8 @@ def random_channel(
     """
     rows, _, bins = mel.shape
     uniform_key, curve_key, ripple_key = jax.random.split(key, 3)
-    draw = jax.random.uniform(uniform_key, (rows, 7, 1))
-    bend = config.curve * jax.random.normal(curve_key, (rows, 2, config.curve_order))
+    draw = uniform(uniform_key, (rows, 7, 1))
+    bend = config.curve * normal(curve_key, (rows, 2, config.curve_order))
     ripple = 0.3 * normal(ripple_key, mel.shape)  # of a noise's magnitude from frame to frame
 
     gain = config.gain * (2.0 * draw[:, 0] - 1.0)

@@ -6,11 +6,26 @@ them, a device draws its own rows and no others, and a row has the same numbers 
 again in the backward pass, so that no mask is stored. Good enough for dropout and for noise; not for secrets.
 """
 
+import contextlib
+import contextvars
 import functools
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt32
+
+_PART: contextvars.ContextVar = contextvars.ContextVar("part of the batch", default=(0, 1))
+
+
+@contextlib.contextmanager
+def part_of_batch(number: UInt32[Array, ""] | int, parts: int) -> Iterator[None]:
+    """While something is traced: the rows drawn for are every `parts`-th row of a batch, from row `number` on."""
+    token = _PART.set((number, parts))
+    try:
+        yield
+    finally:
+        _PART.reset(token)
 
 
 def _mixed(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
@@ -28,12 +43,17 @@ def bits(key: Key[Array, ""], shape: tuple[int, ...], period: int = 2**32) -> UI
       shape: at most 2**32 elements a row. What follows along the second axis does not change what comes before.
       period: a power of two; the words of a row come again after so many.
     """
+    number, parts = _PART.get()
+    return _bits(key, jnp.asarray(number, jnp.uint32), shape, period, parts)
+
+
+def _bits(key: Array, number: Array, shape: tuple[int, ...], period: int, parts: int) -> UInt32[Array, "..."]:
     first, second = jax.random.key_data(key)[:2]
     place, stride = jnp.zeros(shape, jnp.uint32), 1
     for axis in reversed(range(1, len(shape))):
         place += jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
         stride *= shape[axis]
-    row = jax.lax.broadcasted_iota(jnp.uint32, shape, 0)
+    row = jax.lax.broadcasted_iota(jnp.uint32, shape, 0) * jnp.uint32(parts) + number
     return _mixed(_mixed((place & jnp.uint32(period - 1)) ^ first) + _mixed(row ^ second))
 
 
@@ -43,19 +63,29 @@ def normal(key: Key[Array, ""], shape: tuple[int, ...], period: int = 2**32) -> 
     return jnp.float32(2**0.5) * jax.lax.erf_inv(centred)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def uniform(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
+    """Uniform float32 numbers of an array [B, ...], of 2**24 values in [0, 1); see `bits`."""
+    return (bits(key, shape) >> 8).astype(jnp.float32) * jnp.float32(2**-24)
+
+
 def dropout(key: Key[Array, ""], x: Float[Array, "*S"], rate: float) -> Float[Array, "*S"]:
     """Zeros a share `rate` of the elements of [B, ...] and scales the others up, so that the mean stays."""
-    kept = bits(key, x.shape) >= jnp.uint32(min(round(rate * 2**32), 2**32 - 1))
+    number, parts = _PART.get()
+    return _dropout(key, jnp.asarray(number, jnp.uint32), x, rate, parts)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _dropout(key: Array, number: Array, x: Array, rate: float, parts: int) -> Array:
+    kept = _bits(key, number, x.shape, 2**32, parts) >= jnp.uint32(min(round(rate * 2**32), 2**32 - 1))
     return jnp.where(kept, x * jnp.asarray(1.0 / (1.0 - rate), x.dtype), jnp.zeros((), x.dtype))
 
 
-def _forward(key: Array, x: Array, rate: float) -> tuple[Array, Array]:
-    return dropout(key, x, rate), key
+def _forward(key: Array, number: Array, x: Array, rate: float, parts: int) -> tuple[Array, tuple[Array, Array]]:
+    return _dropout(key, number, x, rate, parts), (key, number)
 
 
-def _backward(rate: float, key: Array, slope: Array) -> tuple[None, Array]:
-    return None, dropout(key, slope, rate)
+def _backward(rate: float, parts: int, saved: tuple[Array, Array], slope: Array) -> tuple[None, None, Array]:
+    return None, None, _dropout(*saved, slope, rate, parts)
 
 
-dropout.defvjp(_forward, _backward)
+_dropout.defvjp(_forward, _backward)

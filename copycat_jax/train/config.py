@@ -44,6 +44,9 @@ class TrainConfig(Config, section="train"):
     Attributes:
       steps: length of the run (schedules end here).
       seed: of every random stream.
+      accumulate: a batch is computed in so many parts, one after another, whose gradients are added: the step of the
+        whole batch but for rounding, in the memory of a part. Rows are shared out as if there were so many times the
+        devices: 1 device in 8 parts trains on the batches of 8 devices.
       ema_decay: of the moving average of the group "model", ramped up by (1 + n) / (10 + n); 0 = none.
       guard: discard updates that are not finite. Off only to measure what it costs.
       skip_bad: how many discarded updates in 1000 steps are passed over, each with the utterances of its batch named;
@@ -64,6 +67,7 @@ class TrainConfig(Config, section="train"):
     # What is computed.
     steps: int = setting(1000, at_least=1)
     seed: int = 0
+    accumulate: int = setting(1, at_least=1)
     ema_decay: float = 0.999
     guard: bool = True
     skip_bad: int = setting(3, at_least=0)

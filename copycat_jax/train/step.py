@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Int
 
 from copycat_jax.task import Rows, Task, Term, Terms, total
 from copycat_jax.train.config import TrainConfig
+from copycat_jax.train.gradients import gradients, gradients_in_parts
 from copycat_jax.train.sharding import batch_sharding, replicated
 from copycat_jax.train.state import EMA_GROUP, TrainState, stream_key
 
@@ -68,24 +69,19 @@ def make_train_step(
 
     def step(state: TrainState, metrics: dict[str, Any], batch: Rows) -> tuple[TrainState, dict[str, Any]]:
         params, opt_state = dict(state.params), dict(state.opt_state)
-        added: Metrics = {"frames": (jnp.sum(batch.mask, dtype=jnp.float32), jnp.float32(1))}
-        carry, watched = None, []
+        rngs = {g: {n: stream_key(config.seed, f"{g}/{n}", state.step) for n in task.rng_names} for g in task.groups}
+        parts = {} if config.accumulate == 1 else {"parts": config.accumulate}
+        found = (gradients_in_parts if parts else gradients)(task, state.params, batch, rngs, state.step, **parts)
+        added: Metrics = {"frames": (jnp.sum(batch.mask, dtype=jnp.float32), jnp.float32(1)), **found.sums}
+        watched = []
         for group in task.groups:
-            rngs = {n: stream_key(config.seed, f"{group}/{n}", state.step) for n in task.rng_names}
-
-            def loss_of(own, group=group, rngs=rngs, carry=carry):
-                terms, following = task.loss[group]({**state.params, group: own}, batch, rngs, state.step, carry)
-                return total(terms), (terms, following)
-
-            (loss, (terms, carry)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params[group])
-            carry = jax.lax.stop_gradient(carry)
+            loss, grads = found.loss[group], found.grads[group]
             norm = optax.global_norm(grads)
             updates, opt_state[group] = optimizers[group].update(grads, opt_state[group], params[group])
             params[group] = optax.apply_updates(params[group], updates)
             watched += [loss, norm]
             added[f"loss/{group}"], added[f"grad_norm/{group}"] = (loss, jnp.float32(1)), (norm, jnp.float32(1))
             added[f"lr/{group}"] = (jnp.asarray(schedules[group](state.step), jnp.float32), jnp.float32(1))
-            added |= {name: (t.sum, t.count) for name, t in terms.items()}
         ema = _average(state.ema, params[EMA_GROUP], state.step, config.ema_decay) if config.ema_decay > 0 else {}
         new = TrainState(state.step, params, opt_state, ema)
         bad = metrics["bad"]

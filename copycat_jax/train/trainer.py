@@ -49,7 +49,7 @@ class Trainer:
         schedules = {g: make_schedule(c, self.train.steps) for g, c in configs.items()}
         self._init = make_init(task, optimizers, self.train)
         self._abstract_batch = self._global_shapes(sample)
-        self.check(*self._abstract_batch.mask.shape[:2])
+        self.check(*self._abstract_batch.mask.shape[:2], self.train.accumulate)
         abstract = jax.eval_shape(self._init, self._abstract_batch)
         self.shardings = sharding.state_shardings(abstract, task.sharding_rules, self.mesh)
         self.abstract = jax.tree.map(
@@ -72,11 +72,13 @@ class Trainer:
         processes = jax.process_count()
         return _like(batch, (jax.ShapeDtypeStruct((x.shape[0] * processes, *x.shape[1:]), x.dtype) for x in batch))
 
-    def check(self, rows: int, frames: int) -> None:
-        """Raises UserError where a batch of so many rows and frames does not fit the devices or the task."""
-        if rows % self.mesh.size:
-            what = f"{rows} rows do not divide over {self.mesh.size} devices"
-            raise UserError(what, "data", "Use a multiple of the devices.")
+    def check(self, rows: int, frames: int, parts: int = 1) -> None:
+        """Raises UserError where a batch of so many rows and frames, in parts, does not fit the devices or the task."""
+        if rows % (self.mesh.size * parts):
+            each = f" in {parts} parts" if parts > 1 else ""
+            what = f"{rows} rows do not divide over {self.mesh.size} devices{each}"
+            times = ", times train.accumulate" if parts > 1 else ""
+            raise UserError(what, "data", f"Use a multiple of the devices{times}.")
         if frames < self.task.min_frames:
             what = f"batches of {frames} frames, '{self.task.name}' needs {self.task.min_frames}"
             raise UserError(what, "data", "Raise data.min_frames; of a vocoder data.window_frames.")
@@ -119,6 +121,7 @@ class Trainer:
         key = tuple(x.shape for x in batch)
         if key in self._compiled:
             return self._compiled[key], 0.0
+        self.check(*batch.mask.shape[:2], self.train.accumulate)
         began = time.perf_counter()
         watchdog.reached("compile")
         self._compile(key, self._jitted.trace(state, metrics, batch))
@@ -145,7 +148,7 @@ class Trainer:
         XLA compiles outside Python's lock: as many buckets as there are cores cost little more than the slowest.
         """
         for rows, frames, _ in shapes:
-            self.check(rows, frames)
+            self.check(rows, frames, self.train.accumulate)
         began = time.perf_counter()
 
         def compile_one(shape: tuple[int, int, int]) -> None:

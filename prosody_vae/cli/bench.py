@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     topk.add_argument(
         "--peer", default="auto", help="faiss or numpy on the CPU, or none; auto (default) takes faiss if installed"
     )
+    topk.add_argument(
+        "--tile", type=int, nargs="+", default=[], metavar="MIB", help="of scores that are there at once; or several"
+    )
     synth = kind("synth", "seconds of speech per second of computing")
     synth.add_argument("--bundle", metavar="DIR", help="the trained voice; the one that ships by default")
     synth.add_argument("--text", default="Get scores, schedules, and listen to live audio streams.", help="a sentence")
@@ -63,9 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("repeats", "sentences", "rows", "queries", "k", "frames", "phones"):
         if getattr(arguments, name, 1) < 1:
             raise UserError(f"{getattr(arguments, name)}", f"--{name}", "Give a positive number.")
-    batches = getattr(arguments, "batch", 1)
-    if min(batches if isinstance(batches, list) else [batches]) < 1:
-        raise UserError("0 rows or fewer", "--batch", "Give positive numbers.")
+    for name in ("batch", "tile"):
+        given = getattr(arguments, name, [])
+        if any(n < 1 for n in (given if isinstance(given, list) else [given])):
+            raise UserError("0 or less", f"--{name}", "Give positive numbers.")
     for record in _MEASURE[arguments.kind](arguments):
         if not arguments.json:
             console.say("  ".join(f"{k} {_shown(v)}" for k, v in record.items()))
@@ -115,10 +119,12 @@ def _distance(arguments: argparse.Namespace):
 
 
 def _topk(arguments: argparse.Namespace):
-    from prosody_vae.bench import measure_topk
+    from prosody_vae.bench import TILE_BYTES, measure_topk
 
+    sizes = arguments.rows, arguments.queries, arguments.k
     for dtype in arguments.dtype:
-        yield measure_topk(arguments.rows, arguments.queries, arguments.k, dtype, arguments.repeats, arguments.peer)
+        for tile in arguments.tile or [TILE_BYTES >> 20]:
+            yield measure_topk(*sizes, dtype, arguments.repeats, arguments.peer, tile)
 
 
 def _synth(arguments: argparse.Namespace):

@@ -4,13 +4,16 @@ The bank's rows are split over the devices of a mesh; each device multiplies a b
 its own k best; these are gathered and merged. Nothing is approximated, and a tie always goes to the lowest bank index:
 
 * A device's rows fall into contiguous groups. An entry among the k best lies in one of the k groups of highest maximum
-  (equal maxima by the lowest group): every group that comes before its own holds an entry that comes before it. So a
-  maximum over the scores, read once, and top-k over two short lists replace a top-k over a million columns.
+  (equal maxima by the lowest group): every group that comes before its own holds an entry that comes before it. So only
+  the maxima are kept, and a top-k over them and one over the rows of k groups replace a top-k over a million columns.
+* Scores are never there all at once: the product runs over tiles of rows whose scores fit a chip's cache, and each is
+  reduced to its maxima at once. The scores of the chosen groups are computed again, from their gathered rows.
 * `jax.lax.top_k` puts the lower position first among equals, and at every stage positions keep the order of indices.
 
-Equal rows get equal scores wherever they lie, because every device and every block of queries runs one matrix product
-of the same shape, padded to whole tiles. Banks may be kept in float16 or bfloat16: products are summed in float32, and
-"exact" then means exact for the rounded rows.
+Equal rows get equal scores wherever they lie, because every tile is one matrix product of the same shape, and the rows
+of chosen groups are added up one like another. The two may round differently, so that of entries whose scores differ by
+less than float32 tells, either may be called the better. Banks may be kept in float16 or bfloat16: products are summed
+in float32, and "exact" then means exact for the rounded rows.
 """
 
 import functools
@@ -31,7 +34,8 @@ from copycat_jax.train.sharding import AXES, make_mesh, replicated
 ROW_TILE = 256
 QUERY_TILE = 8  # a power of two
 CHUNK_ROWS = 65_536
-SCORE_BYTES = 2**30  # of one block of queries against one device's rows
+SEARCH_BYTES = 2**30  # of what is kept of one block of queries: maxima, and the rows of the chosen groups
+TILE_BYTES = 2**24  # of the scores of one block of queries against one tile of rows
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class Index:
         queries: Float[np.ndarray, "q D"],
         k: int,
         excluded: Int[np.ndarray, " e"] | None = None,
-        score_bytes: int = SCORE_BYTES,
+        search_bytes: int = SEARCH_BYTES,
+        tile_bytes: int = TILE_BYTES,
     ) -> tuple[Float[np.ndarray, "q k"], Int[np.ndarray, "q k"]]:
         """The k best rows of every query, best first, equal scores by the lowest index.
 
@@ -70,7 +75,8 @@ class Index:
           queries: as wide as the bank; any float type.
           k: how many.
           excluded: indices of rows never to return.
-          score_bytes: memory for the scores of one block of queries on one device; bounds the block, not the result.
+          search_bytes: memory for one block of queries on one device; bounds the block, not the result.
+          tile_bytes: of the scores that are there at once.
 
         Returns:
           (scores float32, indices int32).
@@ -90,14 +96,16 @@ class Index:
             queries = queries / np.where(norm > 0, norm, 1)
         real = self.real if not len(barred) else _barred(self.real, jnp.asarray(barred))
         local = self.bank.shape[0] // self.mesh.size
+        group = group_size(local, k, self.width)
+        each = 4 * (local // group) + k * group * self.width * self.bank.dtype.itemsize
         block = 2 ** max(3, (len(queries) - 1).bit_length())  # whole tiles, and few shapes to compile
-        while block > QUERY_TILE and 4 * local * block > score_bytes:
+        while block > QUERY_TILE and each * block > search_bytes:
             block //= 2
-        blocks = []
+        tile, blocks = tile_rows(local, block, group, tile_bytes), []
         for start in range(0, len(queries), block):
             part = np.zeros((block, self.width), np.float32)
             part[: len(queries[start : start + block])] = queries[start : start + block]
-            blocks.append(_search(self.bank, real, part.astype(self.bank.dtype), k, group_size(local, k), self.mesh))
+            blocks.append(_search(self.bank, real, part.astype(self.bank.dtype), k, group, tile, self.mesh))
         scores = [np.asarray(block[0]) for block in blocks]
         indices = [np.asarray(block[1]) for block in blocks]
         if not blocks:
@@ -158,15 +166,22 @@ def make_index(vectors: Float[np.ndarray, "n D"], normalise: bool = True, mesh: 
     )
 
 
-def group_size(rows: int, k: int) -> int:
-    """How many neighbouring rows share a maximum: the divisor of `rows` that keeps both lists of a search short.
+def group_size(rows: int, k: int, width: int = 1) -> int:
+    """How many neighbouring rows share a maximum: the divisor of `rows` that leaves a search the least to read.
 
-    A search looks at rows / size maxima and at k x size scores; both are least together near size = sqrt(rows / k).
+    A search looks at rows / size maxima and at k x size rows of `width` numbers: least near sqrt(rows / k width).
     """
-    ideal = math.sqrt(rows / k)
+    ideal = math.sqrt(rows / (k * width))
     sizes = [ROW_TILE * m for m in range(1, rows // ROW_TILE + 1) if rows % (ROW_TILE * m) == 0]
     sizes += [2**p for p in range(8)]  # divide ROW_TILE, which divides the rows of a device
     return min(sizes, key=lambda size: abs(math.log(size / ideal)))
+
+
+def tile_rows(rows: int, queries: int, group: int, tile_bytes: int = TILE_BYTES) -> int:
+    """Rows of a tile: a divisor of `rows`, of whole groups, as large as `tile_bytes` allows for so many queries."""
+    most = max(tile_bytes // (4 * queries), ROW_TILE, group)
+    counts = (n for n in range(1, rows // group + 1) if rows % n == 0 and rows // n % group == 0)
+    return next(rows // n for n in counts if rows // n <= most)
 
 
 @jax.jit
@@ -174,17 +189,18 @@ def _barred(real: Bool[Array, " R"], indices: Int[Array, " e"]) -> Bool[Array, "
     return real.at[indices].set(False)
 
 
-@functools.partial(jax.jit, static_argnames=("k", "group", "mesh"))
+@functools.partial(jax.jit, static_argnames=("k", "group", "tile", "mesh"))
 def _search(
     bank: Float[Array, "R D"],
     real: Bool[Array, " R"],
     queries: Float[Array, "q D"],
     k: int,
     group: int,
+    tile: int,
     mesh: Mesh,
 ) -> tuple[Float[Array, "q k"], Int[Array, "q k"]]:
     def local(bank, real, queries):
-        scores, indices = _local_top_k(bank, real, queries, k, group)
+        scores, indices = _local_top_k(bank, real, queries, k, group, tile)
         shard = jax.lax.axis_index(AXES)
         return scores, indices + shard.astype(jnp.int32) * bank.shape[0]
 
@@ -197,26 +213,46 @@ def _search(
     return scores, jnp.take_along_axis(indices, place, axis=1)
 
 
-def _local_top_k(bank, real, queries, k: int, group: int):
+def _local_top_k(bank, real, queries, k: int, group: int, tile: int):
     """The k best of one device's rows (all of them if they are fewer), padding as minus infinity."""
-    scores = jax.lax.dot_general(
-        queries,
-        bank,
-        (((1,), (1,)), ((), ())),
-        precision=jax.lax.Precision.HIGHEST if bank.dtype == jnp.float32 else None,
-        preferred_element_type=jnp.float32,
-    )
     count, rows = queries.shape[0], bank.shape[0]
-    k = min(k, rows)
-    kept = min(k, rows // group)
-    if kept == rows // group:
-        best, place = jax.lax.top_k(jnp.where(real[None, :], scores, -jnp.inf), k)
+    k, groups = min(k, rows), rows // group
+
+    def scores_of(_, part):
+        rows_of_tile, real_of_tile = part
+        exact = jax.lax.Precision.HIGHEST if bank.dtype == jnp.float32 else None
+        along = (((1,), (1,)), ((), ()))
+        scores = jax.lax.dot_general(queries, rows_of_tile, along, precision=exact, preferred_element_type=jnp.float32)
+        return None, jnp.where(real_of_tile[None, :], scores, -jnp.inf)
+
+    def maxima_of(_, part):
+        return None, scores_of(None, part)[1].reshape(count, tile // group, group).max(axis=2)
+
+    tiles = bank.reshape(rows // tile, tile, -1), real.reshape(rows // tile, tile)
+    if k >= groups:
+        _, found = jax.lax.scan(scores_of, None, tiles)
+        best, place = jax.lax.top_k(jnp.moveaxis(found, 0, 1).reshape(count, rows), k)
         return best, place.astype(jnp.int32)
-    # Padding is masked where scores are read, twice, so that they are written once.
-    groups, real = scores.reshape(count, rows // group, group), real.reshape(rows // group, group)
-    _, chosen = jax.lax.top_k(jnp.where(real[None, :, :], groups, -jnp.inf).max(axis=2), kept)
-    chosen = jnp.sort(chosen, axis=1)  # back to the order of indices, so that ties still go to the lowest
-    candidates = jnp.where(real[chosen], jnp.take_along_axis(groups, chosen[:, :, None], axis=1), -jnp.inf)
-    best, place = jax.lax.top_k(candidates.reshape(count, kept * group), k)
+    _, maxima = jax.lax.scan(maxima_of, None, tiles)
+    chosen = _best_places(jnp.moveaxis(maxima, 0, 1).reshape(count, groups), k)
+    candidates = bank.reshape(groups, group, -1)[chosen].reshape(count, k * group, -1).astype(jnp.float32)
+    scores = (candidates * queries[:, None, :].astype(jnp.float32)).sum(axis=2)  # each row's in the same order
+    best, place = jax.lax.top_k(jnp.where(real.reshape(groups, group)[chosen].reshape(count, -1), scores, -jnp.inf), k)
     chosen = jnp.take_along_axis(chosen, place // group, axis=1)
     return best, (chosen * group + place % group).astype(jnp.int32)
+
+
+def _best_places(values, k: int):
+    """Places of the k highest of each row of [q, n], equal ones by the lowest, in rising order.
+
+    Themselves chosen by groups: a top-k over thousands of columns sorts them.
+    """
+    count, columns = values.shape
+    size = next((2**p for p in range(7, 0, -1) if columns % 2**p == 0 and columns // 2**p > k), 0)
+    if not size:
+        return jnp.sort(jax.lax.top_k(values, k)[1], axis=1)
+    groups = values.reshape(count, columns // size, size)
+    chosen = jnp.sort(jax.lax.top_k(groups.max(axis=2), k)[1], axis=1)
+    candidates = jnp.take_along_axis(groups, chosen[:, :, None], axis=1).reshape(count, k * size)
+    place = jax.lax.top_k(candidates, k)[1]
+    return jnp.sort(jnp.take_along_axis(chosen, place // size, axis=1) * size + place % size, axis=1)

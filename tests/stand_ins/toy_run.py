@@ -68,7 +68,11 @@ def main() -> int:
 def train(run, options) -> int:
     processes, process = jax.process_count(), jax.process_index()
     config = toy_config(
-        **{k: options[k] for k in ("save_every", "steps", "stall_s", "start_s", "render_every") if k in options}
+        **{
+            k: options[k]
+            for k in ("save_every", "steps", "stall_s", "start_s", "render_every", "accumulate")
+            if k in options
+        }
     )
     config["mesh"]["fsdp"] = options.get("fsdp", 1)
     task = toy_task(options.get("adversary", False), rules=(("kernel", ("fsdp",)),) if options.get("rules") else ())

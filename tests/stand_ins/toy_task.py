@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from copycat_jax.batch import Batch
+from copycat_jax.nn import noise
 from copycat_jax.records import allocate
 from copycat_jax.task import Task, Term
 
@@ -56,9 +57,9 @@ def toy_task(
     def forward(p, mel, rngs=None):
         h = jnp.tanh(mel @ p["up"]["kernel"] + p["up"]["bias"][None, None])
         if rngs is not None and dropout:
-            h = jnp.where(jax.random.bernoulli(rngs["dropout"], 1 - dropout, h.shape), h / (1 - dropout), 0.0)
+            h = noise.dropout(rngs["dropout"], h, dropout)
         if rngs is not None:
-            h = h + 0.1 * jax.random.normal(rngs["sample"], h.shape)
+            h = h + 0.1 * noise.normal(rngs["sample"], h.shape)
         return h @ p["down"]["kernel"] + p["down"]["bias"][None, None]
 
     def l1(out, batch):

@@ -1,3 +1,5 @@
+import functools
+
 import pytest
 from toy_job import Job
 from toy_task import toy_batch, toy_config, toy_task
@@ -59,20 +61,24 @@ def test_slurm_is_asked_for_the_place_of_a_task(monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(tmp_path):
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_processes_equal_one(tmp_path, accumulate):
     """Same losses as one process with as many devices; parameters sharded over processes; the run resumes in one."""
     one, two = tmp_path / "one", tmp_path / "two"
-    options = {"adversary": True, "fsdp": 4, "rules": True, "steps": 8, "render_every": 8}
-    codes, errors = Job(two, **options).end()
+    options = {"adversary": True, "fsdp": 2, "rules": True, "steps": 8, "render_every": 8}
+    devices = 8 // accumulate
+    codes, errors = Job(two, devices=devices, accumulate=accumulate, **options).end()
     assert codes == [0, 0], errors
     assert [path.name for path in two.glob("drawn-*")] == ["drawn-0-8"]
     config = toy_config(steps=8)
-    config["mesh"]["fsdp"] = 4
+    config["mesh"]["fsdp"] = 2
     task = toy_task(True, rules=(("kernel", ("fsdp",)),))
     fit(task, config, toy_batch, run_dir=one, tensorboard=False)
     losses = [
         [r["loss/model"] for r in read_metrics(run / "metrics.jsonl") if r["kind"] == "train"] for run in (one, two)
     ]
     assert len(losses[0]) == 8 and losses[1] == pytest.approx(losses[0], rel=1e-5)
-    state = fit(task, config, toy_batch, run_dir=two, tensorboard=False)  # nothing left to do: restored
+    config["train"]["accumulate"] = accumulate
+    rows = functools.partial(toy_batch, rows=8 * accumulate)
+    state = fit(task, config, rows, run_dir=two, tensorboard=False)  # nothing left to do: restored
     assert int(state.step) == 8

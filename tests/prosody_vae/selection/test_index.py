@@ -1,3 +1,6 @@
+import math
+import re
+
 import jax
 import ml_dtypes
 import numpy as np
@@ -66,7 +69,7 @@ def test_cosines_and_blocks_and_device_counts_change_nothing():
     scores, picks = index.top_k(queries, 9)
     np.testing.assert_array_equal(picks, reference(cosine(queries, bank), 9))
     np.testing.assert_allclose(scores, np.sort(cosine(queries, bank), axis=1)[:, ::-1][:, :9], atol=1e-6)
-    tight = index.top_k(queries, 9, score_bytes=1)
+    tight = index.top_k(queries, 9, search_bytes=1)
     np.testing.assert_array_equal(tight[1], picks)
     one = jax.make_mesh((1, 1), AXES, (AxisType.Auto,) * 2, devices=jax.devices()[:1])
     alone = search.make_index(bank, mesh=one).top_k(queries, 9)
@@ -107,9 +110,30 @@ def test_bad_banks_and_queries_are_one_clear_line(quantised):
     assert index.top_k(np.zeros((0, 6)), 3)[1].shape == (0, 3)
 
 
-def test_groups_divide_the_rows_and_keep_both_lists_short():
+def test_groups_divide_the_rows_and_leave_little_to_read():
     for rows in (256, 1024, 125_184, 1_000_192):
-        for k in (1, 10, 100):
-            size = search.group_size(rows, k)
+        for k, width in ((1, 1), (10, 448), (100, 448)):
+            size = search.group_size(rows, k, width)
             assert rows % size == 0
-            assert rows // size + k * size < 40 * (rows * k) ** 0.5
+            assert rows // size + k * size * width < 40 * (rows * k * width) ** 0.5 + k * width
+            for queries in (8, 1024):
+                tile = search.tile_rows(rows, queries, size)
+                assert rows % tile == 0 and tile % size == 0
+                assert 4 * tile * queries <= max(search.TILE_BYTES, 4 * queries * max(search.ROW_TILE, size))
+
+
+def test_the_scores_of_all_rows_are_never_there_at_once():
+    bank, queries = np.ones((40_960, 4), np.float32), np.ones((64, 4), np.float32)
+    index = search.make_index(bank, mesh=jax.make_mesh((1, 1), AXES, (AxisType.Auto,) * 2, devices=jax.devices()[:1]))
+    size = search.group_size(40_960, 3, 4)
+    tile = search.tile_rows(40_960, 64, size, 2**20)
+    program = search._search.lower(index.bank, index.real, queries, 3, size, tile, index.mesh).compile().as_text()
+    shapes = [math.prod(map(int, shape.split(","))) for shape in re.findall(r"f32\[([\d,]+)\]", program)]
+    assert max(shapes) < 64 * 40_960
+
+
+@pytest.mark.parametrize(("columns", "k"), [(7, 3), (96, 5), (4096, 11), (8, 8)])
+def test_places_of_the_best_are_those_of_a_sort(columns, k):
+    values = np.random.default_rng(0).integers(0, 9, (6, columns)).astype(np.float32)
+    places = np.asarray(search._best_places(values, k))
+    np.testing.assert_array_equal(places, np.sort(reference(values, k), axis=1))
