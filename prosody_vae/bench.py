@@ -7,8 +7,6 @@ another library's in the same run, and its time with what merely reading the ban
 """
 
 import dataclasses
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from copycat_jax import __version__, console
+from copycat_jax import console
+from copycat_jax.bench.history import environment
 from copycat_jax.errors import UserError
 from prosody_vae.selection.index import TILE_BYTES, make_index
 
@@ -48,20 +47,6 @@ ENDINGS = (
     " when the train that came from the north had left the station",
 )
 STARTS = ("", "On Monday, ", "In the end ", "As far as I know, ")
-
-
-def environment(dtype: str) -> dict[str, Any]:
-    """What a figure depends on: versions, device, dtype."""
-    return {
-        "prosody_vae": __version__,
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "numpy": np.__version__,
-        "device": jax.devices()[0].device_kind,
-        "devices": jax.device_count(),
-        "cores": os.cpu_count(),
-        "dtype": dtype,
-    }
 
 
 def seconds_of(work: Callable[[], Any], repeats: int, label: str) -> tuple[float, float]:

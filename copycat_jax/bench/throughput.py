@@ -10,6 +10,7 @@ import numpy as np
 
 from copycat_jax.batch import Batch
 from copycat_jax.bench.flops import matmul_ceiling
+from copycat_jax.bench.history import environment
 from copycat_jax.records import allocate
 from copycat_jax.task import Task
 from copycat_jax.train.flops import count_flops
@@ -133,13 +134,7 @@ def measure_training(
     """
     dtype = config["model"].get("compute_dtype", "float32")
     ceiling = matmul_ceiling(dtype)
-    common = {
-        "dtype": dtype,
-        "jax": jax.__version__,
-        "device": jax.devices()[0].device_kind,
-        "devices": jax.device_count(),
-        "ceiling_tflop_per_s": float(f"{ceiling / 1e12:.4g}"),
-    }
+    common = {"bench": "train", **environment(dtype), "ceiling_tflop_per_s": float(f"{ceiling / 1e12:.4g}")}
     for rows, frames, phones in sizes:
         batch = full_batch(rows, frames, phones, shapes["mel_bins"], shapes["speakers"])
         rivals = [p["frames_per_s"] for p in peers if p.get("B") == rows and p.get("frames_per_s")]
@@ -152,17 +147,22 @@ def measure_training(
             yield record
 
 
-def measure_corpus(path: str, config: dict[str, Any]) -> dict[str, Any]:
-    """`measure_input` of a configuration over a built corpus."""
-    from copycat_jax.corpus.corpus import open_corpus
+def measure_corpus(
+    path: str, config: dict[str, Any], threads: Sequence[int], seconds: float = 3.0
+) -> Iterator[dict[str, Any]]:
+    """A record of `measure_input` of a configuration over a built corpus, for every number of reader threads."""
     from copycat_jax.data.batches import open_prefetch
-    from copycat_jax.data.inputs import corpus_batches, resolve
+    from copycat_jax.data.inputs import DataConfig, corpus_batches, open_training_corpus, resolve
     from copycat_jax.data.plan import Share
 
-    corpus, threads = open_corpus(path), config["train"]["threads"]
+    corpus = open_training_corpus(path, DataConfig.from_dict(config["data"]))
     batches, _, plan = corpus_batches(corpus, resolve(config, corpus), Share())
-    figures = measure_input(lambda: open_prefetch(batches, 0, threads))
-    return {"threads": threads, **figures, "plan_padding_efficiency": round(plan.padding_efficiency, 4)}
+    held = isinstance(corpus.source, tuple)
+    for count in threads:
+        figures = measure_input(lambda count=count: open_prefetch(batches, 0, count), seconds)
+        asked = {"corpus": path, "threads": count, "in_memory": held}
+        padding = {"plan_padding_efficiency": round(plan.padding_efficiency, 4)}
+        yield {"bench": "input", **environment("float32"), **asked, **figures, **padding}
 
 
 def _xla_gflop(compiled: Any) -> float | None:

@@ -1,7 +1,7 @@
-"""Measures training speed (`copycat bench train`), synthesis speed (`synth`) and other runtimes (`export`)."""
+"""Measures speed: training, its input, synthesis, other runtimes; compares two runs of a benchmark."""
 
 import argparse
-import json
+from collections.abc import Iterator
 from typing import Any
 
 from copycat_jax.cli import configuration
@@ -13,7 +13,7 @@ __all__ = ["add_arguments", "rewrite", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `copycat bench`."""
-    kinds = parser.add_subparsers(dest="kind", metavar="{train,synth,export}", required=True)
+    kinds = parser.add_subparsers(dest="kind", metavar="{train,input,synth,export,compare}", required=True)
     train = kinds.add_parser(
         "train", help="frames per second of one training step, and what it is made of", allow_abbrev=False
     )
@@ -34,7 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument(
         "--peer", default="no", metavar="SCRIPT", help="a PyTorch benchmark to run first (called with -B, -T and -n)"
     )
-    train.add_argument("--json", action="store_true", help="JSON lines only")
+    inputs = kinds.add_parser("input", help="frames per second that a corpus is read at", allow_abbrev=False)
+    configuration.add_arguments(inputs)
+    inputs.add_argument("--corpus", metavar="DATA", required=True, help="a folder made by `copycat build`")
+    inputs.add_argument(
+        "--threads", type=int, nargs="+", metavar="N", help="reader threads; several are measured in turn"
+    )
+    inputs.add_argument(
+        "--from-disk", action="store_true", help="do not hold a small corpus in memory, as training does"
+    )
+    inputs.add_argument("--seconds", type=float, default=3.0, help="how long each is read (default 3)")
     synth = kinds.add_parser("synth", help="seconds of audio per second of computing", allow_abbrev=False)
     synth.add_argument("--bundle", metavar="DIR", help="the trained models; those that ship by default")
     synth.add_argument("--source", metavar="WAV", help="the recording; the one of `copycat demo` by default")
@@ -42,7 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     synth.add_argument("--voice", help="the target; the bundle's first by default")
     synth.add_argument("--vocoder", default=DEFAULT_VOCODER, metavar="NAME", help=vocoder_names())
     synth.add_argument("--repeats", type=int, default=5, help="timed transfers, after one that is not (default 5)")
-    synth.add_argument("--json", action="store_true", help="JSON lines only")
 
     export = kinds.add_parser(
         "export", help="every runtime's difference from JAX, speed, size and cold start", allow_abbrev=False
@@ -53,29 +61,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--text", help="what it says")
     export.add_argument("--threads", type=int, default=2, help="of a runtime's operator (default 2)")
     export.add_argument("--repeats", type=int, default=7, help="timed transfers; the quickest counts (default 7)")
-    export.add_argument("--json", action="store_true", help="JSON lines only")
+    for added in (train, inputs, synth, export):
+        added.add_argument("--json", action="store_true", help="JSON lines only")
+        added.add_argument("--append", metavar="FILE", help="add the run to this history, see `copycat bench compare`")
+    two = kinds.add_parser("compare", help="what changed between two runs of a benchmark", allow_abbrev=False)
+    for name in ("first", "second"):
+        two.add_argument(name, metavar="FILE[:N]", help="a history, of which the last run counts, or its N-th")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    return {"train": _train, "synth": _synth, "export": _export}[arguments.kind](arguments)
+    from copycat_jax.bench import history
+
+    if arguments.kind == "compare":
+        from copycat_jax import console
+
+        console.say(history.compare(arguments.first, arguments.second))
+        return 0
+    measure = {"train": _train, "input": _input, "synth": _synth, "export": _export}[arguments.kind]
+    history.report(measure(arguments), arguments.json, arguments.append)
+    return 0
 
 
-def _show(record: dict[str, Any], only_json: bool) -> None:
-    from copycat_jax import console
-
-    if only_json:
-        console.say(json.dumps(record))
-        return
-    console.say(
-        "  ".join(
-            f"{k} {v:,}" if isinstance(v, int) and not isinstance(v, bool) else f"{k} {v}" for k, v in record.items()
-        )
-    )
-    console.say(json.dumps(record))
-
-
-def _train(arguments: argparse.Namespace) -> int:
+def _train(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from copycat_jax.bench.peer import run_peer
     from copycat_jax.errors import UserError
 
@@ -87,7 +95,7 @@ def _train(arguments: argparse.Namespace) -> int:
         [] if arguments.peer == "no" else run_peer(arguments.peer, arguments.batch, arguments.frames, arguments.steps)
     )
     for record in peers:
-        _show(record, only_json=True)
+        yield {"bench": "peer", "peer": arguments.peer, **record}
     from copycat_jax.bench import throughput
 
     shapes = {
@@ -98,18 +106,28 @@ def _train(arguments: argparse.Namespace) -> int:
     }
     task = configuration.load_function(config["task"])(config["model"], shapes)
     if arguments.corpus:
-        figures = throughput.measure_corpus(arguments.corpus, config)
-        _show({"bench": "input", "corpus": arguments.corpus, **figures}, arguments.json)
+        yield from throughput.measure_corpus(arguments.corpus, config, [config["train"]["threads"]])
     sizes = [(rows, arguments.frames, arguments.phones) for rows in arguments.batch]
     works = throughput.works(arguments.bare, arguments.costs)
     for record in throughput.measure_training(task, config, shapes, sizes, works, arguments.steps, peers):
-        _show({"bench": "train", "config": arguments.config, **record}, arguments.json)
-    return 0
+        yield {**record, "config": arguments.config}
 
 
-def _synth(arguments: argparse.Namespace) -> int:
-    import jax
+def _input(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    from copycat_jax.bench.throughput import measure_corpus, merged
+    from copycat_jax.errors import UserError
 
+    config = configuration.load_config(arguments.config, arguments.overrides)
+    threads = arguments.threads or [config["train"]["threads"]]
+    if min(threads) < 0 or not 0 < arguments.seconds < 1e6:
+        raise UserError("sizes must be positive", "copycat bench input", "Give 0 or more threads, and some seconds.")
+    if arguments.from_disk:
+        config = merged(config, {"data": {"in_memory_gib": 0.0}})
+    yield from measure_corpus(arguments.corpus, config, threads, arguments.seconds)
+
+
+def _synth(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    from copycat_jax.bench.history import environment
     from copycat_jax.bench.throughput import measure_synthesis
     from copycat_jax.demo import CLIP, clip_text
     from copycat_jax.errors import UserError
@@ -129,22 +147,16 @@ def _synth(arguments: argparse.Namespace) -> int:
         return out.samples, out.sample_rate
 
     figures = measure_synthesis(transfer, arguments.repeats)
-    record = {
-        "bench": "synth",
-        "voice": voice,
-        "vocoder": str(arguments.vocoder),
-        "device": jax.devices()[0].device_kind,
-        "jax": jax.__version__,
-    }
-    _show({**record, **figures}, arguments.json)
-    return 0
+    named = {"voice": voice, "vocoder": str(arguments.vocoder)}
+    yield {"bench": "synth", **environment("float32"), **named, **figures}
 
 
-def _export(arguments: argparse.Namespace) -> int:
+def _export(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     import tempfile
     from pathlib import Path
 
     from copycat_jax import console
+    from copycat_jax.bench.history import environment
     from copycat_jax.bundle.bundle import read_bundle, shipped
     from copycat_jax.cli.export import prepared_of
     from copycat_jax.errors import UserError
@@ -168,5 +180,5 @@ def _export(arguments: argparse.Namespace) -> int:
         console.say(table(rows))
     for row in rows:
         known = {name: value for name, value in row._asdict().items() if value == value}
-        console.say(json.dumps({"bench": "export", "seconds": len(prepared.mel) * bundle.spec.hop_s, **known}))
-    return 0
+        head = {"bench": "export", **environment("float32"), "seconds": len(prepared.mel) * bundle.spec.hop_s}
+        yield {**head, **known}

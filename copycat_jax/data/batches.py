@@ -26,29 +26,37 @@ class VectorJoin:
     """
 
     def __init__(self, corpus: Corpus, pool: Int[np.ndarray, " k"] | None = None, embedding: int = EMBEDDING):
-        vectors = corpus.speaker_vectors
-        self._vectors = np.zeros((len(corpus), embedding), np.float32) if vectors is None else vectors
-        self._speaker = corpus.speaker
+        self._speaker, speakers = corpus.speaker, len(corpus.speakers)
         inside = np.ones(len(corpus), bool)
         if pool is not None:
             inside[:] = False
             inside[np.asarray(pool)] = True
-        self._pools = []
-        for number in range(len(corpus.speakers)):
-            own = np.flatnonzero(self._speaker == number)
-            self._pools.append(own[inside[own]] if inside[own].any() else own)
-        self.centroids = np.stack([self._vectors[pool].mean(axis=0, dtype=np.float64) for pool in self._pools])
-        self.centroids = self.centroids.astype(np.float32)
+            inside |= (np.bincount(self._speaker[inside], minlength=speakers) == 0)[self._speaker]
+        # Positions by speaker, rising: sorted once, however many speakers there are.
+        lending = np.flatnonzero(inside).astype(np.int32)
+        lending = lending[np.argsort(self._speaker[lending], kind="stable")]
+        ends = np.cumsum(np.bincount(self._speaker[lending], minlength=speakers))
+        self._pools = np.split(lending, ends[:-1])
+        if corpus.speaker_vectors is None:
+            self._vectors = np.broadcast_to(np.zeros(embedding, np.float32), (len(corpus), embedding))
+            self.centroids = np.zeros((speakers, embedding), np.float32)
+        else:
+            self._vectors = corpus.speaker_vectors
+            means = [self._vectors[pool].mean(axis=0, dtype=np.float64) for pool in self._pools]
+            self.centroids = np.stack(means).astype(np.float32)
 
     def other(self, seed: int, step: int, index: int) -> int:
         """Another utterance of the speaker of `index`, by (seed, step, index); itself where it is the only one."""
         pool = self._pools[self._speaker[index]]
-        pool = pool[pool != index]
-        if len(pool) == 0:
+        place = int(np.searchsorted(pool, index))
+        known = place < len(pool) and bool(pool[place] == index)
+        count = len(pool) - known
+        if count == 0:
             return index
         # A counter-based draw, so that it does not matter which process or thread makes the row.
         bits = np.random.Philox(key=[seed & (2**64 - 1), (step << 32) ^ int(index)]).random_raw()
-        return int(pool[int(bits) % len(pool)])
+        drawn = int(bits) % count
+        return int(pool[drawn + (known and drawn >= place)])  # of the pool without the utterance itself
 
     def __call__(
         self, indices: Int32[np.ndarray, " B"], seed: int, step: int

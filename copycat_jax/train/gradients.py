@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import jaxpr_as_fun
 from jax.interpreters import partial_eval
 from jaxtyping import Array
 
@@ -98,8 +99,10 @@ def _counts_alone(task: Task, params: Any, rows: Rows, rngs: Any, step: Array, p
     program, shape = jax.make_jaxpr(counts, return_shape=True)(params, rows, rngs, step, jnp.uint32(0))
     needed, used = partial_eval.dce_jaxpr(program.jaxpr, [True] * len(program.jaxpr.outvars))
 
+    compute = jaxpr_as_fun(program.replace(jaxpr=needed))
+
     def run(*given: Any) -> Any:
         leaves = [leaf for leaf, kept in zip(jax.tree.leaves(given), used, strict=True) if kept]
-        return jax.tree.unflatten(jax.tree.structure(shape), jax.core.eval_jaxpr(needed, program.consts, *leaves))
+        return jax.tree.unflatten(jax.tree.structure(shape), compute(*leaves))
 
     return run

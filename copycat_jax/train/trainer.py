@@ -49,7 +49,8 @@ class Trainer:
         schedules = {g: make_schedule(c, self.train.steps) for g, c in configs.items()}
         self._init = make_init(task, optimizers, self.train)
         self._abstract_batch = self._global_shapes(sample)
-        self.check(*self._abstract_batch.mask.shape[:2], self.train.accumulate)
+        rows, frames = self._abstract_batch.mask.shape[:2]
+        self.check(rows, frames, self.train.accumulate)
         abstract = jax.eval_shape(self._init, self._abstract_batch)
         self.shardings = sharding.state_shardings(abstract, task.sharding_rules, self.mesh)
         self.abstract = jax.tree.map(
@@ -121,7 +122,8 @@ class Trainer:
         key = tuple(x.shape for x in batch)
         if key in self._compiled:
             return self._compiled[key], 0.0
-        self.check(*batch.mask.shape[:2], self.train.accumulate)
+        rows, frames = batch.mask.shape[:2]
+        self.check(rows, frames, self.train.accumulate)
         began = time.perf_counter()
         watchdog.reached("compile")
         self._compile(key, self._jitted.trace(state, metrics, batch))

@@ -1,8 +1,6 @@
 """Measures speed: sentence vectors, parsing, distances, search, synthesis, training."""
 
 import argparse
-import json
-from typing import Any
 
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, vocoder_names
 
@@ -14,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     def kind(name: str, purpose: str) -> argparse.ArgumentParser:
         added = kinds.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
         added.add_argument("--json", action="store_true", help="JSON lines only")
+        added.add_argument("--append", metavar="FILE", help="add the run to this history, see `copycat bench compare`")
         return added
 
     encode = kind("encode", "sentences per second of the sentence encoder")
@@ -60,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the verb."""
-    from copycat_jax import console
+    from copycat_jax.bench.history import report
     from copycat_jax.errors import UserError
 
     for name in ("repeats", "sentences", "rows", "queries", "k", "frames", "phones"):
@@ -70,15 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         given = getattr(arguments, name, [])
         if any(n < 1 for n in (given if isinstance(given, list) else [given])):
             raise UserError("0 or less", f"--{name}", "Give positive numbers.")
-    for record in _MEASURE[arguments.kind](arguments):
-        if not arguments.json:
-            console.say("  ".join(f"{k} {_shown(v)}" for k, v in record.items()))
-        console.say(json.dumps(record))
+    report(_MEASURE[arguments.kind](arguments), arguments.json, arguments.append)
     return 0
-
-
-def _shown(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _sentences(arguments: argparse.Namespace) -> list[str]:

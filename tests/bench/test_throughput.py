@@ -77,13 +77,14 @@ def test_works_are_changes_by_name():
 
 
 def test_the_input_of_a_corpus_is_measured_as_it_trains(monkeypatch):
-    from copycat_jax.corpus import corpus as corpora
+    from copycat_jax.data import inputs
     from copycat_jax.data.inputs import TINY_DATA, synthetic_corpus
 
-    monkeypatch.setattr(corpora, "open_corpus", lambda path: synthetic_corpus(0.5))
-    config = {"data": TINY_DATA.to_dict(), "train": {"seed": 0, "eval_every": 0, "threads": 1}}
-    figures = measure_corpus("data", config)
-    assert figures["threads"] == 1 and figures["input_frames_per_s"] > 0
+    monkeypatch.setattr(inputs, "open_corpus", lambda path: synthetic_corpus(0.5))
+    config = {"data": TINY_DATA.to_dict(), "train": {"seed": 0, "eval_every": 0}}
+    first, figures = measure_corpus("data", config, [0, 2], seconds=0.1)
+    assert [first["threads"], figures["threads"]] == [0, 2] and figures["in_memory"]
+    assert figures["input_frames_per_s"] > 0
     assert 0 < figures["padding_efficiency"] <= 1 and 0 < figures["plan_padding_efficiency"] <= 1
 
 

@@ -81,6 +81,25 @@ def test_vectors_come_from_the_speaker_and_the_pool(corpus, plan):
             assert np.allclose(batch.centroid[row], corpus.speaker_vectors[own].mean(axis=0), atol=1e-6)
 
 
+def test_others_and_centroids_are_those_of_a_slow_search(corpus):
+    """The fixture's utterances under 5 other speakers, one of whom lends nothing and one has a single utterance."""
+    rng = np.random.default_rng(0)
+    of = rng.permutation([4, *rng.integers(0, 4, 25)])
+    renamed = [u._replace(speaker=f"v{n}") for u, n in zip(corpus.source, of, strict=True)]
+    other = memory_corpus(renamed, HIFIGAN, corpus.speaker_vectors)
+    speaker, vectors = other.speaker, other.speaker_vectors
+    pool = np.flatnonzero((speaker != 2) & (rng.random(26) < 0.7))
+    join = VectorJoin(other, pool)
+    for number in range(5):
+        own = np.flatnonzero(speaker == number)
+        lent = own[np.isin(own, pool)] if np.isin(own, pool).any() else own
+        np.testing.assert_allclose(join.centroids[number], vectors[lent].mean(0), rtol=1e-5, atol=1e-6)
+        for index in own:
+            others = lent[lent != index]
+            drawn = {join.other(3, step, int(index)) for step in range(8 * len(lent) + 8)}
+            assert drawn <= set(others.tolist() or [index]) and len(drawn) > 0.7 * len(others)
+
+
 def test_other_utterances_vary_with_the_step_and_never_are_oneself(corpus):
     join = VectorJoin(corpus)
     drawn = {join.other(0, step, 4) for step in range(60)}

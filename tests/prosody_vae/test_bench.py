@@ -58,7 +58,18 @@ def test_topk_agrees_with_its_peer(dtype, capsys):
     assert record["equal"] and record["worst_shortfall"] <= bench.SUMMATION_TOLERANCE
     assert record["rows"] == 3000 and record["width"] == 448 and record["dtype"] == dtype
     assert record["bank_mb"] == pytest.approx(3000 * 448 * (4 if dtype == "float32" else 2) / 1e6, abs=0.1)
-    named = {"jax", "numpy", "prosody_vae", "device", "devices", "cores", "search_ms", "floor_ms", "copy_gb_per_s"}
+    named = {
+        "jax",
+        "numpy",
+        "copycat_jax",
+        "commit",
+        "device",
+        "devices",
+        "cores",
+        "search_ms",
+        "floor_ms",
+        "copy_gb_per_s",
+    }
     assert named <= set(record) and record["peer"].startswith("numpy")
 
 
