@@ -11,11 +11,12 @@ that need not be in the chain is moved out of it.
 
 What computes the states from gate inputs, recurrent weights and mask is chosen when it is traced, and neither models
 nor checkpoints know: "plain" for export and as the tests' reference; "fused" to train; "persistent", one kernel for a
-whole sequence, on Hopper GPUs (`nn.persistent`). Carried states and adjoints are float32, stored ones and matrix
-operands the compute type.
+whole sequence, on Hopper GPUs (`nn.persistent`), and, only where it is asked for, on TPUs (`nn.resident`). Carried
+states and adjoints are float32, stored ones and matrix operands the compute type.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -24,12 +25,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from copycat_jax.errors import UserError
+from copycat_jax.nn import resident
 from copycat_jax.nn.cells import GATES, Cell
 from copycat_jax.nn.initializers import batched_kernel_limit
 from copycat_jax.nn.masks import zero_padding
-from copycat_jax.nn.placement import rows_apart, whole
+from copycat_jax.nn.placement import row_axes, rows_apart, whole
 
 IMPLEMENTATIONS = ("auto", "fused", "plain", "persistent")
+RESIDENT = 0  # in the place of how often a scan is unrolled: the loops of `nn.resident`
 # Far beyond where a float32 sigmoid is exactly 0 or 1, and exact in bfloat16.
 _FORCED = 8192.0
 # The gate inputs that keep a state: update gate 1 (GRU); forget gate 1, input gate 0 (LSTM).
@@ -46,8 +49,27 @@ def _before(states: Array) -> Array:
     return jnp.concatenate([jnp.zeros_like(states[:1]), states[:-1]])
 
 
-def _zeros(gates: Array, kernel: Array) -> Array:
-    return jnp.zeros((*gates.shape[1:3], kernel.shape[1]), jnp.float32)
+def _loop(
+    step: Callable,
+    frames: tuple[Array, ...],
+    weights: Array,
+    constants: tuple[Array, ...],
+    carried: tuple[tuple[int, Any], ...],
+    outputs: tuple[tuple[int, Any], ...],
+    unroll: int,
+    reverse: bool = False,
+) -> Any:
+    """The chain over time, from zeros: a scan over all directions, or `resident.run_loop`; see there."""
+    if unroll == RESIDENT:
+        return resident.run_loop(step, frames, weights, constants, carried, outputs, reverse)
+    everywhere = tuple(c[:, None, :] for c in constants)
+
+    def advance(states: tuple, frame: tuple) -> tuple[tuple, tuple]:
+        states, made = step(lambda state: _product(state, weights), states, (*frame, *everywhere))
+        return states, tuple(x.astype(dtype) for x, (_, dtype) in zip(made, outputs, strict=True))
+
+    zeros = tuple(jnp.zeros((*frames[0].shape[1:3], width), dtype) for width, dtype in carried)
+    return jax.lax.scan(advance, zeros, frames, reverse=reverse, unroll=unroll)[1]
 
 
 def _weight_gradient(previous: Array, d_gates: Array) -> Array:
@@ -60,19 +82,21 @@ def _weight_gradient(previous: Array, d_gates: Array) -> Array:
 
 
 def _gru_scan(gates: Array, kernel: Array, bias: Array, unroll: int, keep: bool) -> tuple[Array, Array | None]:
-    dtype, u = gates.dtype, kernel.astype(gates.dtype)
+    dtype, u, width = gates.dtype, kernel.astype(gates.dtype), kernel.shape[1]
 
-    def step(h: Array, g: Array) -> tuple[Array, tuple[Array, Array | None]]:
+    def step(product: Any, carried: tuple, frame: tuple) -> tuple[tuple, tuple]:
+        (h,), (g, lone) = carried, frame
         xr, xz, xn = jnp.split(g.astype(jnp.float32), 3, -1)
-        hr, hz, hn = jnp.split(_product(h, u), 3, -1)
-        hn = hn + bias[:, None, :]
+        hr, hz, hn = jnp.split(product(h), 3, -1)
+        hn = hn + lone
         r, z = jax.nn.sigmoid(xr + hr), jax.nn.sigmoid(xz + hz)
         n = jnp.tanh(xn + r * hn)
         h = (1.0 - z) * n + z * h
-        kept = jnp.concatenate([r, z, n, hn], -1).astype(dtype) if keep else None
-        return h, (h.astype(dtype), kept)
+        return (h,), (h, jnp.concatenate([r, z, n, hn], -1)) if keep else (h,)
 
-    return jax.lax.scan(step, _zeros(gates, kernel), gates, unroll=unroll)[1]
+    outputs = ((width, dtype), (4 * width, dtype)) if keep else ((width, dtype),)
+    found = _loop(step, (gates,), u, (bias,), ((width, jnp.float32),), outputs, unroll)
+    return found[0], found[1] if keep else None
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -97,14 +121,14 @@ def _gru_backward(unroll: int, saved: tuple, d_states: Array) -> tuple[Array, Ar
     by_input = jnp.concatenate([by_r, by_z, by_n], -1).astype(dtype)
     by_product = jnp.concatenate([by_r, by_z, by_n * r], -1).astype(dtype)
 
-    def step(carried: Array, frame: tuple) -> tuple[Array, Array]:
+    def step(product: Any, carried: tuple, frame: tuple) -> tuple[tuple, tuple]:
         d_state, factors, z_t = frame
-        d = d_state.astype(jnp.float32) + carried
+        d = d_state.astype(jnp.float32) + carried[0]
         d_product = jnp.concatenate([d, d, d], -1) * factors.astype(jnp.float32)
-        return d * z_t.astype(jnp.float32) + _product(d_product, ut), d.astype(dtype)
+        return (d * z_t.astype(jnp.float32) + product(d_product),), (d,)
 
-    frames = (d_states, by_product, z.astype(dtype))
-    _, d = jax.lax.scan(step, jnp.zeros(d_states.shape[1:], jnp.float32), frames, reverse=True, unroll=unroll)
+    frames, own = (d_states, by_product, z.astype(dtype)), kernel.shape[1]
+    (d,) = _loop(step, frames, ut, (), ((own, jnp.float32),), ((own, dtype),), unroll, reverse=True)
     d3 = jnp.concatenate([d, d, d], -1)
     d_product = d3 * by_product
     width = d.shape[-1]
@@ -119,19 +143,20 @@ _gru.defvjp(_gru_forward, _gru_backward)
 
 
 def _lstm_scan(gates: Array, kernel: Array, unroll: int, keep: bool) -> tuple[Array, Array | None]:
-    dtype, u = gates.dtype, kernel.astype(gates.dtype)
+    dtype, u, width = gates.dtype, kernel.astype(gates.dtype), kernel.shape[1]
 
-    def step(carried: tuple[Array, Array], x: Array) -> tuple[tuple[Array, Array], tuple[Array, Array | None]]:
+    def step(product: Any, carried: tuple, frame: tuple) -> tuple[tuple, tuple]:
         h, c = carried
-        xi, xf, xg, xo = jnp.split(x.astype(jnp.float32) + _product(h, u), 4, -1)
+        xi, xf, xg, xo = jnp.split(frame[0].astype(jnp.float32) + product(h), 4, -1)
         i, f, g, o = jax.nn.sigmoid(xi), jax.nn.sigmoid(xf), jnp.tanh(xg), jax.nn.sigmoid(xo)
         c = f * c + i * g
         h = (o * jnp.tanh(c)).astype(dtype)
-        kept = jnp.concatenate([i, f, g, o, c], -1).astype(dtype) if keep else None
-        return (h, c), (h, kept)
+        return (h, c), (h, jnp.concatenate([i, f, g, o, c], -1)) if keep else (h,)
 
-    zeros = _zeros(gates, kernel)
-    return jax.lax.scan(step, (zeros.astype(dtype), zeros), gates, unroll=unroll)[1]
+    carried = ((width, dtype), (width, jnp.float32))
+    outputs = ((width, dtype), (5 * width, dtype)) if keep else ((width, dtype),)
+    found = _loop(step, (gates,), u, (), carried, outputs, unroll)
+    return found[0], found[1] if keep else None
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -153,17 +178,17 @@ def _lstm_backward(unroll: int, saved: tuple, d_states: Array) -> tuple[Array, A
     by_c = jnp.concatenate([g * i * (1.0 - i), _before(c) * f * (1.0 - f), i * (1.0 - jnp.square(g))], -1).astype(dtype)
     by_h = (tanh_c * o * (1.0 - o)).astype(dtype)
 
-    def step(carried: tuple[Array, Array], frame: tuple) -> tuple[tuple[Array, Array], Array]:
+    def step(product: Any, carried: tuple, frame: tuple) -> tuple[tuple, tuple]:
         dh_next, dc_next = carried
         d_state, through, factors, factor_o, f_t = (part.astype(jnp.float32) for part in frame)
         dh = d_state + dh_next
         dc = dc_next + dh * through
         d_gates = jnp.concatenate([jnp.concatenate([dc, dc, dc], -1) * factors, dh * factor_o], -1).astype(dtype)
-        return (_product(d_gates, ut), dc * f_t), d_gates
+        return (product(d_gates), dc * f_t), (d_gates,)
 
-    zeros = jnp.zeros(d_states.shape[1:], jnp.float32)
-    frames = (d_states, through_h, by_c, by_h, f.astype(dtype))
-    _, d_gates = jax.lax.scan(step, (zeros, zeros), frames, reverse=True, unroll=unroll)
+    frames, own = (d_states, through_h, by_c, by_h, f.astype(dtype)), kernel.shape[1]
+    carried = ((own, jnp.float32), (own, jnp.float32))
+    (d_gates,) = _loop(step, frames, ut, (), carried, ((4 * own, dtype),), unroll, reverse=True)
     return d_gates, _weight_gradient(_before(states), d_gates).astype(kernel.dtype)
 
 
@@ -195,7 +220,7 @@ def recur(
       kernel: recurrent weights; float32, so that their gradient is.
       bias: [K, H] of the candidate's recurrent product (GRU), or None (LSTM).
       mask: real frames, in the same order of time as `gates`.
-      implementation: "plain", or "fused" (also "auto"), unrolled where that pays.
+      implementation: "plain"; "fused" (also "auto"), unrolled where that pays; or "persistent", the TPU's.
 
     Returns:
       The states in the type of `gates`. On padded frames the state is held inside the recurrence; what is returned
@@ -206,9 +231,23 @@ def recur(
         if cell == "gru":
             return _gru_scan(gates, kernel, bias, 1, keep=False)[0]
         return _lstm_scan(gates, kernel, 1, keep=False)[0]
+    if implementation == "persistent":
+        return _apart(cell, gates, kernel, bias)
     unroll = 1 if jax.default_backend() == "cpu" else 8
     states: Any = _gru(gates, kernel, bias, unroll) if cell == "gru" else _lstm(gates, kernel, unroll)
     return rows_apart(states, 2)  # the backward loop's input too
+
+
+def _apart(cell: Cell, gates: Array, kernel: Array, bias: Any) -> Array:
+    """The resident loops, which the partitioner cannot see into: every device runs its own rows."""
+    given = (gates, kernel, bias) if cell == "gru" else (gates, kernel)
+    run: Any = _gru if cell == "gru" else _lstm
+    axes = row_axes(gates.shape[2])
+    if axes is None:
+        return run(*given, RESIDENT)
+    rows, all_of_it = jax.sharding.PartitionSpec(None, None, axes), jax.sharding.PartitionSpec()
+    specs = (rows, *[all_of_it] * (len(given) - 1))
+    return jax.shard_map(lambda *own: run(*own, RESIDENT), in_specs=specs, out_specs=rows, check_vma=False)(*given)
 
 
 def uses_persistent(implementation: str, cell: Cell, features: int, dtype: Any) -> bool:
@@ -224,10 +263,10 @@ def uses_persistent(implementation: str, cell: Cell, features: int, dtype: Any) 
 
         if persistent.fits(cell, features, dtype) and (implementation == "persistent" or persistent.proven(_in_time)):
             return True
-    if implementation == "persistent":
-        what = (
-            f"'persistent' needs a Hopper GPU and bfloat16, and cannot run a {cell} of {features} {dtype} states here"
-        )
+    on_tpu = jax.default_backend() == "tpu" and resident.fits(features)  # `recur` runs it; not part of "auto"
+    if implementation == "persistent" and not on_tpu:
+        needed = f"needs a Hopper GPU and bfloat16, or a TPU and {resident.LANES} states or a multiple"
+        what = f"'persistent' {needed}, and cannot run a {cell} of {features} {dtype} states here"
         raise UserError(what, "recurrence", "Choose 'auto'.")
     return False
 
