@@ -3,7 +3,9 @@
 # memory, or the time until the first step. Measure before adding to it.
 
 # Keep compiled programs: a run that resumes, or a second run of the same sizes, starts in seconds. One program per
-# length bucket is compiled, and only those that took more than a second are worth keeping.
+# length bucket is compiled, all at once, and only those that took more than a second are worth keeping. What XLA finds
+# by trying out kernels on a GPU is kept in the same folder (JAX sets --xla_gpu_per_fusion_autotune_cache_dir to a part of
+# it), so that a later start takes the same kernels. On a disk that hosts share, all of them read what process 0 wrote.
 export JAX_COMPILATION_CACHE_DIR="${JAX_COMPILATION_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/copycat_jax/compiled}"
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="${JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS:-1}"
 

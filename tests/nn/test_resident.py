@@ -36,11 +36,13 @@ def case(cell, dtype=jnp.float32, rows=B, width=H):
     return gates, kernel, bias, mask, jnp.where(mask[..., None], weight, 0.0)
 
 
-def values(cell, implementation, gates, kernel, bias, mask, weight):
+def values(cell, implementation, given):
     """Real states, and the gradients of all that is given."""
 
-    def objective(given):
-        states = recur(cell, *given, mask, implementation).astype(jnp.float32)
+    gates, kernel, bias, mask, weight = given
+
+    def objective(arguments):
+        states = recur(cell, *arguments, mask, implementation).astype(jnp.float32)
         return (states * weight).sum(), jnp.where(mask[..., None], states, 0.0)
 
     (_, states), gradients = jax.value_and_grad(objective, has_aux=True)((gates, kernel, bias))
@@ -59,7 +61,7 @@ def values(cell, implementation, gates, kernel, bias, mask, weight):
 )
 def test_states_and_gradients_are_those_of_the_scan(cell, dtype, tolerance):
     given = case(cell, jnp.dtype(dtype))
-    own, scan = (jax.jit(functools.partial(values, cell, name))(*given) for name in ("persistent", "fused"))
+    own, scan = (jax.jit(functools.partial(values, cell, name))(given) for name in ("persistent", "fused"))
     for a, b in zip(jax.tree.leaves(own), jax.tree.leaves(scan), strict=True):
         a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
         assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(b)
@@ -71,9 +73,9 @@ def test_states_and_gradients_are_those_of_the_scan(cell, dtype, tolerance):
 @pytest.mark.parametrize("cell", CELLS)
 def test_over_a_mesh_every_device_runs_its_own_rows(cell):
     given = case(cell, rows=16)
-    alone = jax.jit(functools.partial(values, cell, "fused"))(*given)
+    alone = jax.jit(functools.partial(values, cell, "fused"))(given)
     with jax.set_mesh(make_mesh(fsdp=2)):
-        spread = jax.jit(functools.partial(values, cell, "persistent"))(*given)
+        spread = jax.jit(functools.partial(values, cell, "persistent"))(given)
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), spread, alone)
 
 
@@ -82,7 +84,7 @@ def test_both_passes_lower_for_a_tpu_as_one_kernel_each(cell, monkeypatch):
     monkeypatch.setattr(resident, "interpreted", lambda: False)
     given = case(cell, jnp.bfloat16, rows=20, width=256)
     gradient = jax.jit(functools.partial(values, cell, "persistent"))
-    program = gradient.trace(*given).lower(lowering_platforms=("tpu",)).as_text()
+    program = gradient.trace(given).lower(lowering_platforms=("tpu",)).as_text()
     assert program.count("stablehlo.custom_call @tpu_custom_call") == 2 and "stablehlo.while" not in program
 
 

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 from toy_task import toy_batch, toy_config, toy_task
 
 import copycat_jax
@@ -63,3 +65,27 @@ def test_a_window_longer_than_the_batches_is_one_line(tmp_path):
     flags = ["--run-dir", str(tmp_path), "--set", "model.window=4000"]
     done = train("copycat.py:tiny_adversarial", 1, *flags)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "needs 4000" in done.stderr
+
+
+def test_a_second_start_compiles_nothing(tmp_path):
+    """All buckets at once; then, of another trainer and with JAX's own memory emptied, from the folder alone."""
+    told: list[str] = []
+    listen = lambda name, **_: told.append(name.rpartition("/")[2])  # noqa: E731
+    folder = jax.config.jax_compilation_cache_dir
+    jax.monitoring.register_event_listener(listen)
+    try:
+        compilation_cache.reset_cache()
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+        counts = []
+        for _ in range(2):
+            jax.clear_caches()
+            told.clear()
+            trainer = Trainer(toy_task(), toy_config(), toy_batch(0))
+            trainer.compile_ahead([(8, 12, 4), (16, 8, 4)])
+            counts.append((told.count("cache_misses"), told.count("cache_hits")))
+    finally:
+        jax.monitoring.unregister_event_listener(listen)
+        compilation_cache.reset_cache()
+        jax.config.update("jax_compilation_cache_dir", folder)
+    (first, _), (second, hits) = counts
+    assert first >= 2 and second == 0 and hits == first
