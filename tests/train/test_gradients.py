@@ -36,7 +36,7 @@ def stepped(parts: int, fsdp: int = 1, steps: int = 2, poison: int = -1, sharded
         return jax.device_get((state, metrics))
 
 
-@pytest.mark.parametrize(("parts", "fsdp"), [(4, 1), (2, 2)])
+@pytest.mark.parametrize(("parts", "fsdp"), [pytest.param(4, 1, marks=pytest.mark.slow), (2, 2)])
 def test_parts_add_up_to_the_whole_batch(parts, fsdp):
     """Losses of terms with unequal counts, dropout, sampling, adversary, clipping, moving average, metrics."""
     (whole, metrics), (apart, found) = stepped(1), stepped(parts, fsdp, sharded=fsdp > 1)
