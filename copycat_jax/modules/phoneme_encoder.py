@@ -56,16 +56,19 @@ class PhonemeEncoder(nn.Module):
         `marks`, ids of the second inventory, are embedded and added to the phonemes.
         """
         frames = mask.shape[1]
-        ids = upsample(phonemes, durations, frames)
-        table = nn.Embed(self.phonemes, self.width, self.dtype, embedding_init=embedding_limit, name="embedding")
-        x = table(ids)
+        x = self._rows_of("embedding", self.phonemes, upsample(phonemes, durations, frames))
         if marks is not None:
-            second = nn.Embed(self.marks, self.width, self.dtype, embedding_init=embedding_limit, name="mark_embedding")
-            # A product, not a lookup: the gradient of looking thousands of frames up in a few rows is slow on a GPU.
-            chosen = jax.nn.one_hot(upsample(marks, durations, frames), self.marks, dtype=self.dtype)
-            x = x + chosen @ second.embedding.astype(self.dtype)
+            x = x + self._rows_of("mark_embedding", self.marks, upsample(marks, durations, frames))
         convolutions = ConvStack(self.width, 3, self.kernel, "layer", self.dropout, self.dtype, name="convolutions")
         x = convolutions(x, mask, deterministic)
         if speaker is not None:
             x = jnp.concatenate([x, over_time(speaker.astype(self.dtype), frames)], -1)
         return Recurrent("lstm", self.states, 2, self.dtype, self.recurrence, name="lstm")(x, mask)
+
+    def _rows_of(self, name: str, count: int, ids: Int[Array, "B T"]) -> Float[Array, "B T D"]:
+        """The rows of a table, by a product: the gradient of looking thousands of frames up in a few rows is slow on a
+        GPU, and adds them in any order. Exact, since all but one of the summands are 0.
+        """
+        table = nn.Embed(count, self.width, self.dtype, embedding_init=embedding_limit, name=name)
+        chosen = jax.nn.one_hot(ids, count, dtype=self.dtype)
+        return jnp.matmul(chosen, table.embedding.astype(self.dtype), precision=jax.lax.Precision.HIGHEST)

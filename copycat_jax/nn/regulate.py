@@ -66,14 +66,12 @@ def temporal_bottleneck(z: Float[Array, "B T Z"], mask: Bool[Array, "B T"], tau:
     Returns:
       The repeated latents; zeros on padding.
     """
-    frames, width = z.shape[1:]
-    last = jnp.maximum(lengths_of(mask) - 1, 0)[:, None]
-    start = jnp.arange(0, frames, tau)[None, :]
-    ahead = jnp.minimum(start + tau - 1, last)[..., None]
-    behind = jnp.minimum(start, last)[..., None]
-    forward = jnp.take_along_axis(z[..., : width // 2], ahead, axis=1)
-    backward = jnp.take_along_axis(z[..., width // 2 :], behind, axis=1)
-    kept = jnp.concatenate([forward, backward], -1)  # [B, ceil(T / tau), Z]
+    rows, frames, width = z.shape
+    forward, backward = kept_frames(mask, tau)
+    read = jnp.where((jnp.arange(width) < width // 2)[None, None], forward[..., None], backward[..., None])
+    # The sum of a block in which one frame is read: no gather, whose gradient would be a scatter.
+    alone = jnp.pad(jnp.where(read, z, jnp.zeros((), z.dtype)), ((0, 0), (0, -frames % tau), (0, 0)))
+    kept = alone.reshape(rows, -1, tau, width).sum(2)  # [B, ceil(T / tau), Z]
     return zero_padding(jnp.repeat(kept, tau, axis=1)[:, :frames], mask)
 
 

@@ -192,3 +192,15 @@ def test_config_survives_json_and_names_the_mistake():
         CopyCatConfig(decoder_vector=(0.5, 0.5, 0.5))
     with pytest.raises(UserError, match="even"):
         CopyCatConfig(latent=7)
+
+
+def test_no_gradient_of_a_lookup_adds_in_any_order(batch, params):
+    """Where a scatter adds, two runs on a GPU may differ: lookups of frames are products or selections."""
+    task = make_task(TINY, SHAPES)
+
+    def objective(model):
+        terms, _ = task.loss["model"]({**params, "model": model}, batch, rngs_of(task), jnp.int32(0), None)
+        return total(terms)
+
+    program = str(jax.make_jaxpr(jax.grad(objective))(params["model"]))
+    assert "dot_general" in program and "scatter" not in program

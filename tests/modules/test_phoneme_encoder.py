@@ -1,3 +1,4 @@
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,3 +22,11 @@ def test_phonemes_become_frames_and_padding_leaves_no_trace():
         apply(longer_ids, longer, length_mask(jnp.array([9, 5]), 12), voice)[:, :9], y, atol=1e-5
     )
     assert float(jnp.abs(apply(ids, durations, mask, -voice) - y)[0].max()) > 1e-3
+
+
+def test_the_product_with_a_table_is_a_lookup_to_the_bit():
+    network = PhonemeEncoder(10, width=6, states=4, dtype=jnp.bfloat16)
+    ids = jnp.array([[1, 5, 7, 0, 9]])
+    params = initialise(network, jax.random.key(0), ids, jnp.ones((1, 5), jnp.int32), jnp.ones((1, 5), bool))
+    rows = nn.apply(lambda module: module._rows_of("embedding", 10, ids), network)({"params": params})
+    np.testing.assert_array_equal(rows, params["embedding"]["embedding"].astype(jnp.bfloat16)[ids])

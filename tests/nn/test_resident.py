@@ -42,7 +42,8 @@ def values(cell, implementation, given):
     gates, kernel, bias, mask, weight = given
 
     def objective(arguments):
-        states = recur(cell, *arguments, mask, implementation).astype(jnp.float32)
+        gates, kernel, bias = arguments
+        states = recur(cell, gates, kernel, bias, mask, implementation).astype(jnp.float32)
         return (states * weight).sum(), jnp.where(mask[..., None], states, 0.0)
 
     (_, states), gradients = jax.value_and_grad(objective, has_aux=True)((gates, kernel, bias))

@@ -70,8 +70,11 @@ def test_a_window_longer_than_the_batches_is_one_line(tmp_path):
 def test_a_second_start_compiles_nothing(tmp_path):
     """All buckets at once; then, of another trainer and with JAX's own memory emptied, from the folder alone."""
     told: list[str] = []
-    listen = lambda name, **_: told.append(name.rpartition("/")[2])  # noqa: E731
-    folder = jax.config.jax_compilation_cache_dir
+
+    def listen(event: str, **_: str | int) -> None:
+        told.append(event.rpartition("/")[2])
+
+    folder = getattr(jax.config, "jax_compilation_cache_dir")  # noqa: B009
     jax.monitoring.register_event_listener(listen)
     try:
         compilation_cache.reset_cache()
