@@ -16,8 +16,9 @@ import jax
 import numpy as np
 
 from copycat_jax import __version__, console
+from copycat_jax.encodings import read_text
 from copycat_jax.errors import UserError
-from copycat_jax.files import check_folder, check_local, locked_file, read_text, refusals_of
+from copycat_jax.files import check_folder, check_local, locked_file, refusals_of
 from copycat_jax.train.distributed import source_commit
 
 _SIZES = ("rows", "frames", "phones", "batch", "batch_size", "queries", "k", "width", "tile_mib", "sentences", "words")
