@@ -66,9 +66,14 @@ class PhonemeEncoder(nn.Module):
         return Recurrent("lstm", self.states, 2, self.dtype, self.recurrence, name="lstm")(x, mask)
 
     def _rows_of(self, name: str, count: int, ids: Int[Array, "B T"]) -> Float[Array, "B T D"]:
-        """The rows of a table, by a product: the gradient of looking thousands of frames up in a few rows is slow on a
-        GPU, and adds them in any order. Exact, since all but one of the summands are 0.
-        """
         table = nn.Embed(count, self.width, self.dtype, embedding_init=embedding_limit, name=name)
-        chosen = jax.nn.one_hot(ids, count, dtype=self.dtype)
-        return jnp.matmul(chosen, table.embedding.astype(self.dtype), precision=jax.lax.Precision.HIGHEST)
+        return rows_of(table.embedding.astype(self.dtype), ids)
+
+
+def rows_of(table: Float[Array, "K D"], ids: Int[Array, "B T"]) -> Float[Array, "B T D"]:
+    """The rows of a table, by a product: exact, since all but one of the summands are 0.
+
+    The gradient of looking thousands of frames up in a few rows is slow on a GPU, and adds them in any order.
+    """
+    chosen = jax.nn.one_hot(ids, len(table), dtype=table.dtype)
+    return jnp.matmul(chosen, table, precision=jax.lax.Precision.HIGHEST)
