@@ -24,7 +24,11 @@ Devices   Any number: rows of a batch are a multiple of them. The batch stays th
 Log       Training loss (L1 summed over 80 bins, nats, + 0.1 KL) at steps 100, 1k, 3k, 6k, 9k, 12k:
           102.5, 37.4, 28.9, 25.7, 24.1, 23.8. Step 2: L1 24.6 to 24.7 (23.3 without the adversary), scores of real and
           made windows 0.73 and -0.71 at its end. laptop, 14 minutes of 15 human voices: training loss 42.9 at its
-          end, on held-out sentences 64.8, 53.5, 51.4, 51.3 at steps 250, 1,000, 2,000, 3,000.
+          end, on held-out sentences 64.8, 53.5, 51.4, 51.3 at steps 250, 1,000, 2,000, 3,000. More steps do not make it
+          clearer: of 18 minutes (data.max_seconds=20, data.batch_frames=6400, model.phoneme_dropout=0.2; 1,230
+          CPU-seconds) 23 %, 22 %, 25 % of the words of 24 transfers are heard wrongly after 2,000, 3,000, 4,000
+          steps, 4 % in the recordings, 25 % after the second step from step 3,000; the held-out loss is lowest at
+          step 2,750.
 """
 
 import dataclasses

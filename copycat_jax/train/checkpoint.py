@@ -182,6 +182,8 @@ class Checkpoints:
                 ),
                 force=True,
             )
+        for gone in self._losses.keys() - set(self._manager.all_steps()):
+            del self._losses[gone]
 
     def wait(self) -> None:
         """Blocks until everything handed to `save` is on disk."""

@@ -10,6 +10,7 @@ cannot be injected here (no name spaces for a full disk) says so and counts as p
 """
 
 import argparse
+import array
 import contextlib
 import json
 import os
@@ -234,20 +235,20 @@ def data(folder: Path, **_) -> str:
 def soak(folder: Path, minutes: float, **_) -> str:
     """Training for long: memory, Python's objects, threads and open files stay where they were after the first fifth.
 
-    A save in progress holds files, objects and threads of its own, so the least of many readings is compared.
+    A save in progress holds files, objects and threads of its own (five), so the least of many readings is compared.
     """
     from toy_task import toy_batch, toy_config, toy_task
 
     from copycat_jax.train.loop import fit
 
-    began, seen = time.monotonic(), []
+    began, seen = time.monotonic(), array.array("q")  # holds no objects, which are counted
 
     def batches(step: int):
         if step % 20 == 0:
             pid = Path("/proc/self")
             kib = int(next(s for s in (pid / "status").read_text().splitlines() if s.startswith("VmRSS")).split()[1])
             opened = (len(list((pid / name).iterdir())) for name in ("task", "fd"))
-            seen.append((kib, sys.getallocatedblocks(), *opened))
+            seen.extend((kib, sys.getallocatedblocks(), *opened))
         if time.monotonic() - began > 60 * minutes:
             os.kill(os.getpid(), signal.SIGTERM)
         return toy_batch(step % 50)
@@ -256,11 +257,12 @@ def soak(folder: Path, minutes: float, **_) -> str:
     held_out = [lambda: toy_batch(100), lambda: toy_batch(101)]
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # a line for every ten steps
         state = fit(toy_task(True), config, batches, run_dir=folder / "run", held_out=held_out, tensorboard=False)
+    seen = [tuple(seen[i : i + 4]) for i in range(0, len(seen), 4)]
     fifth = len(seen) // 5
     early, late = (tuple(map(min, zip(*part, strict=True))) for part in (seen[fifth : 2 * fifth], seen[-fifth:]))
     kib, blocks, threads, files = zip(early, late, strict=True)
     steady = kib[1] < 1.1 * kib[0] and blocks[1] < 1.01 * blocks[0]
-    assert steady and threads[1] <= threads[0] + 2 and files[1] <= files[0] + 2, (early, late)
+    assert steady and threads[1] <= threads[0] + 5 and files[1] <= files[0] + 5, (early, late)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return (
         f"{int(state.step)} steps in {minutes:g} min: KiB, objects, threads, files {early} -> {late}, peak {peak} KiB"
