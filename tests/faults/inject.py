@@ -257,9 +257,11 @@ def soak(folder: Path, minutes: float, **_) -> str:
     held_out = [lambda: toy_batch(100), lambda: toy_batch(101)]
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # a line for every ten steps
         state = fit(toy_task(True), config, batches, run_dir=folder / "run", held_out=held_out, tensorboard=False)
-    seen = [tuple(seen[i : i + 4]) for i in range(0, len(seen), 4)]
-    fifth = len(seen) // 5
-    early, late = (tuple(map(min, zip(*part, strict=True))) for part in (seen[fifth : 2 * fifth], seen[-fifth:]))
+    readings = [tuple(seen[i : i + 4]) for i in range(0, len(seen), 4)]
+    fifth = len(readings) // 5
+    early, late = (
+        tuple(map(min, zip(*part, strict=True))) for part in (readings[fifth : 2 * fifth], readings[-fifth:])
+    )
     kib, blocks, threads, files = zip(early, late, strict=True)
     steady = kib[1] < 1.1 * kib[0] and blocks[1] < 1.01 * blocks[0]
     assert steady and threads[1] <= threads[0] + 5 and files[1] <= files[0] + 5, (early, late)
