@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from copycat_jax import console
 from copycat_jax.bench.history import environment
 from copycat_jax.errors import UserError
-from prosody_vae.selection.index import TILE_BYTES, make_index
+from prosody_vae.selection.index import make_index, tile_bytes_here
 
 SENTENCE_WIDTH, DISTANCE_WIDTH = 384, 64
 DRAWN_ROWS = 65_536  # of a random bank, by one generator
@@ -237,7 +237,7 @@ def measure_topk(
     dtype: str = "float32",
     repeats: int = 5,
     peer: str = "auto",
-    tile_mib: int = TILE_BYTES >> 20,
+    tile_mib: int | None = None,
 ) -> dict[str, Any]:
     """Exact top-k over a random bank, against a peer's on the CPU, and against the device's memory bandwidth.
 
@@ -257,6 +257,7 @@ def measure_topk(
     index = make_index(bank, normalise=False)
     jax.block_until_ready(index.bank)
     loading = time.perf_counter() - began
+    tile_mib = tile_bytes_here() >> 20 if tile_mib is None else tile_mib
     first, median = seconds_of(lambda: index.top_k(wanted, k, tile_bytes=tile_mib << 20), repeats, "top-k")
     bandwidth = copy_bandwidth()
     floor = bank.nbytes / bandwidth

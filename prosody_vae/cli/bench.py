@@ -111,11 +111,11 @@ def _distance(arguments: argparse.Namespace):
 
 
 def _topk(arguments: argparse.Namespace):
-    from prosody_vae.bench import TILE_BYTES, measure_topk
+    from prosody_vae.bench import measure_topk
 
     sizes = arguments.rows, arguments.queries, arguments.k
     for dtype in arguments.dtype:
-        for tile in arguments.tile or [TILE_BYTES >> 20]:
+        for tile in arguments.tile or [None]:
             yield measure_topk(*sizes, dtype, arguments.repeats, arguments.peer, tile)
 
 

@@ -6,8 +6,10 @@ its own k best; these are gathered and merged. Nothing is approximated, and a ti
 * A device's rows fall into contiguous groups. An entry among the k best lies in one of the k groups of highest maximum
   (equal maxima by the lowest group): every group that comes before its own holds an entry that comes before it. So only
   the maxima are kept, and a top-k over them and one over the rows of k groups replace a top-k over a million columns.
-* Scores are never there all at once: the product runs over tiles of rows whose scores fit a chip's cache, and each is
-  reduced to its maxima at once. The scores of the chosen groups are computed again, from their gathered rows.
+* The product runs over tiles of rows, and each tile is reduced to its maxima at once: on a CPU tiles whose scores fit
+  its cache; elsewhere as large as may be, since many small products leave an accelerator idle (a million rows, 1,000
+  queries, on an H100: 46.7, 47.2 and 8.8 ms with tiles of 16, 64 and 256 MiB). The scores of the chosen groups are
+  computed again, from their gathered rows.
 * `jax.lax.top_k` puts the lower position first among equals, and at every stage positions keep the order of indices.
 
 Equal rows get equal scores wherever they lie, because every tile is one matrix product of the same shape, and the rows
@@ -35,7 +37,12 @@ ROW_TILE = 256
 QUERY_TILE = 8  # a power of two
 CHUNK_ROWS = 65_536
 SEARCH_BYTES = 2**30  # of what is kept of one block of queries: maxima, and the rows of the chosen groups
-TILE_BYTES = 2**24  # of the scores of one block of queries against one tile of rows
+CPU_TILE_BYTES = 2**24  # of the scores of one block of queries against one tile of rows
+
+
+def tile_bytes_here() -> int:
+    """How much the scores of a tile take where nothing is said, by the kind of the devices."""
+    return CPU_TILE_BYTES if jax.default_backend() == "cpu" else 4 * SEARCH_BYTES
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class Index:
         k: int,
         excluded: Int[np.ndarray, " e"] | None = None,
         search_bytes: int = SEARCH_BYTES,
-        tile_bytes: int = TILE_BYTES,
+        tile_bytes: int = 0,
     ) -> tuple[Float[np.ndarray, "q k"], Int[np.ndarray, "q k"]]:
         """The k best rows of every query, best first, equal scores by the lowest index.
 
@@ -76,7 +83,7 @@ class Index:
           k: how many.
           excluded: indices of rows never to return.
           search_bytes: memory for one block of queries on one device; bounds the block, not the result.
-          tile_bytes: of the scores that are there at once.
+          tile_bytes: of the scores that are there at once; 0 = `tile_bytes_here`.
 
         Returns:
           (scores float32, indices int32).
@@ -101,7 +108,7 @@ class Index:
         block = 2 ** max(3, (len(queries) - 1).bit_length())  # whole tiles, and few shapes to compile
         while block > QUERY_TILE and each * block > search_bytes:
             block //= 2
-        tile, blocks = tile_rows(local, block, group, tile_bytes), []
+        tile, blocks = tile_rows(local, block, group, tile_bytes or tile_bytes_here()), []
         for start in range(0, len(queries), block):
             part = np.zeros((block, self.width), np.float32)
             part[: len(queries[start : start + block])] = queries[start : start + block]
@@ -177,7 +184,7 @@ def group_size(rows: int, k: int, width: int = 1) -> int:
     return min(sizes, key=lambda size: abs(math.log(size / ideal)))
 
 
-def tile_rows(rows: int, queries: int, group: int, tile_bytes: int = TILE_BYTES) -> int:
+def tile_rows(rows: int, queries: int, group: int, tile_bytes: int = CPU_TILE_BYTES) -> int:
     """Rows of a tile: a divisor of `rows`, of whole groups, as large as `tile_bytes` allows for so many queries."""
     most = max(tile_bytes // (4 * queries), ROW_TILE, group)
     counts = (n for n in range(1, rows // group + 1) if rows % n == 0 and rows // n % group == 0)

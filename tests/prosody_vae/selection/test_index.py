@@ -119,7 +119,7 @@ def test_groups_divide_the_rows_and_leave_little_to_read():
             for queries in (8, 1024):
                 tile = search.tile_rows(rows, queries, size)
                 assert rows % tile == 0 and tile % size == 0
-                assert 4 * tile * queries <= max(search.TILE_BYTES, 4 * queries * max(search.ROW_TILE, size))
+                assert 4 * tile * queries <= max(search.CPU_TILE_BYTES, 4 * queries * max(search.ROW_TILE, size))
 
 
 def test_the_scores_of_all_rows_are_never_there_at_once():
