@@ -55,8 +55,11 @@ def tracker_of(voices: Mapping[str, Speaker]) -> str:
 
 
 def tracked_by(tracker: str) -> str:
-    """What tracks the F0 of a recording, of `audio.pitch.TRACKERS`, where `tracker` measures the registers."""
-    return pitch.TRACKERS[0] if tracker == pitch.VOCODER else tracker
+    """What tracks the F0 of a recording, of `audio.pitch.TRACKERS`, where `tracker` measures the registers.
+
+    Nothing where the vocoder hears it: that needs a mel, and comes after.
+    """
+    return "none" if tracker == pitch.VOCODER else tracker
 
 
 def register_ratio(source_hz: float, target_hz: float, shift_semitones: float) -> float:

@@ -161,13 +161,13 @@ class Synthesizer:
             same_speaker.append(self._analyse(reference, sample_rate, name, silently))
         pieces = [self._pieces(one) for one in same_speaker]
         mels = (one.mel_part(p.start, p.stop) for one, parts in zip(same_speaker, pieces, strict=True) for p in parts)
+        curves = [self._melody(one, parts) for one, parts in zip(same_speaker, pieces, strict=True)]
         if register_hz is None:
-            curves = [self._melody(one, parts) for one, parts in zip(same_speaker, pieces, strict=True)]
             register_hz = pitch.register_hz(np.concatenate(curves))
         if doubt := pitch.register_doubt(register_hz):
             console.warn(f"{where}: {doubt}; if the speaker's is known, give it (--source-register)")
         return Source(
-            analysis=found,
+            analysis=found._replace(f0_hz=curves[0]),
             register_hz=register_hz,
             vector=self.embed(mels),
             pieces=pieces[0],

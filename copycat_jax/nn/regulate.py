@@ -70,8 +70,9 @@ def temporal_bottleneck(z: Float[Array, "B T Z"], mask: Bool[Array, "B T"], tau:
     forward, backward = kept_frames(mask, tau)
     read = jnp.where((jnp.arange(width) < width // 2)[None, None], forward[..., None], backward[..., None])
     # The sum of a block in which one frame is read: no gather, whose gradient would be a scatter.
-    alone = jnp.pad(jnp.where(read, z, jnp.zeros((), z.dtype)), ((0, 0), (0, -frames % tau), (0, 0)))
-    kept = alone.reshape(rows, -1, tau, width).sum(2)  # [B, ceil(T / tau), Z]
+    blocks = -(-frames // tau)  # frames may be a symbol, in exports
+    alone = jnp.pad(jnp.where(read, z, jnp.zeros((), z.dtype)), ((0, 0), (0, blocks * tau - frames), (0, 0)))
+    kept = alone.reshape(rows, blocks, tau, width).sum(2)
     return zero_padding(jnp.repeat(kept, tau, axis=1)[:, :frames], mask)
 
 
