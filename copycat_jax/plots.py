@@ -44,7 +44,8 @@ def transfer_figure(results: "Transfer | Sequence[Transfer]", spec: MelSpec, tit
     transfers: list[Any] = [results] if hasattr(results, "voice") else list(results)
     hop_s, start_s = spec.hop_s, transfers[0].start_s
     source = transfers[0].source.analysis
-    rows = [("source", source.mel, source.f0_hz)]
+    # By one and the same tracker, whatever measured the source's register: its curve and theirs shall be comparable.
+    rows = [("source", source.mel, track_f0(source.samples, spec.sample_rate, len(source.mel), hop_s))]
     for result in transfers:
         spoken = result.samples[round(start_s * result.sample_rate) :]
         rows.append((result.voice, result.mel, track_f0(spoken, result.sample_rate, len(result.mel), hop_s)))

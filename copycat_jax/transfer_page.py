@@ -155,13 +155,15 @@ def _rows(recording: Audio, results: "Sequence[Transfer]", spec: MelSpec) -> lis
     """The source, then the results, with what was measured."""
     source, found = results[0].source, results[0].source.analysis
     mel = found.mel_part(0, len(found.f0_hz))
+    # By one and the same tracker, whatever measured the source's register: its curve and theirs shall be comparable.
+    own_hz = track_f0(found.samples[0 : len(found.samples)], spec.sample_rate, len(mel), spec.hop_s)
     measured = {
         "length": shown(len(recording.samples) / recording.sample_rate, ".1f", "s"),
         "register": shown(source.register_hz, ".0f", "Hz", "not heard"),
         "confidence that this is the text": shown(source.confidence, ".2f"),
         "loudness": _loudness(recording),
     }
-    rows = [_Row("The recording", _COLOURS[0], recording, mel, found.f0_hz, np.zeros(0), measured)]
+    rows = [_Row("The recording", _COLOURS[0], recording, mel, own_hz, np.zeros(0), measured)]
     for result, colour in zip(results, itertools.cycle(_COLOURS[1:])):
         sound = Audio(result.samples, result.sample_rate)
         spoken = result.samples[round(result.start_s * result.sample_rate) :]
@@ -169,10 +171,10 @@ def _rows(recording: Audio, results: "Sequence[Transfer]", spec: MelSpec) -> lis
         register, moved = source.register_hz * result.ratio, 12 * math.log2(result.ratio)
         measured = {
             "register": f"{shown(register, '.0f', 'Hz', 'not heard')} ({shown(moved, '+.1f', 'semitones')})",
-            "correlation of F0 with the recording's": shown(log_f0_correlation(found.f0_hz, f0_hz), ".2f"),
+            "correlation of F0 with the recording's": shown(log_f0_correlation(own_hz, f0_hz), ".2f"),
             "loudness": _loudness(sound),
         }
-        wanted_hz = found.f0_hz * result.ratio
+        wanted_hz = own_hz * result.ratio
         rows.append(_Row(f"In the voice {result.voice}", colour, sound, result.mel, f0_hz, wanted_hz, measured))
     return rows
 

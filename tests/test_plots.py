@@ -20,11 +20,11 @@ def result(voice="af_heart", samples=None, f0=150.0, start_s=0.0):
     """A transfer as pictures see it; a buzz by default."""
     rng = np.random.default_rng(0)
     time = np.arange(FRAMES * 256) / 22050
-    buzz = 0.1 * sum(np.sin(2 * np.pi * 180 * k * time) / k for k in range(1, 8))
+    own, buzz = (0.1 * sum(np.sin(2 * np.pi * hz * k * time) / k for k in range(1, 8)) for hz in (f0, 180))
     silence = np.zeros(round(start_s * 22050))
     analysis = SimpleNamespace(
         mel=rng.uniform(-11, 1, (FRAMES, 80)).astype(np.float32),
-        f0_hz=np.full(FRAMES, f0, np.float32),
+        samples=own.astype(np.float32),
         durations=DURATIONS,
         phonemes=PHONEMES,
     )
