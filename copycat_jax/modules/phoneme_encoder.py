@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from copycat_jax.nn.conv import ConvStack
 from copycat_jax.nn.initializers import embedding_limit
+from copycat_jax.nn.placement import rows_apart
 from copycat_jax.nn.recurrent import Recurrent
 from copycat_jax.nn.regulate import over_time, upsample
 
@@ -76,4 +77,4 @@ def rows_of(table: Float[Array, "K D"], ids: Int[Array, "B T"]) -> Float[Array, 
     The gradient of looking thousands of frames up in a few rows is slow on a GPU, and adds them in any order.
     """
     chosen = jax.nn.one_hot(ids, len(table), dtype=table.dtype)
-    return jnp.matmul(chosen, table, precision=jax.lax.Precision.HIGHEST)
+    return rows_apart(jnp.matmul(chosen, table, precision=jax.lax.Precision.HIGHEST), 0)

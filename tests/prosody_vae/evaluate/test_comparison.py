@@ -383,10 +383,10 @@ def test_the_verb_measures_a_tiny_voice_from_end_to_end(tmp_path, monkeypatch, c
     assert set(report["choice"]["figures"]) >= {"centroid", "random", "length", "syntactic", "category", "best"}
     assert set(report["gate"]) >= {"own", "best", "centroid", "syntactic"}
     assert set(report["gate_passed"]) == set(speech.ERRORS)
-    assert set(report["speech"]["figures"]) >= {"own", "steps", "centroid", "syntactic"}
+    assert set(report["speech"]["figures"]) >= {"own", "heard", "centroid", "syntactic"}
     assert report["test"] == {"recordings": 6, "sentences": 5} and report["takes"]["recordings"] == 2
     assert (tmp_path / "hits.png").is_file() and (tmp_path / "chosen.png").is_file()
-    assert "Gate" in printed.out and "recording in steps *" in printed.out
+    assert "Gate" in printed.out and "recording as heard *" in printed.out
 
     with pytest.raises(UserError, match="unknown way of choosing 'syntax'"):
         evaluate.run(arguments("--systems", "syntax"))
