@@ -51,7 +51,7 @@ EXTRAS["dev"] = (
     + EXTRAS["sherpa"]
     + [
         "pytest>=8",
-        "pytest-xdist>=3.6",
+        "pytest-xdist>=3.8",
         "hypothesis>=6.100",
         "beartype>=0.19",
         "ruff>=0.8",

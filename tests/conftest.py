@@ -23,6 +23,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 SHARED = Path(os.environ.get("COPYCAT_CORPORA", Path(__file__).resolve().parents[2] / "shared" / "corpora"))
 
 
+def pytest_collection_modifyitems(items):
+    """The README's own commands, two minutes and a half of one worker, begin first (see `.ci/run`)."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
+
+
 @pytest.fixture(autouse=True)
 def _strict_jax():
     if "jax" in sys.modules:
