@@ -28,6 +28,7 @@ def transfers(voices=("af_heart", "bf_emma"), words=("hello", "world"), start_s=
     analysis = SimpleNamespace(
         mel_part=lambda start, stop: mel[start:stop],
         f0_hz=np.full(FRAMES, f0, np.float32),
+        samples=buzz(f0, FRAMES * HOP / RATE, RATE),
         alignment=Alignment((), spans, -10.0),
     )
     source = SimpleNamespace(analysis=analysis, register_hz=register, confidence=0.93)
@@ -90,10 +91,10 @@ def test_what_was_measured_is_said(page):
 
 def test_curves_have_gaps_where_nothing_is_voiced():
     recording, made = transfers()
-    made[0].source.analysis.f0_hz[40:50] = 0
+    made[0].source.analysis.samples[35 * HOP : 55 * HOP] = 0
     page = render_transfer_page(recording, made, HIFIGAN, "x", {})  # type: ignore
     source = re.search(r'<path class="heard"[^>]* d="([^"]+)"', page).group(1)
-    assert source.count("M") == 2 and source.count("L") == FRAMES - 10 - 2
+    assert source.count("M") == 2 and FRAMES - 30 < source.count("L") < FRAMES - 10
 
 
 def test_speech_without_voice_or_words_has_a_page_too():
