@@ -17,7 +17,7 @@ from copycat_jax.corpus.corpus import Corpus
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
 
-_BUCKET = 256  # frames, to multiples of which a corpus's mels are padded
+_BUCKET = 256  # frames, to multiples of which mels are padded
 
 
 def hear_f0(
@@ -42,7 +42,7 @@ def hear_f0(
         part = samples[first * spec.hop_samples : (stop + margin) * spec.hop_samples]
         voice = voice_band(part, spec.sample_rate)
         mel = extract_mel_part(voice, spec, start - first, stop - first)
-        f0_hz = _hear(vocode, mel, spec, bucket)
+        f0_hz = hear_mel(vocode, mel, spec, bucket)
         if voice is not part:  # what is left of a hum has a pitch, too
             centres = (np.arange(start - first, stop - first) + 0.5) * spec.hop_samples
             f0_hz[~speech_mask(voice, spec.sample_rate)[np.minimum(centres.astype(int), len(voice) - 1)]] = 0.0
@@ -63,14 +63,18 @@ def hear_speakers(corpus: Corpus, names: Sequence[str] = ()) -> dict[str, tuple[
     for name in console.progress(known, "registers", unit="voice"):
         own = np.flatnonzero(corpus.speaker == corpus.speakers.index(name))
         mels = (corpus.utterance(row).mel for row in own)
-        f0_hz = np.concatenate([_hear(vocode, mel, corpus.spec, lambda n: -(-n // _BUCKET) * _BUCKET) for mel in mels])
+        f0_hz = np.concatenate([hear_mel(vocode, mel, corpus.spec) for mel in mels])
         found[name] = register_hz(f0_hz), spread_semitones(f0_hz)
     return found
 
 
-def _hear(
-    vocode: Vocoder, mel: Float[np.ndarray, "T M"], spec: MelSpec, bucket: Callable[[int], int]
+def hear_mel(
+    vocode: Vocoder,
+    mel: Float[np.ndarray, "T M"],
+    spec: MelSpec,
+    bucket: Callable[[int], int] = lambda frames: -(-frames // _BUCKET) * _BUCKET,
 ) -> Float32[np.ndarray, " T"]:
+    """F0 in Hz, 0 where unvoiced, of a natural log-mel; arguments as in `hear_f0`."""
     assert vocode.read_f0 is not None
     padded = np.full((1, bucket(len(mel)), spec.mel_bins), np.log(spec.floor), np.float32)
     padded[0, : len(mel)] = mel

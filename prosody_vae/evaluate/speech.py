@@ -25,7 +25,8 @@ from copycat_jax.errors import UserError
 from copycat_jax.evaluate.statistics import bootstrap_interval
 from copycat_jax.mel_spec import MelSpec
 from copycat_jax.text.phonemes import SIL_ID
-from copycat_jax.vocoder.harmonic import open_harmonic
+from copycat_jax.vocoder.hearing import hear_mel
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, open_vocoder
 from prosody_vae.features import prosodic_features
 from prosody_vae.space.table import KIND
 from prosody_vae.tts import model
@@ -94,10 +95,10 @@ def phones_of(utterances: Sequence[Utterance]) -> list[PhoneTrack]:
 
 def heard_features(utterances: Sequence[Utterance], spec: MelSpec) -> list[dict[str, float]]:
     """`features.summarise` of recordings whose F0 is what the vocoder hears in their mels."""
-    curves = _hear([u.mel for u in utterances], spec)
+    ears = open_vocoder(DEFAULT_VOCODER, spec)
     return [
-        prosodic_features(f0_hz, u.energy, u.phonemes, u.durations, spec.frame_rate_hz)
-        for f0_hz, u in zip(curves, utterances, strict=True)
+        prosodic_features(hear_mel(ears, u.mel, spec), u.energy, u.phonemes, u.durations, spec.frame_rate_hz)
+        for u in utterances
     ]
 
 
@@ -177,27 +178,11 @@ def said_features(
         made = np.asarray(render(bundle.params[KIND], *fields, z, voice, frames))
         for row, i in enumerate(places):
             mels[i] = made[row, : plans[i].frames]
-    curves = [curve(plan) for plan in plans]
-    heard = _hear([mels[i] for i in range(len(plans))], bundle.spec)
-    return [
-        prosodic_features(f0_hz, c.energy, c.phonemes, c.durations, bundle.spec.frame_rate_hz)
-        for f0_hz, c in zip(heard, curves, strict=True)
-    ]
-
-
-def _hear(mels: Sequence[np.ndarray], spec: MelSpec, batch: int = 8) -> list[np.ndarray]:
-    """The F0 [T] of each mel [T, M] as the vocoder that ships hears it, 0 where unvoiced."""
-    listen: Any = open_harmonic(spec).read_f0
-    order = sorted(range(len(mels)), key=lambda i: len(mels[i]))
-    curves: dict[int, np.ndarray] = {}
-    for start in range(0, len(order), batch):
-        places = order[start : start + batch]
-        padded = np.full((batch, _up(len(mels[places[-1]]), _FRAMES), spec.mel_bins), np.log(spec.floor), np.float32)
-        for row, i in enumerate(places):
-            padded[row, : len(mels[i])] = mels[i]
-        for i, f0_hz in zip(places, np.asarray(listen(padded)), strict=False):
-            curves[i] = f0_hz[: len(mels[i])]
-    return [curves[i] for i in range(len(mels))]
+    ears, found = open_vocoder(DEFAULT_VOCODER, bundle.spec), []
+    for i, said in enumerate(map(curve, plans)):
+        f0_hz = hear_mel(ears, mels[i], bundle.spec)
+        found.append(prosodic_features(f0_hz, said.energy, said.phonemes, said.durations, bundle.spec.frame_rate_hz))
+    return found
 
 
 @functools.cache

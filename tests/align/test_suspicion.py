@@ -310,10 +310,10 @@ def test_altered_texts_are_refused_and_true_ones_pass(corpora, corpus):
     for i, (path, text) in enumerate(pairs):
         audio, words = read_audio(path), text.split()
         other = rng.choice([t for _, t in pairs if t != text]).split()
-        texts = altered(words, other, rng) if i < 3 else {}
+        texts = altered(words, other, rng) if i < 4 else {}
         for kind, given_words in {"true": words, **texts}.items():
             caught.setdefault(kind, []).append(refused(audio, given_words))
     rates = {kind: np.mean(outcomes) for kind, outcomes in caught.items()}
     assert rates.pop("true") <= 0.1, rates  # one of twelve
     # What was measured on many more is told in align/suspicion.py.
-    assert np.mean(list(rates.values())) >= 0.95 and min(rates.values()) >= 0.6, rates  # two of three
+    assert np.mean(list(rates.values())) >= 0.95 and min(rates.values()) >= 0.75, rates

@@ -264,7 +264,7 @@ def soak(folder: Path, minutes: float, **_) -> str:
     )
     kib, blocks, threads, files = zip(early, late, strict=True)
     steady = kib[1] < 1.1 * kib[0] and blocks[1] < 1.01 * blocks[0]
-    assert steady and threads[1] <= threads[0] + 5 and files[1] <= files[0] + 5, (early, late)
+    assert steady and threads[1] <= threads[0] + 2 and files[1] <= files[0] + 2, (early, late)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return (
         f"{int(state.step)} steps in {minutes:g} min: KiB, objects, threads, files {early} -> {late}, peak {peak} KiB"

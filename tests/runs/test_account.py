@@ -83,7 +83,7 @@ def test_the_account_of_a_real_run_adds_up_to_its_wall_time(tmp_path):
     fit(toy_task(), config, slow, **options)
     wall = time.time() - began
     found = account(read_attempts(tmp_path))
-    assert sum(found.seconds.values()) == pytest.approx(wall, rel=0.02, abs=0.5)  # a busy machine loses time between
+    assert sum(found.seconds.values()) == pytest.approx(wall, rel=0.02)
     assert found.wall_s == pytest.approx(wall, rel=0.02)
     assert (found.steps, found.lost_steps, found.attempts) == (6, 2, 2)
     assert found.seconds["lost"] >= 0.1 and found.seconds["input"] >= 0.3

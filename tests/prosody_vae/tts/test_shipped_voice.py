@@ -10,6 +10,13 @@ SENTENCES = [
     "Who ate the rest of my pizza?",
     "Get scores, schedules, and listen to live audio streams.",
     "The brown fox is quick, and it is jumping over the lazy dog.",
+    "The children walked slowly across the frozen lake.",
+    "Have you seen my keys?",
+    "We bought apples, pears, plums, and a bag of nuts.",
+    "Where did they find the old map?",
+    "Close the window before you leave.",
+    "If it rains tomorrow, we will stay at home.",
+    "What a beautiful morning this is!",
 ]
 
 
@@ -45,7 +52,7 @@ def test_another_embedding_changes_melody_and_timing(space, voice):
     low, high = (said(voice, z, "f0_mean_hz") for z in extremes(space, "f0_mean_hz"))
     assert np.mean(12 * np.log2(high / low)) > 2.5  # semitones; the tenths of the bank differ by 3.9
     slow, fast = (said(voice, z, "seconds") for z in extremes(space, "rate"))
-    assert np.mean(slow / fast) > 1.03  # of the whole duration
+    assert np.mean(slow / fast) > 1.04  # of the whole duration
 
 
 def test_the_space_was_built_with_the_voice(space, voice):
