@@ -11,8 +11,10 @@ from copycat_jax.align import suspicion
 from copycat_jax.align.pieces import Segment
 from copycat_jax.analysis import Analysis, Survey
 from copycat_jax.audio import pitch
+from copycat_jax.audio.signal import voice_band
 from copycat_jax.bundle.bundle import Speaker
 from copycat_jax.errors import UserError
+from copycat_jax.mel_spec import MelSpec
 
 RATIO_RANGE = (0.35, 3.0)  # of registers: beyond it an estimate is wrong, not a voice strange
 LARGEST_SHIFT = 18.0  # semitones; beyond, even voices of one register leave that range
@@ -37,6 +39,18 @@ class Source(NamedTuple):
     def confidence(self) -> float:
         """How surely the text is what is said, 0..1; 1 where an alignment without a score was given."""
         return suspicion.confidence(self.analysis.alignment)
+
+
+def reference_of(found: Analysis | Survey, start: int, stop: int, kind: str, spec: MelSpec) -> np.ndarray:
+    """What a model of `kind` hears of the frames [start, stop): mel [T, M]; F0 in Hz and log-RMS [T, 2] a baseline."""
+    if kind == "copycat":
+        return found.mel_part(start, stop)
+    if isinstance(found, Analysis):
+        energy = found.energy[start:stop]
+    else:
+        part = found.samples[start * spec.hop_samples : stop * spec.hop_samples]
+        energy = pitch.frame_energy(voice_band(part, spec.sample_rate), spec)
+    return np.stack([found.f0_hz[start:stop], energy], -1).astype(np.float32)
 
 
 def check_shift(semitones: float) -> None:

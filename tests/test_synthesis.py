@@ -13,6 +13,7 @@ from copycat_jax.demo import CLIP
 from copycat_jax.errors import UserError
 from copycat_jax.source import RATIO_RANGE
 from copycat_jax.types import Alignment, Interval
+from copycat_jax.vocoder.harmonic import SHIPPED_VOCODER
 from copycat_jax.vocoder.registry import VOCODERS, Vocoder
 
 TEXT = (CLIP / "source.txt").read_text(encoding="utf-8")
@@ -188,6 +189,24 @@ def test_a_cut_is_no_seam(synthesizer, source, clip, monkeypatch):
     both = (source.analysis.f0_hz > 0) & (long.analysis.f0_hz > 0)
     assert np.mean((source.analysis.f0_hz > 0) == (long.analysis.f0_hz > 0)) > 0.98
     np.testing.assert_allclose(source.analysis.f0_hz[both], long.analysis.f0_hz[both], rtol=0.03)
+
+
+def test_a_baseline_transfers_by_features_at_the_melody_of_its_own_mel(tmp_path, source, clip, monkeypatch):
+    baseline, heard = synthesis.load(write_tiny(tmp_path / "baseline", "baseline")), []
+    vocoder = Vocoder(lambda mel, f0_hz: heard.append(f0_hz) or envelope(mel), lambda mel: 100.0 + 0 * mel[..., 0])
+    monkeypatch.setitem(VOCODERS, "listening", lambda spec: vocoder)
+    own = baseline.prepare(clip, TEXT)
+    results = baseline.convert(own, ["af_heart", "am_michael"], vocoder="listening", trim=True)
+    assert results[0].mel.shape == own.analysis.mel.shape and heard == [None]
+    assert np.abs(results[0].mel - results[1].mel).max() > 1e-3
+    bent = own.analysis._replace(f0_hz=own.analysis.f0_hz * np.linspace(0.7, 1.4, len(own.analysis.f0_hz)))
+    (other,) = baseline.convert(own._replace(analysis=bent), ["af_heart"], vocoder="listening", trim=True)
+    assert np.abs(results[0].mel - other.mel).max() > 1e-4  # a hundred times what the same bits give, none
+    baseline.melody = "source"
+    baseline.convert(own, ["af_heart"], vocoder="listening", trim=True)
+    assert heard[-1] is not None
+    with pytest.raises(UserError, match="kind 'vocoder'"):
+        synthesis.load(SHIPPED_VOCODER)
 
 
 def test_registers_shift_and_stay_within_reason(synthesizer, source):

@@ -27,6 +27,7 @@ FORMAT = 1
 # Kind of a bundle -> its groups of parameters; each has a file GROUP.safetensors and a section of config.json.
 KINDS = {
     "copycat": ("copycat", "speaker"),
+    "baseline": ("baseline", "speaker"),
     "speaker": ("speaker",),
     "prosody_vae": ("prosody_vae",),
     "vocoder": ("vocoder",),

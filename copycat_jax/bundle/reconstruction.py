@@ -21,7 +21,11 @@ from copycat_jax.data.plan import Share, make_batch_plan
 from copycat_jax.errors import UserError
 
 # Kind of a bundle -> the task whose `reconstruct` is asked.
-TASKS = {"copycat": "copycat_jax.models.copycat:make_task", "prosody_vae": "prosody_vae.tts.model:make_task"}
+TASKS = {
+    "copycat": "copycat_jax.models.copycat:make_task",
+    "baseline": "copycat_jax.models.baseline:make_task",
+    "prosody_vae": "prosody_vae.tts.model:make_task",
+}
 Mels = dict[int, list[Float16[np.ndarray, "T M"]]]
 
 

@@ -17,6 +17,7 @@ Shapes = dict[str, Any]
 # Group -> its configuration, and its shapes of (configuration, mel convention).
 MODELS = {
     "copycat": ("copycat_jax.models.copycat:CopyCatConfig", "copycat_jax.bundle.shapes:copycat_shapes"),
+    "baseline": ("copycat_jax.models.baseline:BaselineConfig", "copycat_jax.bundle.shapes:baseline_shapes"),
     "speaker": ("copycat_jax.models.speaker:SpeakerConfig", "copycat_jax.bundle.shapes:speaker_shapes"),
     "vocoder": ("copycat_jax.models.vocoder:VocoderConfig", "copycat_jax.bundle.shapes:vocoder_shapes"),
     "prosody_vae": ("prosody_vae.tts.config:VaeConfig", "prosody_vae.tts.shapes:voice_shapes"),
@@ -159,6 +160,24 @@ def copycat_shapes(config: Any, spec: MelSpec) -> Shapes:
         "decoder": decoder(
             2 * c.states + c.latent, c.embedding, c.width, c.states, c.kernel, c.decoder_norm, c.mel_bins
         ),
+    }
+
+
+def baseline_shapes(config: Any, spec: MelSpec) -> Shapes:
+    """`models.baseline.Baseline`."""
+    c = config
+    _same_bins(c, spec)
+    plain, variational = c.prosody == "none", c.prosody == "variational"
+    prosody = {
+        "convolutions": conv_stack(7, c.width, 3, 3, "layer"),
+        "gru": recurrent("gru", c.width, c.latent),
+        "output": dense(2 * c.latent, (2 if variational else 1) * c.latent),
+    }
+    read = 2 * c.states + (0 if plain else c.latent)
+    return {
+        "phoneme_encoder": phoneme_encoder(c.phonemes, c.width, c.states, c.kernel),
+        **({} if plain else {"prosody_encoder": prosody}),
+        "decoder": decoder(read, c.embedding, c.width, c.states, c.kernel, c.decoder_norm, c.mel_bins),
     }
 
 

@@ -23,6 +23,7 @@ from copycat_jax.files import check_folder
 
 TITLES = {
     "copycat": "CopyCat: prosody transfer between voices",
+    "baseline": "Prosody transfer between voices by features of each phone (CopyCat's baseline)",
     "speaker": "Speaker classifier for CopyCat",
     "vocoder": "Vocoder: log-mels to sound",
 }
@@ -77,20 +78,26 @@ def _run_bundle(arguments: argparse.Namespace) -> None:
     from copycat_jax.bundle.speaker_vectors import read_classifier
     from copycat_jax.bundle.voices import read_registers, read_text, read_voices
     from copycat_jax.corpus.corpus import open_corpus
+    from copycat_jax.models.baseline import BaselineConfig
     from copycat_jax.models.copycat import CopyCatConfig
     from copycat_jax.models.speaker import SpeakerConfig
     from copycat_jax.models.vocoder import VocoderConfig
+    from copycat_jax.programs import TRANSFERS
     from copycat_jax.vocoder.hearing import hear_speakers
 
     check_folder(Path(arguments.out).absolute().parent)
     check_replaceable(arguments.out)
     preface = read_text(arguments.card) if arguments.card else ""
-    configs = {"copycat": CopyCatConfig, "speaker": SpeakerConfig, "vocoder": VocoderConfig}
+    configs = {"copycat": CopyCatConfig, "baseline": BaselineConfig}
+    configs |= {"speaker": SpeakerConfig, "vocoder": VocoderConfig}
     trained = read_run(arguments.run, configs, not arguments.no_ema, arguments.step)
     parts, speakers = {}, {}
-    if trained.task == "copycat":
+    if trained.task in TRANSFERS:
         if (arguments.speaker is None) == (arguments.speaker_run is None):
-            raise UserError("a CopyCat bundle needs its speaker classifier", remedy="Give --speaker or --speaker-run.")
+            raise UserError(
+                f"a bundle of kind '{trained.task}' needs its speaker classifier",
+                remedy="Give --speaker or --speaker-run.",
+            )
         classifier = read_classifier(arguments.speaker or arguments.speaker_run)
         if trained.config.get("vectors_by", classifier.hash) not in ("", classifier.hash):
             what = "the run was trained on the speaker vectors of another classifier"

@@ -83,8 +83,19 @@ class Inputs(NamedTuple):
     names: Sequence[str] | np.ndarray = ()  # ids of what the field `index` of a batch counts
 
 
-def corpus_inputs(path: str | None, config: Mapping[str, Any], share: Share) -> Inputs:
+def corpus_inputs(
+    path: str | None,
+    config: Mapping[str, Any],
+    share: Share,
+    measure: Callable[[Corpus], Mapping[str, Any]] = lambda corpus: {},
+) -> Inputs:
     """What most tasks train on: a built corpus, or where there is no path a generated one.
+
+    Args:
+      path: of the corpus.
+      config: of the run.
+      share: this process's of every batch.
+      measure: what else of the corpus a model is sized by: joins the section `shapes`.
 
     Raises:
       UserError: no such corpus, it lacks what the section `data` needs, or nothing of it is left.
@@ -92,6 +103,7 @@ def corpus_inputs(path: str | None, config: Mapping[str, Any], share: Share) -> 
     data = DataConfig.from_dict(config["data"])
     corpus = open_training_corpus(path, data) if path else synthetic_corpus(data.max_seconds)
     resolved = resolve(config, corpus) | {"rows": batch_of(data.rows_on(share.devices))}
+    resolved["shapes"] |= measure(corpus)
     batches, held_out, plan = corpus_batches(corpus, resolved, share)
     summary = (
         f"{plan.utterances} utterances, {len(corpus.speakers)} speakers, {len(plan.shapes)} shapes, "

@@ -38,7 +38,8 @@ def transfer_graph(bundle: Bundle) -> Any:
         return layers.encode_phonemes(g, embedded, own, mask, joined)
 
     encodings = encode(source)
-    reference = layers.to_network(g, layers.stretch_mel(mel, ratio, spec), mask)
+    heard = layers.stretch_mel(mel, ratio, spec) if config.register_stretch else mel
+    reference = layers.to_network(g, heard, mask)
     latents = _latents(g, reference, encodings, source, params["reference_encoder"], config, mask)
     if config.speaker_in_phoneme_encoder:
         encodings = encode(target)

@@ -162,7 +162,10 @@ class CopyCat(nn.Module):
         """The log-mel [B, T, M] in the target's voice; zeros on padding."""
         source, target, join = rms_normalize(source), rms_normalize(target), self.c["speaker_in_phoneme_encoder"]
         encodings = self.phoneme_encoder(phonemes, durations, mask, source if join else None)
-        heard = zero_padding((self.stretched(zero_padding(mel, mask), ratio) + 5) / 2, mask)
+        heard = zero_padding(mel, mask)
+        if self.c["register_stretch"]:
+            heard = self.stretched(heard, ratio)
+        heard = zero_padding((heard + 5) / 2, mask)
         latents = self.narrowed(self.reference_encoder(heard, encodings, source, mask), mask)
         if join:
             encodings = self.phoneme_encoder(phonemes, durations, mask, target)

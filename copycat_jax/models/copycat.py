@@ -5,8 +5,11 @@ Section numbers are the paper's. Where it is silent, a config field says so. Dev
 * The decoder sees another clip's embedding or the speaker's centroid half of the time, since the centroid is what it
   gets at synthesis (paper: always the utterance's own).
 * The final KL weight is 0.1 rather than 1, at which nearly all latents die.
-* At synthesis `transfer_mel` stretches the reference along frequency by target register / source register; the latent
-  otherwise carries the source's register into the target's voice.
+* At synthesis `transfer_mel` stretches the reference along frequency by target register / source register
+  (`register_stretch`); the latent otherwise carries the source's register into the target's voice.
+
+Not of the model: what is heard is spoken at the melody of the source, moved to the target's register (`synthesis`),
+and the speaker classifier that ships heard the voices that it speaks as (`configs/speaker.py`), unlike the paper's.
 """
 
 import dataclasses
@@ -49,7 +52,9 @@ class CopyCatConfig(Config, section="model"):
       phoneme_dropout: after each convolution of the phoneme encoder.
       instance_norm: in the reference encoder; False for the ablation.
       decoder_norm: "layer", "instance" or "none" (not given).
-      speaker_in_phoneme_encoder: the speaker vector also joins the phoneme encoder (FlowVC; lowers leakage).
+      speaker_in_phoneme_encoder: the speaker vector also joins the phoneme encoder, before its LSTM (Huybrechts et al.
+        2021 join it to the phonemes; lowers leakage).
+      register_stretch: at synthesis the reference is stretched to the target's register; False for the paper's own.
       variational: False trains an autoencoder: Z is the mean, and there is no KL.
       kl_frames: "all" (paper) or "kept": the frames whose KL is counted.
       kl_weight, kl_anneal_steps: final weight, and the steps between which it grows linearly from 0 (section 2.4.1).
@@ -75,6 +80,7 @@ class CopyCatConfig(Config, section="model"):
     instance_norm: bool = True
     decoder_norm: str = setting("layer", one_of=NORMS)
     speaker_in_phoneme_encoder: bool = False
+    register_stretch: bool = True
     # Losses.
     variational: bool = True
     kl_frames: str = setting("all", one_of=("all", "kept"))
@@ -237,7 +243,7 @@ def transfer_mel(
       spec: the mel convention.
       rng: key of a draw from the posterior; None takes its mean.
     """
-    reference = stretch_mel(mel, ref_ratio, spec)
+    reference = stretch_mel(mel, ref_ratio, spec) if config.register_stretch else mel
     mean, log_variance = encode(params, config, reference, aligned, source_vector)
     latents = mean if rng is None or not config.variational else gaussian.sample(rng, mean, log_variance)
     return decode(params, config, latents, aligned, target_vector)

@@ -4,7 +4,7 @@ To add a bottleneck, write the two functions of a `Bottleneck` and put them into
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
@@ -37,6 +37,16 @@ def upsample(values: Shaped[Array, "B P *D"], durations: Int[Array, "B P"], fram
     extra = (1,) * (values.ndim - 2)
     taken = jnp.take_along_axis(values, index.reshape(index.shape + extra), axis=1)
     return jnp.where(real.reshape(real.shape + extra), taken, jnp.zeros((), values.dtype))
+
+
+def membership(durations: Int[Array, "B P"], frames: int, dtype: Any = jnp.float32) -> Float[Array, "B T P"]:
+    """1 where a frame belongs to a phoneme, else 0: a product with it repeats vectors over frames, or sums over them.
+
+    Unlike that of a lookup, the gradient of a product adds in an order that does not vary on an accelerator.
+    """
+    index, real = phoneme_of_frame(durations, frames)
+    same = index[:, :, None] == jnp.arange(durations.shape[1])[None, None, :]
+    return (same & real[:, :, None]).astype(dtype)
 
 
 def over_time(vector: Float[Array, "B E"], frames: int) -> Float[Array, "B T E"]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from copycat_jax.bundle.bundle import Speaker, write_bundle
 from copycat_jax.mel_spec import HIFIGAN
-from copycat_jax.models import copycat, speaker
+from copycat_jax.models import baseline, copycat, speaker
 
 VOICES = {"af_heart": 182.6, "am_michael": 105.1, "bf_emma": 173.3}
 
@@ -18,11 +18,12 @@ def plain(config) -> dict:
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
-def tiny_contents() -> dict:
-    """Arguments of write_bundle for a CopyCat bundle."""
+def tiny_contents(kind: str = "copycat") -> dict:
+    """Arguments of write_bundle for a bundle that transfers."""
     shapes = {"mel_bins": 80, "speakers": 3, "embedding": 128}
+    module = {"copycat": copycat, "baseline": baseline}[kind]
     models = {
-        "copycat": (copycat, dataclasses.replace(copycat.SIZES["tiny"], mel_bins=80, embedding=128)),
+        kind: (module, dataclasses.replace(module.SIZES["tiny"], mel_bins=80, embedding=128)),
         "speaker": (speaker, dataclasses.replace(speaker.SIZES["tiny"], speakers=3)),
     }
     rng = np.random.default_rng(0)
@@ -39,5 +40,5 @@ def tiny_contents() -> dict:
     return {"params": params, "config": fields, "spec": HIFIGAN, "speakers": speakers, "card": "# A card\n"}
 
 
-def write_tiny(path: Path) -> Path:
-    return write_bundle(path, "copycat", **tiny_contents())
+def write_tiny(path: Path, kind: str = "copycat") -> Path:
+    return write_bundle(path, kind, **tiny_contents(kind))
