@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from copycat_jax.config import Config
+from copycat_jax.config import Config, setting
 from copycat_jax.corpus.corpus import Corpus, memory_corpus, open_corpus
 from copycat_jax.data.batches import EMBEDDING, make_batches, make_evaluation
 from copycat_jax.data.plan import BatchPlan, Share, held_out, make_batch_plan, make_evaluation_plan, rows_on
@@ -34,6 +34,7 @@ class DataConfig(Config, section="data"):
       min_frames: utterances of fewer frames are left out: the adversary's window.
       balance_speakers: 0 leaves the data as it is, 1 makes speakers equally frequent.
       held_out: share of the texts that is not trained on.
+      share: of the others, so much is trained on; what a smaller share has, a larger one has too.
       evaluated: so many of the held-out utterances, of all lengths, make an evaluation; 0 = all.
       in_memory_gib: a corpus up to this size is decoded once and kept in memory.
       needs_speaker_vectors, needs_f0, needs_audio: a corpus without them is refused.
@@ -50,6 +51,7 @@ class DataConfig(Config, section="data"):
     min_frames: int = 0
     balance_speakers: float = 0.5
     held_out: float = 0.02
+    share: float = setting(1.0, at_least=0.0)
     evaluated: int = 512
     in_memory_gib: float = 4.0
     needs_speaker_vectors: bool = False
@@ -170,13 +172,15 @@ def corpus_batches(
     seconds = corpus.lengths / corpus.spec.frame_rate_hz
     usable = (seconds <= data.max_seconds) & (seconds >= data.min_seconds) & (corpus.lengths >= data.min_frames)
     out = held_out(corpus.text_hashes, data.held_out) & usable
-    chosen = np.flatnonzero(usable & ~out)
+    below = data.held_out + (1.0 - data.held_out) * data.share
+    kept = held_out(corpus.text_hashes, below) if data.share < 1.0 else usable
+    chosen = np.flatnonzero(usable & kept & ~out)
     if len(chosen) == 0:
         frames = f", of {data.min_frames} frames and more," if data.min_frames else ""
         raise UserError(
             f"no utterance between {data.min_seconds} and {data.max_seconds} s{frames} is left",
             "data",
-            f"Change data.max_seconds{', data.min_frames' if frames else ''} or data.held_out.",
+            f"Change data.max_seconds{', data.min_frames' if frames else ''}, data.held_out or data.share.",
         )
     sizes: dict[str, Any] = {"multiple_of": data.multiple_of, **data.rows_on(share.devices)}
     balance = {"speakers": corpus.speaker, "balance": data.balance_speakers}

@@ -56,6 +56,16 @@ def test_a_run_goes_on_with_as_many_devices_as_see_the_same_batches():
     assert {rows for rows, _, _ in asked.shapes} == {32}
 
 
+def test_a_share_of_the_texts_is_trained_on_and_a_larger_one_holds_it(corpus):
+    trained = {}
+    for share in (0.3, 0.6, 1.0):
+        plan = corpus_batches(corpus, resolve(config(held_out=0.2, share=share), corpus), Share())[2]
+        trained[share] = set(plan.members.tolist())
+    assert trained[0.3] < trained[0.6] < trained[1.0] and 0.1 < len(trained[0.3]) / len(trained[1.0]) < 0.5
+    with pytest.raises(UserError, match=r"data\.share"):
+        corpus_batches(corpus, resolve(config(share=0.0), corpus), Share())
+
+
 def test_what_is_shorter_than_a_window_is_left_out(corpus):
     plan = corpus_batches(corpus, resolve(config(min_frames=40, buckets=9), corpus), Share())[2]
     assert min(frames for _, frames, _ in plan.shapes) >= 40 and corpus.lengths[plan.members].min() >= 40
