@@ -374,7 +374,7 @@ class Synthesizer:
             return found.f0_hz
         self.programs.await_compiled()
         parts, vocode = [(piece.start, piece.stop) for piece in pieces], self.vocoder(DEFAULT_VOCODER)
-        return hear_f0(vocode, found.samples, self.spec, parts, self.programs.bucket)
+        return hear_f0(vocode, found.samples, self.spec, parts, int(found.durations.sum()), self.programs.bucket)
 
     def _pieces(self, found: Analysis | Survey) -> tuple[Segment, ...]:
         return cut_segments(found.phonemes, found.durations, found.words, self.spec.hop_s, LONGEST_S)

@@ -41,7 +41,8 @@ def prepare_recording(path: str | Path, text: str, spec: MelSpec, tracker: str) 
         raise UserError(f"longer than {LONGEST_S:g} s", str(path), "Cut it in its pauses and give the parts.")
     durations, f0_hz = found.durations.astype(np.int32), found.f0_hz
     if tracker == VOCODER:
-        f0_hz = hear_f0(open_vocoder(DEFAULT_VOCODER, spec), found.samples, spec, [(0, int(durations.sum()))])
+        frames = int(durations.sum())
+        f0_hz = hear_f0(open_vocoder(DEFAULT_VOCODER, spec), found.samples, spec, [(0, frames)], frames)
     register = np.float32(np.nan_to_num(register_hz(f0_hz)))
     return Prepared(found.mel_part(0, int(durations.sum())), to_ids(found.phonemes), durations, np.array(register))
 

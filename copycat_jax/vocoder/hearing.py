@@ -25,18 +25,20 @@ def hear_f0(
     samples: Samples,
     spec: MelSpec,
     parts: Iterable[tuple[int, int]],
+    frames: int,
     bucket: Callable[[int], int] = lambda frames: frames,
 ) -> Float32[np.ndarray, " T"]:
-    """F0 in Hz, 0 where unvoiced, of the frames [start, stop) of `parts`, one after the other; hum is not heard.
+    """F0 in Hz on all frames of a recording, 0 where unvoiced and outside of `parts`; hum is not heard.
 
     Args:
       vocode: the vocoder that ships.
       samples: the recording at the spec's rate.
       spec: the mel convention.
-      parts: of the recording, in frames.
+      parts: [start, stop) of the recording, in frames, that are listened to.
+      frames: T, of the whole recording.
       bucket: how many frames so many are padded to; each is compiled for.
     """
-    margin, heard = round(MARGIN_S / spec.hop_s), []
+    margin, heard = round(MARGIN_S / spec.hop_s), np.zeros(frames, np.float32)
     for start, stop in parts:
         first = max(0, start - margin)
         part = samples[first * spec.hop_samples : (stop + margin) * spec.hop_samples]
@@ -46,8 +48,8 @@ def hear_f0(
         if voice is not part:  # what is left of a hum has a pitch, too
             centres = (np.arange(start - first, stop - first) + 0.5) * spec.hop_samples
             f0_hz[~speech_mask(voice, spec.sample_rate)[np.minimum(centres.astype(int), len(voice) - 1)]] = 0.0
-        heard.append(f0_hz)
-    return np.concatenate(heard)
+        heard[start:stop] = f0_hz
+    return heard
 
 
 def hear_speakers(corpus: Corpus, names: Sequence[str] = ()) -> dict[str, tuple[float, float]]:

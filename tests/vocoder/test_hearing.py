@@ -34,15 +34,20 @@ def semitones(a, b) -> float:
 
 def test_parts_and_paddings_hear_what_the_whole_does(vocode, samples, tmp_path):
     frames = HIFIGAN.frames(len(samples))
-    whole = hear_f0(vocode, samples, HIFIGAN, [(0, frames)])
+    whole = hear_f0(vocode, samples, HIFIGAN, [(0, frames)], frames)
     mel = extract_mel(samples, HIFIGAN).astype(np.float32)
     np.testing.assert_allclose(whole, np.asarray(vocode.read_f0(mel[None]))[0], rtol=1e-3)
     spooled = Spool(tmp_path)
     spooled.append(samples)
-    parts = hear_f0(vocode, spooled, HIFIGAN, [(0, frames // 2), (frames // 2, frames)], lambda n: -(-n // 64) * 64)
+    halves = [(0, frames // 2), (frames // 2, frames)]
+    parts = hear_f0(vocode, spooled, HIFIGAN, halves, frames, lambda n: -(-n // 64) * 64)
     assert len(parts) == len(whole) == frames
     away = np.abs(np.arange(frames) - frames // 2) > 40  # of where they meet
     np.testing.assert_allclose(parts[away], whole[away], rtol=1e-3)
+    # Pieces leave long pauses out: what is heard stays where it is.
+    apart = hear_f0(vocode, samples, HIFIGAN, [(0, 100), (220, frames)], frames)
+    assert not apart[100:220].any() and len(apart) == frames
+    np.testing.assert_allclose(apart[260:], whole[260:], rtol=1e-3)
 
 
 @pytest.mark.parametrize("hertz", [50, 60])
@@ -50,7 +55,8 @@ def test_hum_does_not_move_the_register(vocode, samples, hertz):
     frames = HIFIGAN.frames(len(samples))
     hum = 0.05 * np.sin(2 * np.pi * hertz * np.arange(len(samples)) / HIFIGAN.sample_rate)
     clean, noisy = (
-        register_hz(hear_f0(vocode, x.astype(np.float32), HIFIGAN, [(0, frames)])) for x in (samples, samples + hum)
+        register_hz(hear_f0(vocode, x.astype(np.float32), HIFIGAN, [(0, frames)], frames))
+        for x in (samples, samples + hum)
     )
     assert semitones(noisy, clean) < 0.5
 
