@@ -1,77 +1,63 @@
-"""Measures transfers against the truth or the source: melody (swift-f0), voice (GE2E), words (Whisper).
+"""Measures systems: melody, voice and words of what they made, against the truth or the source.
 
-RESULTS is a manifest of JSON lines: result, voice, and as far as they exist source, source_voice, truth, offset_s,
-text, set, system, group, sentence (copycat_jax/evaluate/report.py says what each means). Judges that are not installed
-are named and left out.
+Recordings that are there, as a manifest of JSON lines names them (copycat_jax/evaluate/report.py says of what fields):
+  copycat evaluate RESULTS.jsonl --voices VOICES.jsonl
+A folder of any system's recordings, named like the references, which are a folder too, or a suite:
+  copycat evaluate FOLDER --against REFERENCES
+Systems on a suite; what they did not say yet is rendered:
+  copycat evaluate SUITE.jsonl --system copycat --system other=FOLDER --system copy-synthesis --out FOLDER
+  copycat evaluate gold --corpora CORPORA --system copycat --out FOLDER
+A suite as a file, to read, to cut, or to write one's own like it:
+  copycat evaluate make-suite gold --corpora CORPORA --out gold.jsonl
+Judges that are not installed are named and left out.
 """
 
 import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+from copycat_jax.cli import evaluate_results, evaluate_suite
+from copycat_jax.command_line import add_kinds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
-    parser.add_argument("results", metavar="RESULTS.jsonl", help="manifest of results")
-    parser.add_argument("--voices", metavar="VOICES.jsonl", help="what each voice sounds like: rows of voice and path")
-    parser.add_argument("--root", metavar="DIR", help="folder that the manifests' paths start from (default: theirs)")
-    parser.add_argument("--truth", metavar="DIR", help="folder of truths named like the results, for rows without one")
-    parser.add_argument("--out", metavar="FILE.json", help="write all figures, per clip and per table, here")
-    parser.add_argument("--measures", default="f0,voice,words", help="which of f0,voice,words (default: all)")
-    parser.add_argument("--cache", metavar="DIR", help="where judges' answers are remembered")
-    parser.add_argument("--jobs", type=int, default=1, help="processes to judge in (default: 1)")
-    parser.add_argument("--pairs", action="store_true", help="also print a table per voice pair")
+    """Declares the arguments of `copycat evaluate`."""
+    add_kinds(parser, KINDS)
+
+
+def rewrite(arguments: Iterable[str]) -> list[str]:
+    """Puts the kind that the target, or an option that only one kind has, tells in front, where none is named."""
+    arguments = list(arguments)
+    if not arguments or arguments[0] in (*KINDS, "-h", "--help"):
+        return arguments
+    given = {argument.partition("=")[0] for argument in arguments}
+    if "--against" in given:
+        return ["folder", *arguments]
+    if "--system" in given:
+        return ["suite", *arguments]
+    return ["folder" if Path(arguments[0]).is_dir() else "results", *arguments]
 
 
 def run(arguments: argparse.Namespace) -> int | None:
-    """Judges, scores, prints the tables, and writes the JSON file."""
-    from pathlib import Path
+    """Runs `copycat evaluate`."""
+    return KINDS[arguments.kind][2](arguments)
 
-    from copycat_jax import console
-    from copycat_jax.errors import UserError
-    from copycat_jax.evaluate import judges, report
-    from copycat_jax.files import check_folder, plain, write_json
 
-    asked = [name for name in arguments.measures.split(",") if name]
-    if not asked or set(asked) - set(judges.JUDGES):
-        raise UserError(f"unknown measures '{arguments.measures}'", "--measures", f"Known: {', '.join(judges.JUDGES)}.")
-    if arguments.jobs < 1:
-        raise UserError(f"{arguments.jobs} processes", "--jobs", "At least 1.")
-    rows = report.read_rows(arguments.results, ("result", "voice"), arguments.root)
-    voices = report.read_rows(arguments.voices, ("voice", "path"), arguments.root) if arguments.voices else []
-    if arguments.truth:
-        report.add_truths(rows, Path(arguments.truth))
-    if arguments.out:
-        check_folder(Path(arguments.out).resolve().parent)
-    lacking = {name: reason for name in asked if (reason := judges.missing(name))}
-    for name, reason in lacking.items():
-        console.warn(f"no {name} figures: {reason}")
-    asked = [name for name in asked if name not in lacking]
-    if not asked:
-        raise UserError("none of the judges is installed", remedy=next(iter(lacking.values())))
-    if "voice" in asked and not voices:
-        console.warn("no voice figures: --voices is not given")
-        asked = [name for name in asked if name != "voice"]
-
-    memory = judges.Memory(arguments.cache)
-    todo = report.needed_judgements(rows, voices, asked)
-    pending = len({place for judge, path in todo if not (place := memory.place(judge, path)).is_file()})
-    for path, failure in console.progress(
-        judges.judge_all(todo, memory, arguments.jobs), "judging", total=pending, unit="clip"
-    ):
-        if failure:
-            raise UserError(failure, path)
-    centroids = report.voice_centroids(voices, memory) if "voice" in asked else {}
-    scored = [report.score_row(row, memory, centroids, asked) for row in console.progress(rows, "scoring", len(rows))]
-
-    keys = [key for key in ("system", "set") if any(key in row for row in rows)] or ["set"]
-    tables = {"by_set": report.tabulate(scored, keys, intervals=True)}
-    if any("group" in row for row in rows):
-        tables["by_group"] = report.tabulate(scored, [*keys, "group"])
-    tables["by_pair"] = report.tabulate(scored, [*keys, "source_voice", "voice"])
-    for name, table in tables.items():
-        if name != "by_pair" or arguments.pairs:
-            by = [key for key in table[0] if key in (*keys, "group", "source_voice", "voice")]
-            console.say(report.table_text(table, by) + "\n")
-    if arguments.out:
-        write_json(arguments.out, plain(tables | {"clips": scored, "measures": asked}))
-        console.say(f"wrote {arguments.out}")
-    return 0
+KINDS = {
+    "results": (
+        "recordings that a manifest names (what is done with a manifest if nothing is named)",
+        evaluate_results.add_arguments,
+        evaluate_results.run,
+    ),
+    "folder": (
+        "a folder of recordings against references (what is done with a folder)",
+        evaluate_suite.declare_folder,
+        evaluate_suite.run_folder,
+    ),
+    "suite": (
+        "systems on a suite (what is done where --system is given)",
+        evaluate_suite.declare_suite,
+        evaluate_suite.run_suite,
+    ),
+    "make-suite": ("a suite of corpora, as a file", evaluate_suite.declare_making, evaluate_suite.run_making),
+}

@@ -16,17 +16,18 @@ The second manifest, of voices, says what each voice sounds like: rows of `voice
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from copycat_jax import console
 from copycat_jax.errors import UserError
 from copycat_jax.evaluate import judges, leakage
+from copycat_jax.evaluate.comparison import resamples_of, values_of
 from copycat_jax.evaluate.metrics import COLUMNS, METRICS, Clip, Row
-from copycat_jax.evaluate.statistics import bootstrap_interval
 
-PATHS = ("result", "source", "truth")
+PATHS = ("result", "source", "truth", "other")
 RECORDINGS = (".wav", ".flac", ".opus", ".ogg", ".mp3")
 
 
@@ -82,6 +83,15 @@ def needed_judgements(rows: Sequence[Row], voices: Sequence[Row], asked: Sequenc
     return list(dict.fromkeys(wanted))
 
 
+def judged(
+    rows: Sequence[Row], voices: Sequence[Row], asked: Sequence[str], memory: judges.Memory, jobs: int = 1
+) -> Iterator[tuple[str, str]]:
+    """Asks the judges for what `needed_judgements` names, behind a progress bar; as `judges.judge_all` yields."""
+    todo = needed_judgements(rows, voices, asked)
+    pending = len({place for judge, path in todo if not (place := memory.place(judge, path)).is_file()})
+    yield from console.progress(judges.judge_all(todo, memory, jobs), "judging", total=pending, unit="clip")
+
+
 def voice_centroids(voices: Sequence[Row], memory: judges.Memory) -> dict[str, np.ndarray]:
     """The judge's centroid of every voice of the voices manifest."""
     vectors = np.stack([memory.recall("voice", row["path"]) for row in voices])
@@ -101,8 +111,9 @@ def score_row(row: Row, memory: judges.Memory, centroids: dict[str, np.ndarray],
 def tabulate(rows: Sequence[Row], by: Sequence[str], intervals: bool = False) -> list[Row]:
     """One row of metrics per combination of the fields `by`, in order of first appearance.
 
-    Each has `clips`, `unscored` (clips too short of common voiced frames for melody scores) and, if asked, a 95 %
-    bootstrap interval `NAME_low`, `NAME_high` of each metric but the word error rates, drawn by sentence.
+    Each has `clips`, `missing` (how many of them there are no recordings of), if any, `unscored` (clips too short of
+    common voiced frames for melody scores) and, if asked, a 95 % bootstrap interval `NAME_low`, `NAME_high` of each
+    metric, over sentences and sources.
     """
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
@@ -111,31 +122,39 @@ def tabulate(rows: Sequence[Row], by: Sequence[str], intervals: bool = False) ->
     for key, members in groups.items():
         entry: Row = dict(zip(by, key, strict=True)) | {"clips": len(members)}
         entry["unscored"] = sum("gross" in r and not np.isfinite(r["gross"]) for r in members)
+        if missing := sum("missing" in r for r in members):
+            entry["missing"] = missing
+        samples = resamples_of(members, draws=1000) if intervals else None
         for metric in COLUMNS:
             value = metric.of_all(members)
             if not np.isfinite(value):
                 continue
             entry[metric.name] = value
-            if intervals and metric.ratio is None:
-                clusters = [str(r.get("sentence", i)) for i, r in enumerate(members)]
-                interval = bootstrap_interval(metric.values(members), metric.reduce, clusters, draws=1000)
-                entry[f"{metric.name}_low"], entry[f"{metric.name}_high"] = interval.low, interval.high
+            if samples is not None:
+                found = samples.estimate(metric, values_of(metric, members))
+                entry[f"{metric.name}_low"], entry[f"{metric.name}_high"] = found.low, found.high
         table.append(entry)
     return table
 
 
 def table_text(table: Sequence[Row], by: Sequence[str]) -> str:
-    """The table as aligned text: the fields `by`, the number of clips, and every metric that any row has."""
+    """The table as aligned text: the fields `by`, the clips, those missing too, and every metric that any row has."""
     metrics = [metric for metric in COLUMNS if any(metric.name in entry for entry in table)]
     lines = [[*by, "clips", *(metric.title for metric in metrics)]]
     for entry in table:
-        cells = [str(entry.get(field, "")) for field in by] + [str(entry["clips"])]
+        clips = f"{entry['missing']} of {entry['clips']} clips are missing" if "missing" in entry else entry["clips"]
+        cells = [str(entry.get(field, "")) for field in by] + [str(clips)]
         cells += [f"{entry[m.name]:.{m.decimals}f}" if m.name in entry else "-" for m in metrics]
         lines.append(cells)
+    return aligned(lines, len(by))
+
+
+def aligned(lines: Sequence[Sequence[str]], left: int) -> str:
+    """Rows of cells under each other, the first `left` columns to the left and all others to the right."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    out = []
-    for line in lines:
-        left = "  ".join(cell.ljust(width) for cell, width in zip(line[: len(by)], widths, strict=False))
-        right = "  ".join(cell.rjust(width) for cell, width in zip(line[len(by) :], widths[len(by) :], strict=True))
-        out.append(f"{left}  {right}")
-    return "\n".join(out)
+
+    def text(line: Sequence[str]) -> str:
+        cells = zip(line, widths, strict=True)
+        return "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(cells)).rstrip()
+
+    return "\n".join(map(text, lines))
