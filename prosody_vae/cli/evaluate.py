@@ -5,11 +5,12 @@
 
 Labels are JSON lines or a table with a header: id, category (wh, orq, yn, compound, list, complex, neutral), style, and
 any feature measured better elsewhere. Without labels correlations, regret and the gate remain. Ways that lack what they
-need (a parser, an encoder, a learned selector) are left out and named.
+need (a parser, an encoder, a learned selector), or that were trained on a tested sentence, are left out and named.
 """
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         check_labels(test_labels, [u.id for u in utterances], arguments.test_labels)
     voices = None if bundle is None else voice_vectors(bundle, utterances)
     kept = comparison.matching(space.ids, arguments.bank_ids, "--bank-ids")
-    space_kept = space.subset(kept)
+    whole, space_kept = space, space.subset(kept)
     unseen = comparison.unseen(space_kept, [u.text for u in utterances])
     if len(unseen) < len(space_kept):
         console.say(f"{len(space_kept) - len(unseen)} entries say a test sentence and are left out of the bank")
@@ -93,7 +94,10 @@ def run(arguments: argparse.Namespace) -> int | None:
         combine=arguments.combine,
     )
     asked = _asked(arguments.systems)
-    chosen, skipped = systems.choose(selector, tuple(dict.fromkeys((*BASES, *asked))), test.texts)
+    skipped = _trained(asked, whole, test.texts)
+    fair = [name for name in dict.fromkeys((*BASES, *asked)) if name not in skipped]
+    chosen, lacking = systems.choose(selector, tuple(fair), test.texts)
+    skipped |= lacking
     for name, why in skipped.items():
         console.warn(f"no {name}: {why}")
     own = None
@@ -135,6 +139,16 @@ def _asked(systems: str | None) -> list[str]:
     from prosody_vae.selection.ways import WAYS, way_named
 
     return [way_named(name.strip(), "--systems").name for name in systems.split(",")] if systems else list(WAYS)
+
+
+def _trained(asked: list[str], space: Any, texts: Sequence[str]) -> dict[str, str]:
+    """{way: why} of those asked for that were trained on a tested sentence."""
+    from prosody_vae.evaluate.comparison import trained_on
+    from prosody_vae.selection.ways import WAYS
+
+    learning = [name for name in asked if WAYS[name].learns]
+    why = trained_on(space, texts) if learning else ""
+    return dict.fromkeys(learning, why) if why else {}
 
 
 def _length_rules(selector: "Selector", bank: Any, test: Any) -> list[dict[str, Any]]:

@@ -72,6 +72,26 @@ def unseen(space: Any, texts: Sequence[str]) -> np.ndarray:
     return kept
 
 
+def trained_on(space: Any, texts: Sequence[str]) -> str:
+    """Why the learned selector of a space, given whole, may not be tested on `texts`, or an empty string.
+
+    It would know the answers: where entries that it was trained on, or whose loss chose its weights, say one of them. A
+    space without a learned selector has nothing to refuse.
+    """
+    from prosody_vae.selection.learned import open_learned
+
+    try:
+        learned = open_learned(space.path)
+    except UserError:
+        return ""
+    tested, heard = {text_key(text) for text in texts}, learned.heard(space.ids, space.texts)
+    known = {key for text, h in zip(space.texts, heard, strict=True) if h and (key := text_key(text)) in tested}
+    if not known:
+        return ""
+    remedy = "Train it without them: copycat train --config configs/selector.py --set data.ids=REGEX."
+    return str(UserError(f"it was trained on {len(known)} of {len(tested)} sentences that are tested", remedy=remedy))
+
+
 def facts(space: Any, bank: LabelledBank, test: Test) -> dict[str, Any]:
     """What was compared: sizes, what analysed the space, the scale of each feature, and what the measures mean."""
     scale = dict(zip(PROSODY, measures.scale_of(bank.prosody).tolist(), strict=True))

@@ -22,6 +22,7 @@ import functools
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Bool, Float, Real
 
 from copycat_jax import losses
 from copycat_jax.config import Config, setting
@@ -41,6 +42,7 @@ from prosody_vae.selection.learned_inputs import (
     DISTANCE_WIDTH,
     Scaling,
     SelectorBatch,
+    heard_entries,
     make_inputs,
     make_table,
     space_fingerprint,
@@ -189,7 +191,8 @@ class LearnedSelector:
       params: tree under group "model".
       config: of the network.
       scaling: its coordinates.
-      facts: what it was made with, JSON-ready: "space" (fingerprint, encoder, parser), "step", "loss".
+      facts: what it was made with, JSON-ready: "space" (fingerprint, encoder, parser), "ids" (which entries training
+        heard of; not there = of all), "step", "loss".
     """
 
     params: Params
@@ -201,6 +204,10 @@ class LearnedSelector:
     def reads(self) -> tuple[str, ...]:
         """Which vectors it needs: "sentence", "distance" or both."""
         return tuple(name for name in ("sentence", "distance") if getattr(self.config, name))
+
+    def heard(self, ids: Sequence[str], texts: Sequence[str]) -> Bool[np.ndarray, " n"]:
+        """Which entries of its space, given whole, took part in training or in the choice of the checkpoint."""
+        return heard_entries(ids, texts, self.facts.get("ids", ""))
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -367,9 +374,10 @@ def export_learned(
     if config["space"]["fingerprint"] != space_fingerprint(space_path):
         raise UserError("this run was trained on another space", str(run_dir), "Give the space of its --corpus.")
     data = config["data"]
-    table = make_table(open_space(space_path), data["vectors"], data["held_out"], str(space_path))
+    ids = data.get("ids", "")  # runs of older versions heard of all
+    table = make_table(open_space(space_path), data["vectors"], data["held_out"], str(space_path), ids)
     network = SelectorConfig.from_dict(config["model"]).sized(config["shapes"])
-    facts = {"space": config["space"], "step": step, "loss": loss if step == best else None}
+    facts = {"space": config["space"], "ids": ids, "step": step, "loss": loss if step == best else None}
     learned = LearnedSelector(params["model"], network, table.scaling(), facts)
     save_learned(space_path, learned)
     return learned

@@ -11,6 +11,8 @@ A batch is a pure function of (seed, step), as in `copycat_jax.data.plan`, whose
 import dataclasses
 import functools
 import hashlib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +41,8 @@ class SelectorDataConfig(Config, section="data"):
       vectors: "both", "sentence", "distance", or "any": what the space has.
       held_out: share of the texts that is not trained on; all takes of a text stay together.
       evaluated: so many of the held-out entries make an evaluation; 0 = all.
+      ids: only entries in whose id this regular expression is found, as for `prosody evaluate --bank-ids`; what says
+        the same as another entry is left out, too. Neither training nor the choice of a checkpoint hears of the others.
     """
 
     batch_size: int = 128
@@ -46,6 +50,7 @@ class SelectorDataConfig(Config, section="data"):
     vectors: str = setting("any", one_of=VECTORS)
     held_out: float = 0.1
     evaluated: int = 4096
+    ids: str = ""
 
 
 class SelectorBatch(NamedTuple):
@@ -99,6 +104,7 @@ class SelectorTable(NamedTuple):
     mean: np.ndarray  # [n, Z]
     variance: np.ndarray  # [n, Z]
     training: np.ndarray  # bool [n]
+    held_out: np.ndarray  # bool [n]: evaluated in training, so that they choose the checkpoint
 
     def raw(self, rows: Int[np.ndarray, " b"]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Sentence vectors, padded distances, means and variances of these rows; nothing else is read from disk."""
@@ -141,7 +147,25 @@ def standardise(
     )
 
 
-def make_table(space: Any, vectors: str, share: float, where: str) -> SelectorTable:
+def heard_entries(ids: Sequence[str], texts: Sequence[str], pattern: str) -> Bool[np.ndarray, " n"]:
+    """Which entries training may hear of: found by `pattern`, and saying nothing that an entry not found says.
+
+    Raises:
+      UserError: not a regular expression.
+    """
+    from copycat_jax.corpus.utterance import text_hash
+
+    try:
+        found = np.array([re.search(pattern, name) is not None for name in ids], bool)
+    except re.error as error:
+        raise UserError(
+            f"not a regular expression ({error})", f"data.ids={pattern!r}", "Quote special signs."
+        ) from None
+    said = np.array([text_hash(i, t) for i, t in zip(ids, texts, strict=True)], np.uint64)
+    return found & ~np.isin(said, said[~found])
+
+
+def make_table(space: Any, vectors: str, share: float, where: str, ids: str = "") -> SelectorTable:
     """The table of a space.
 
     Args:
@@ -149,6 +173,7 @@ def make_table(space: Any, vectors: str, share: float, where: str) -> SelectorTa
       vectors: what to read: one of VECTORS; "any" takes what the space has.
       share: of the texts, held out by their hash: takes of a sentence stay together.
       where: its place, for errors.
+      ids: which entries training may hear of; see `heard_entries`.
 
     Raises:
       UserError: the space does not have these vectors, or nothing is left to learn from.
@@ -166,10 +191,11 @@ def make_table(space: Any, vectors: str, share: float, where: str) -> SelectorTa
             remedy = "Build it again with an encoder and a parser, or set data.vectors."
             raise UserError(f"the space has no {name}", where, remedy)
     hashes = np.array([text_hash(i, t) for i, t in zip(space.ids, space.texts, strict=True)], np.uint64)
-    training = ~held_out(hashes, share)
-    if not training.any():
-        raise UserError(f"no entry of {len(hashes)} is left to learn from", where, "Lower data.held_out.")
-    return SelectorTable(sentence, distances, space.mean, space.variance, training)
+    heard, out = heard_entries(space.ids, space.texts, ids), held_out(hashes, share)
+    if not (training := heard & ~out).any():
+        remedy = "Lower data.held_out, or widen data.ids."
+        raise UserError(f"no entry of {len(hashes)} is left to learn from", where, remedy)
+    return SelectorTable(sentence, distances, space.mean, space.variance, training, heard & out)
 
 
 def space_fingerprint(space_path: str | Path) -> str:
@@ -197,7 +223,7 @@ def make_inputs(path: str | None, config: dict[str, Any], share: Share) -> Input
     if path is None:
         raise UserError("no --corpus", "copycat train", "Give the folder that `prosody build-space` wrote.")
     space, data, seed = open_space(path), SelectorDataConfig.from_dict(config["data"]), config["train"]["seed"]
-    table = make_table(space, data.vectors, data.held_out, str(path))
+    table = make_table(space, data.vectors, data.held_out, str(path), data.ids)
     scaling, ones = table.scaling(), np.ones(len(table.training), np.int32)
     rows = rows_on(share.devices, batch_size=data.batch_size, rows_multiple=data.rows_multiple)
     sizes: dict[str, Any] = {"buckets": 1, "multiple_of": 1, **rows}
@@ -207,7 +233,7 @@ def make_inputs(path: str | None, config: dict[str, Any], share: Share) -> Input
         mine = share.of(batch_at(plan, seed, step).indices)
         return table.batch(mine, np.ones(len(mine), bool), scaling)
 
-    out = np.flatnonzero(~table.training)
+    out = np.flatnonzero(table.held_out)
     evaluated = len(out) and config["train"]["eval_every"]
     chunks = evaluation_batches(make_evaluation_plan(ones, ones, out, data.evaluated, **sizes)) if evaluated else []
     held_out = [

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from copycat_jax.errors import UserError
 from copycat_jax.evaluate.statistics import paired_t_holm
 from copycat_jax.files import plain
 from prosody_vae.evaluate import comparison, intervals, labels, measures, speech, systems, tables
+from prosody_vae.selection.learned_inputs import heard_entries
 
 KINDS = ("wh", "orq", "yn", "list", "neutral")
 
@@ -318,6 +320,23 @@ def test_a_report_survives_json_and_its_pictures_can_be_drawn(tmp_path):
     assert all((tmp_path / n).stat().st_size > 5000 for n in ("hits.png", "chosen.png"))
 
 
+def stand_in_selector(monkeypatch, ids):
+    """Has every space a learned selector that was trained on the entries that `ids` finds."""
+    heard = partial(heard_entries, pattern=ids)
+    monkeypatch.setattr("prosody_vae.selection.learned.open_learned", lambda path: SimpleNamespace(heard=heard))
+
+
+def test_a_selector_is_not_tested_on_what_it_was_trained_on(monkeypatch, tmp_path):
+    space = SimpleNamespace(ids=("a1", "a2", "b1"), texts=("Who came?", "Stop!", "who came"), path=str(tmp_path))
+    assert comparison.trained_on(space, ["Who came?"]) == ""  # there is none
+    stand_in_selector(monkeypatch, "")
+    assert "trained on 1 of 2 sentences" in comparison.trained_on(space, ["WHO came", "Go!"])
+    assert comparison.trained_on(space, ["Go!"]) == ""
+    stand_in_selector(monkeypatch, "a")  # b1 says the same as a1, which is left out with it
+    assert comparison.trained_on(space, ["Who came?"]) == ""
+    assert "data.ids" in comparison.trained_on(space, ["Stop!"])
+
+
 @pytest.mark.slow
 def test_the_verb_measures_a_tiny_voice_from_end_to_end(tmp_path, monkeypatch, capsys):
     from tiny_voice import TEXTS, TREES, tiny_bundle, tiny_space, write_tiny_voice
@@ -387,6 +406,12 @@ def test_the_verb_measures_a_tiny_voice_from_end_to_end(tmp_path, monkeypatch, c
     assert report["test"] == {"recordings": 6, "sentences": 5} and report["takes"]["recordings"] == 2
     assert (tmp_path / "hits.png").is_file() and (tmp_path / "chosen.png").is_file()
     assert "Gate" in printed.out and "recording as heard *" in printed.out
+
+    # A learned selector that was trained on a tested sentence is left out, whatever the bank it chooses from.
+    stand_in_selector(monkeypatch, "")
+    assert evaluate.run(arguments("--systems", "learned", "--bank-ids", "00[0-3]")) == 0
+    assert "trained on 1 of 5 sentences that are tested" in capsys.readouterr().err
+    assert list(json.loads((tmp_path / "out.json").read_text())["skipped"]) == ["learned"]
 
     with pytest.raises(UserError, match="unknown way of choosing 'syntax'"):
         evaluate.run(arguments("--systems", "syntax"))

@@ -268,6 +268,27 @@ def test_only_what_the_space_has_is_read(tmp_path):
         make_table(neither, "any", 0.1, "here")
 
 
+def test_training_hears_nothing_of_sentences_kept_for_a_test(tmp_path):
+    space = planted_space()
+    path = write_space(tmp_path / "space", space)
+    fields = config()
+    fields["data"]["ids"] = pattern = r"^utt(?!1\d\d$)"  # all but 100 to 199; 280 and later repeat the first texts
+    inputs = make_inputs(str(path), fields, Share())
+    rows = [inputs.batches(step).index for step in range(12)] + [batch().index for batch in inputs.held_out]
+    heard = {space.ids[i] for row in rows for i in row.tolist()}
+    assert "utt99" in heard and "utt200" in heard and not {f"utt{i}" for i in range(100, 200)} & heard
+    # A take of a kept sentence is not heard either: of the first texts, said twice, both go.
+    mask = selector.heard_entries(space.ids, space.texts, r"^utt(?!5$)")
+    assert sorted(np.flatnonzero(~mask)) == [5, ENTRIES - TAKES + 5]
+    learned = dataclasses.replace(random_learned(), facts={"ids": pattern})
+    assert not learned.heard(space.ids, space.texts)[100:200].any()
+    assert random_learned().heard(space.ids, space.texts).all()  # one that does not say heard of all
+    with pytest.raises(UserError, match="not a regular expression"):
+        make_table(space, "any", 0.1, "here", "(")
+    with pytest.raises(UserError, match="no entry"):
+        make_table(space, "any", 0.1, "here", "nobody")
+
+
 def test_the_best_checkpoint_is_exported_and_bound_to_its_space(trained, tmp_path):
     space, path, run, _, learned = trained
     losses = {r["step"]: r["loss"] for r in read_metrics(run / "metrics.jsonl") if r["kind"] == "eval"}
@@ -277,6 +298,7 @@ def test_the_best_checkpoint_is_exported_and_bound_to_its_space(trained, tmp_pat
     for one, two in zip(again.distribution(vectors, distances), learned.distribution(vectors, distances), strict=True):
         np.testing.assert_array_equal(one, two)
     assert again.facts == learned.facts and again.facts["space"]["encoder"] == "toy encoder"
+    assert again.facts["ids"] == "" and again.heard(space.ids, space.texts).all()
     # Another space: it has none, does not take this run's, and refuses a copy of the files.
     other = write_space(tmp_path / "other", planted_space(seed=1))
     with pytest.raises(UserError, match=r"copycat train --config configs/selector.py.*prosody export"):
