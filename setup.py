@@ -73,7 +73,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["copycat_jax", "copycat_jax.*", "prosody_vae", "prosody_vae.*"]),
     package_data={
-        "copycat_jax": ["pretrained/*", "pretrained/*/*", "text/*.tsv", "py.typed"],
+        "copycat_jax": ["pretrained/*", "pretrained/*/*", "text/*.tsv", "bench/records/*", "py.typed"],
         "prosody_vae": ["pretrained/*/*", "pretrained/*/*/*", "py.typed"],
         "prosody_vae.web": ["static/*", "static/*/*", "runtime/*", "clips/*", "recorded/*"],
     },

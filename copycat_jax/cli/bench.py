@@ -13,7 +13,7 @@ __all__ = ["add_arguments", "rewrite", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `copycat bench`."""
-    kinds = parser.add_subparsers(dest="kind", metavar="{train,input,synth,export,compare}", required=True)
+    kinds = parser.add_subparsers(dest="kind", metavar="{train,input,synth,export,compare,reproduce}", required=True)
     train = kinds.add_parser(
         "train", help="frames per second of one training step, and what it is made of", allow_abbrev=False
     )
@@ -64,6 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for added in (train, inputs, synth, export):
         added.add_argument("--json", action="store_true", help="JSON lines only")
         added.add_argument("--append", metavar="FILE", help="add the run to this history, see `copycat bench compare`")
+    again = kinds.add_parser(
+        "reproduce", help="train and evaluate what a record holds: do the same numbers come out?", allow_abbrev=False
+    )
+    configuration.add_arguments(again, required=False)
+    again.add_argument("--corpus", metavar="DATA", help="a folder made by `copycat build`; a generated one by default")
+    again.add_argument("--against", metavar="RECORD", help="compare with this record; without --config, of its own")
+    again.add_argument("--record", metavar="RECORD", help="write what came out")
+    again.add_argument("--run-dir", metavar="RUN", help="keep the run there (default: nowhere)")
     two = kinds.add_parser("compare", help="what changed between two runs of a benchmark", allow_abbrev=False)
     for name in ("first", "second"):
         two.add_argument(name, metavar="FILE[:N]", help="a history, of which the last run counts, or its N-th")
@@ -78,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         console.say(history.compare(arguments.first, arguments.second))
         return 0
+    if arguments.kind == "reproduce":
+        return _reproduce(arguments)
     measure = {"train": _train, "input": _input, "synth": _synth, "export": _export}[arguments.kind]
     history.report(measure(arguments), arguments.json, arguments.append)
     return 0
@@ -111,6 +121,43 @@ def _train(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     works = throughput.works(arguments.bare, arguments.costs)
     for record in throughput.measure_training(task, config, shapes, sizes, works, arguments.steps, peers):
         yield {**record, "config": arguments.config}
+
+
+def _reproduce(arguments: argparse.Namespace) -> int:
+    import contextlib
+    import tempfile
+    from pathlib import Path
+
+    from copycat_jax import console
+    from copycat_jax.bench import reproduce
+    from copycat_jax.data.plan import Share
+    from copycat_jax.errors import UserError
+    from copycat_jax.files import check_folder
+
+    if arguments.overrides and not arguments.config:
+        raise UserError("belongs to --config", "--set", "Name the page whose fields it overrides.")
+    against = arguments.against or (None if arguments.config else reproduce.SHIPPED)
+    stored = reproduce.read_record(against) if against else None
+    if arguments.record:
+        check_folder(Path(arguments.record).absolute().parent)
+    if arguments.run_dir and any(Path(arguments.run_dir).glob("*")):
+        raise UserError("is not empty", arguments.run_dir, "A reproduction begins anew: name another folder.")
+    config = configuration.load_config(arguments.config, arguments.overrides) if arguments.config else stored["config"]
+    inputs = configuration.load_function(config["inputs"])(arguments.corpus, config, Share())
+    task = configuration.load_function(inputs.config["task"])(inputs.config["model"], inputs.config["shapes"])
+    with contextlib.ExitStack() as until_compared:
+        run_dir = arguments.run_dir or until_compared.enter_context(tempfile.TemporaryDirectory())
+        made = (inputs.batches, list(inputs.held_out), inputs.names, inputs.fingerprint)
+        now = reproduce.measure(task, inputs.config, *made, run_dir)
+    if arguments.record:
+        reproduce.write_record(arguments.record, now)
+        console.say(f"wrote {arguments.record}")
+    if stored is None:
+        return 0
+    same, lines = reproduce.compare(stored, now)
+    for line in lines:
+        console.say(line)
+    return 0 if same else 1
 
 
 def _input(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 Fields = dict[str, Any]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """`--config FILE[:variant]` and `--set FIELD=VALUE`."""
     parser.add_argument(
-        "--config", required=True, metavar="FILE[:VARIANT]", help="a page of configs/, and which size or variant of it"
+        "--config",
+        required=required,
+        metavar="FILE[:VARIANT]",
+        help="a page of configs/, and which size or variant of it",
     )
     parser.add_argument(
         "--set",
