@@ -147,7 +147,7 @@ def record(system: System, rows: Sequence[Row], out: Path) -> Recorded:
     """Renders what is not rendered yet into `out`/NAME, or looks into the system's own folder.
 
     Raises:
-      UserError: no row could be spoken, or a file cannot be written.
+      UserError: no row could be spoken, none is there, or a file cannot be written.
     """
     failed = _render(system, rows, out / system.name) if system.render else {}
     found = recordings_of(system.folder or out / system.name)
@@ -167,6 +167,9 @@ def record(system: System, rows: Sequence[Row], out: Path) -> Recorded:
         if abs(longer) > UNEQUAL_S:
             unequal[name] = round(longer, 3)
         recorded.append(entry | {"result": found[name]})
+    if all("missing" in row for row in recorded):
+        what = f"none of {len(rows)} clips is there; the first is {rows[0]['id']}: {recorded[0]['missing']}"
+        raise UserError(what, str(system.folder or out / system.name), "Name recordings as the references are named.")
     extra = sorted(set(found) - {str(row["id"]) for row in rows}) if system.folder else []
     return Recorded(recorded, extra, unequal)
 

@@ -75,12 +75,17 @@ def t_table(title: str, tests: Figures) -> str:
     for system in in_order(list(tests)):
         r = tests[system]
         known = r["t"] is not None and np.isfinite(r["p"])
-        rows[label(system)] = (
-            [f"{r['difference']:+.3f}", f"{r['t']:.2f}", str(r["freedom"]), f"{r['p']:.2g}", f"{r['p_holm']:.2g}"]
-            if known
-            else ["-"] * 5
-        )
-    return markdown(title, ["difference", "t", "df", "p", "p (Holm)"], rows)
+        rows[label(system)] = ["-"] * 6
+        if known:
+            test = [
+                f"{r['difference']:+.3f}",
+                f"{r['t']:.2f}",
+                str(r["freedom"]),
+                f"{r['p']:.2g}",
+                f"{r['p_holm']:.2g}",
+            ]
+            rows[label(system)] = [*test, f"{r['d_z']:+.2f}"]
+    return markdown(title, ["difference", "t", "df", "p", "p (Holm)", "d_z"], rows)
 
 
 def gate_table(title: str, table: Figures) -> str:

@@ -145,6 +145,8 @@ def test_a_suite_by_its_name_needs_corpora_and_a_folder_its_references(world, ca
     assert "--corpora" in capsys.readouterr().err
     assert evaluate(world, world / "near") == 2
     assert "--against" in capsys.readouterr().err
+    assert evaluate(world, world / "voices", "--against", world / "truths") == 2
+    assert "none of 24 clips is there; the first is 0_s0_high: no such recording" in capsys.readouterr().err
 
 
 def scores(name, values):
