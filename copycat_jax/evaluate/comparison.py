@@ -33,6 +33,20 @@ NATURALNESS = "naturalness"
 MARGIN = 0.1  # points of naturalness (of 1 to 5) that still count as "not worse"
 FLOOR, CEILING = "average", "copy-synthesis"
 LEAST_SPAN = 1e-3  # from floor to ceiling; below it no share of the way is told
+# 1 = more is better. Figures that are best at a value between (a spread ratio) have no skill.
+BETTER = {
+    "correlation": 1,
+    "gross": -1,
+    "rmse": -1,
+    "register": -1,
+    "voicing_error": -1,
+    "source_correlation": 1,
+    "energy_correlation": 1,
+    "to_target": 1,
+    "nearest_is_target": 1,
+    "wer": -1,
+    NATURALNESS: 1,
+}
 
 Scored = Mapping[str, Sequence[Row]]  # system -> its scored rows in the suite's order; `missing` where there is no clip
 
@@ -116,19 +130,20 @@ def skill(
 ) -> dict[str, float]:
     """(value - floor) / (ceiling - floor): 0 = no better than the floor, 1 = as good as the ceiling.
 
-    On the clips that all three have, with the figures of both ends there; nothing where the ends lie within
-    `LEAST_SPAN`. Which direction is better does not matter, since both ends tell it.
+    On the clips that all three have, with the figures of both ends there; nothing where the ceiling is not better than
+    the floor by `LEAST_SPAN` (a copy of the source is no floor of word errors), or `BETTER` knows no direction.
     """
+    sign = BETTER.get(metric.name, 0)
     common = known(value) & known(floor) & known(ceiling)
     blank = np.where(_columns(common, value), value, np.nan)
     low, high = (np.where(_columns(common, end), end, np.nan) for end in (floor, ceiling))
     at, bottom, top = (_figure(metric, x) for x in (blank, low, high))
-    if not abs(top - bottom) > LEAST_SPAN:
+    if not sign * (top - bottom) > LEAST_SPAN:
         return {}
     drawn, ends = samples.figures(metric, blank), [samples.figures(metric, x) for x in (low, high)]
     span = ends[1] - ends[0]
     with np.errstate(divide="ignore", invalid="ignore"):
-        shares = np.where(np.abs(span) > LEAST_SPAN, (drawn - ends[0]) / span, np.nan)
+        shares = np.where(sign * span > LEAST_SPAN, (drawn - ends[0]) / span, np.nan)
     found = interval((at - bottom) / (top - bottom), shares)
     return {
         "floor": bottom,

@@ -71,7 +71,7 @@ def _tests(report: Mapping[str, Any]) -> str:
         gap = [f"{row['difference']:+.{metric.decimals}f}", _bounds(row["low"], row["high"], metric.decimals)]
         statistics = [f"{row['statistic']:.0f}", _p(row["p"]), _p(row["p_holm"])]
         effects = [f"{row['effect']:+.2f}", f"{row['d_z']:+.2f}"]
-        names = [metric.title or metric.name, row["a"], row["b"]]
+        names = [metric.title or metric.name.replace("_", " "), row["a"], row["b"]]
         lines.append([*names, *gap, str(row["clips"]), *statistics, *effects])
     head = f"Two-sided Wilcoxon signed-rank tests, clip by clip; Holm over {len(report['tests'])}: all pairs of rivals"
     return f"{head} x {', '.join(report['family'])}\n\n" + aligned(lines, 3)

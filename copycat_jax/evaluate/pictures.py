@@ -68,7 +68,7 @@ def _by(field: str, scored: Scored, metrics: Sequence[Metric], title: str) -> "F
     axes = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True))
     for axis, metric, points in zip(axes, metrics, panels, strict=True):
         _intervals(axis, points, names, list(scored))
-        axis.set_title(metric.title or metric.name, fontsize=10, color=INK, loc="left")
+        axis.set_title(metric.title or metric.name.replace("_", " "), fontsize=10, color=INK, loc="left")
     axes[0].set_yticks([-i * (len(scored) + 1) - (len(scored) - 1) / 2 for i in range(len(names))], names)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower left", ncols=min(5, len(labels)), fontsize=8, frameon=False)

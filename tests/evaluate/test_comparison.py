@@ -154,19 +154,20 @@ def scores(name, values):
     return [{"id": str(i), "sentence": str(i // 4), "source_voice": str(i % 4), name: v} for i, v in enumerate(values)]
 
 
-def test_skill_is_the_share_of_the_way_whichever_direction_is_better():
-    rng = np.random.default_rng(0)
-    low = rng.normal(0.2, 0.05, 48)
-    for sign in (1, -1):
-        systems_ = {
-            "f": scores("rmse", sign * low),
-            "x": scores("rmse", sign * (low + 0.3)),
-            "c": scores("rmse", sign * (low + 0.6)),
-        }
-        found = comparison.compare(systems_, ["f", "c"], "f", "c", draws=200)["figures"]["rmse"]["x"]
-        assert found["skill"] == pytest.approx(0.5) and found["skill_low"] == pytest.approx(0.5)
-    same = {"f": scores("rmse", low), "x": scores("rmse", low + 1), "c": scores("rmse", low)}
-    assert "skill" not in comparison.compare(same, ["f", "c"], "f", "c", draws=20)["figures"]["rmse"]["x"]
+@pytest.mark.parametrize(("name", "sign"), [("correlation", 1), ("rmse", -1)])
+def test_skill_is_the_share_of_the_way_whichever_direction_is_better(name, sign):
+    low = np.random.default_rng(0).normal(0.2, 0.05, 48)
+
+    def skills(**ways):
+        scored = {system: scores(name, sign * (low + way)) for system, way in ways.items()}
+        return comparison.compare(scored, ["floor", "ceiling"], "floor", "ceiling", draws=200)["figures"][name]["x"]
+
+    found = skills(floor=0, x=0.3, ceiling=0.6)
+    assert found["skill"] == pytest.approx(0.5) and found["skill_low"] == pytest.approx(0.5)
+    assert found["floor"] == pytest.approx(sign * low.mean())
+    assert skills(floor=0, x=-0.3, ceiling=0.6)["skill"] == pytest.approx(-0.5)
+    for ceiling in (0, -0.6):  # where the floor is none, nothing is told
+        assert "skill" not in skills(floor=0, x=0.3, ceiling=ceiling)
 
 
 def test_a_clip_that_one_lacks_is_in_no_comparison():
