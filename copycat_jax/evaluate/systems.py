@@ -163,7 +163,7 @@ def record(system: System, rows: Sequence[Row], out: Path) -> Recorded:
         except UserError as error:
             recorded.append(entry | {"missing": f"unreadable: {error}"})
             continue
-        longer = seconds - read_audio(row.get("source") or row["truth"]).seconds
+        longer = seconds - _seconds(row.get("source") or row["truth"])
         if abs(longer) > UNEQUAL_S:
             unequal[name] = round(longer, 3)
         recorded.append(entry | {"result": found[name]})
@@ -235,6 +235,11 @@ def _key(system: System, row: Row) -> str:
     recordings = [_hash(row[role]) if row.get(role) else "" for role in ("source", "truth", "other")]
     parts = [system.key, *recordings, str(row["voice"]), str(row.get("text", ""))]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+@cache
+def _seconds(path: Path) -> float:
+    return read_audio(path).seconds
 
 
 @cache

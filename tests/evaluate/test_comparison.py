@@ -6,12 +6,10 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
+from tiny_suite import RATE, asked, evaluate, make_system, make_world
 
-from copycat_jax.cli import main
-from copycat_jax.evaluate import comparison, pictures, systems
+from copycat_jax.evaluate import comparison, pictures
 from copycat_jax.evaluate.metrics import METRICS
-from copycat_jax.evaluate.suites import read_suite
-from tests.stand_ins.suites import RATE, make_system, make_world
 
 
 @pytest.fixture
@@ -22,17 +20,6 @@ def world(tmp_path, monkeypatch):
     make_system(tmp_path / "near", tmp_path, 0.4, 1)
     make_system(tmp_path / "far", tmp_path, 1.5, 2)
     return tmp_path
-
-
-def evaluate(world, *arguments):
-    """Runs `copycat evaluate` with a cache of its own."""
-    return main(["evaluate", *map(str, arguments), "--cache", str(world / "cache"), "--draws", "200"])
-
-
-def asked(world, *names):
-    """--system for folders of the world and built-in systems."""
-    found = [f"{name}={world / name}" if (world / name).is_dir() else name for name in names]
-    return [argument for text in found for argument in ("--system", text)]
 
 
 def test_the_nearer_system_is_found_nearer_with_tests_of_rivals_alone(world, capsys):
@@ -96,31 +83,6 @@ def test_a_folder_of_truths_will_do(world, capsys):
     assert found["tests"] == [] and found["figures"]["correlation"]["far"]["clips"] == 24
     assert evaluate(world, world / "far", "--against", world / "truths", "--as", "source") == 0
     assert "F0~source" in capsys.readouterr().out
-
-
-def test_what_is_rendered_is_not_rendered_again_unless_its_source_changed(world, monkeypatch):
-    spoken = []
-
-    def speak(row, register):
-        spoken.append(row["id"])
-        return systems._truth(row, register)
-
-    monkeypatch.setitem(systems.BUILT_IN, "truth", speak)
-    run = [world / "suite.jsonl", "--system", "truth", "--out", world / "out", "--measures", "f0"]
-    assert evaluate(world, *run) == 0 and len(spoken) == 24
-    (world / "out" / "truth" / f"{spoken[3]}.wav").unlink()
-    assert evaluate(world, *run) == 0 and spoken[24:] == [spoken[3]]
-    systems._hash.cache_clear()
-    shutil.copy(world / "sources" / "0_s0.wav", world / "sources" / "1_s0.wav")
-    assert evaluate(world, *run) == 0 and sorted(spoken[25:]) == ["1_s0_high", "1_s0_low"]
-
-
-def test_a_journal_that_was_cut_off_is_read(world):
-    run = [world / "suite.jsonl", "--system", "truth", "--out", world / "out", "--measures", "f0"]
-    assert evaluate(world, *run) == 0
-    journal = world / "out" / "truth" / systems.JOURNAL
-    journal.write_text(journal.read_text()[:-20])
-    assert evaluate(world, *run) == 0
 
 
 @pytest.mark.parametrize(
@@ -193,27 +155,3 @@ def test_naturalness_is_not_worse_or_not_shown_to_be():
     assert [(row["a"], row["b"], row["shown"]) for row in rows] == [("a", "b", True), ("b", "a", True)]
     rows = comparison.not_worse(["a", "b"], {"a": 4 + worse, "b": np.full(48, 4.2)}, samples, 0.1)
     assert [row["shown"] for row in rows] == [False, True]
-
-
-def test_a_bundle_is_rendered_by_source_with_the_melody_asked_for(world, monkeypatch):
-    made = []
-
-    class Stub:
-        voices = ("low",)
-
-        def prepare(self, source, text):
-            made.append((source.name, text))
-            return source
-
-        def convert(self, source, voices):
-            found = systems.read_audio(source)
-            return [type("T", (), {"samples": found.samples, "sample_rate": found.sample_rate}) for _ in voices]
-
-    monkeypatch.setattr("copycat_jax.synthesis.load", lambda folder, melody: made.append(melody) or Stub())
-    suite = read_suite(world / "suite.jsonl")
-    system = systems.open_system("ours=copycat:mel", lambda voice: 100.0)
-    recorded = systems.record(system, suite.rows, world / "out")
-    assert made[0] == "mel" and len(made) == 1 + 12  # every source once
-    assert len(recorded.missing) == 12 and all("does not speak as 'high'" in why for why in recorded.missing.values())
-    assert systems.open_system("copycat", lambda voice: 100.0).melody == "source"
-    assert system.key != systems.open_system("copycat", lambda voice: 100.0).key

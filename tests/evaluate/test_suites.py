@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
+from tiny_suite import make_world
 
 from copycat_jax.cli import main
 from copycat_jax.errors import UserError
 from copycat_jax.evaluate import suites
-from tests.stand_ins.suites import make_world
 
 CORPORA = os.environ.get("COPYCAT_CORPORA", "")
 

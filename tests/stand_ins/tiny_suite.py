@@ -7,6 +7,7 @@ import numpy as np
 import soundfile
 
 from copycat_jax.audio.signal import read_audio
+from copycat_jax.cli import main
 from copycat_jax.evaluate import judges
 
 RATE, SECONDS = 8000, 1.5
@@ -82,3 +83,14 @@ def make_system(folder: Path, world: Path, noise: float, seed: int = 0) -> Path:
         tune = melody(int(row["sentence"]), row["voice"], noise=noise, seed=100 * seed + number)
         write_melody(folder / f"{row['id']}.wav", tune)
     return folder
+
+
+def evaluate(world, *arguments):
+    """Runs `copycat evaluate` with a cache of its own."""
+    return main(["evaluate", *map(str, arguments), "--cache", str(world / "cache"), "--draws", "200"])
+
+
+def asked(world, *names):
+    """--system for folders of the world and built-in systems."""
+    found = [f"{name}={world / name}" if (world / name).is_dir() else name for name in names]
+    return [argument for text in found for argument in ("--system", text)]
