@@ -60,7 +60,7 @@ def measure(
     """
     if not held_out:
         raise UserError("nothing is held out", "data.held_out", "Give a share, and train.eval_every above 0.")
-    config = plain({**config, "train": {**config["train"], "log_every": 1}})
+    config = dict(plain({**config, "train": {**config["train"], "log_every": 1}}))
     state = fit(task, config, batches, run_dir=run_dir, fingerprint=fingerprint, held_out=held_out, names=names)
     params = jax.device_get(smoothed_params(state))
     metrics = read_metrics(Path(run_dir) / METRICS_FILE)

@@ -142,7 +142,10 @@ def _reproduce(arguments: argparse.Namespace) -> int:
         check_folder(Path(arguments.record).absolute().parent)
     if arguments.run_dir and any(Path(arguments.run_dir).glob("*")):
         raise UserError("is not empty", arguments.run_dir, "A reproduction begins anew: name another folder.")
-    config = configuration.load_config(arguments.config, arguments.overrides) if arguments.config else stored["config"]
+    if stored is not None and not arguments.config:
+        config = stored["config"]
+    else:
+        config = configuration.load_config(arguments.config, arguments.overrides)
     inputs = configuration.load_function(config["inputs"])(arguments.corpus, config, Share())
     task = configuration.load_function(inputs.config["task"])(inputs.config["model"], inputs.config["shapes"])
     with contextlib.ExitStack() as until_compared:
