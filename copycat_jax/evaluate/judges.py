@@ -1,4 +1,4 @@
-"""Pretrained models of other projects that judge results: swift-f0 (melody), GE2E (voice), faster-whisper (words).
+"""Pretrained models of others that judge: swift-f0 (melody), GE2E (voice), faster-whisper (words), DistillMOS (sound).
 
 None of them took part in training, so training cannot have fitted their errors. Each is imported when first asked, runs
 on one thread (clips are judged in parallel instead) and raises a UserError that names what to install. What a judge
@@ -7,10 +7,13 @@ said about a file is remembered in a folder by the file's content, so that refer
 Resemblyzer wants torch and an old setuptools; keep it in an environment of its own. This module needs no JAX.
 """
 
+import contextlib
 import hashlib
 import importlib
+import importlib.metadata
 import json
 import sys
+import types
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -25,10 +28,18 @@ from copycat_jax.files import user_cache_folder, write_text
 
 INSTALL = {
     "swift_f0": "pip install 'copycat-jax[eval]'",
+    "distillmos": "pip install torch transformers; pip install --no-deps distillmos==0.9.1 xls-r-sqa==0.1.0",
     "resemblyzer": "pip install torch webrtcvad-wheels scipy 'setuptools<81'; pip install --no-deps resemblyzer==0.1.4",
 }
-JUDGES = ("f0", "voice", "words")
-VERSIONS = {"f0": "swift-f0 0.3.0, confidence > 0.5", "voice": "resemblyzer 0.1.4", "words": "faster-whisper, beam 5"}
+JUDGES = ("f0", "voice", "words", "naturalness")
+# Judge -> its package, and how it is asked: with the version that is installed, the key of its answers.
+PACKAGES = {
+    "f0": ("swift-f0", "confidence > 0.5"),
+    "voice": ("resemblyzer", ""),
+    "words": ("faster-whisper", "beam 5"),
+    "naturalness": ("distillmos", ""),
+}
+_MOS_RATE_HZ = 16000
 
 Samples: TypeAlias = Float[np.ndarray, "N"]
 
@@ -55,7 +66,7 @@ def missing(judge: str) -> str:
             transcription.package()
             transcription.default_folder()
         else:
-            door({"f0": "swift_f0", "voice": "resemblyzer"}[judge])
+            door({"f0": "swift_f0", "voice": "resemblyzer", "naturalness": "distillmos"}[judge])
     except UserError as error:
         return str(error)
     return ""
@@ -109,6 +120,34 @@ def embed_voice(samples: Samples, rate: int) -> Float[np.ndarray, "256"]:
     return np.asarray(encoder.embed_utterance(wav), np.float32)
 
 
+@cache
+def _distillmos():
+    # It asks torchaudio for resampling alone, which is done here; torchaudio often fits no installed torch.
+    try:
+        importlib.import_module("torchaudio")
+    except (ImportError, OSError):
+        for name in ("torchaudio", "torchaudio.transforms", "torchaudio.functional"):
+            sys.modules[name] = types.ModuleType(name)
+    package = door("distillmos")
+    import torch
+
+    torch.set_num_threads(1)
+    with contextlib.redirect_stdout(sys.stderr):
+        return package.ConvTransformerSQAModel().eval()
+
+
+def rate_naturalness(samples: Samples, rate: int) -> float:
+    """Mean opinion score, 1 to 5, by DistillMOS (Stahl and Gamper 2025)."""
+    from copycat_jax.audio.signal import resample
+
+    model = _distillmos()
+    import torch
+
+    with torch.no_grad():
+        wav = torch.from_numpy(np.array(resample(samples, rate, _MOS_RATE_HZ), np.float32))
+        return float(model(wav[None]).squeeze())
+
+
 def plain_words(text: str) -> list[str]:
     """Words as spoken, for counting word errors: numbers and abbreviations written out, no case, no punctuation.
 
@@ -123,6 +162,16 @@ def plain_words(text: str) -> list[str]:
         spoken = text.split()
     joined = " ".join(spoken).lower().replace("'", "").replace("\u2019", "").replace("-", " ")
     return "".join(c if c.isalnum() or c.isspace() else " " for c in joined).split()
+
+
+@cache
+def version_of(judge: str) -> str:
+    """A judge's package with the version that is installed here, and how it is asked."""
+    package, how = PACKAGES[judge]
+    try:
+        return f"{package} {importlib.metadata.version(package)} {how}".rstrip()
+    except importlib.metadata.PackageNotFoundError:
+        return f"{package} (not installed) {how}".rstrip()
 
 
 class Memory:
@@ -146,7 +195,7 @@ class Memory:
                 raise UserError("no such file", str(path), "Check the manifest and --root.")
             self._keys[path] = hashlib.sha256(path.read_bytes()).hexdigest()
         model = f"{(transcription.default_folder() / 'model.bin').stat().st_size}" if judge == "words" else ""
-        key = hashlib.sha256(f"{VERSIONS[judge]}{model}:{self._keys[path]}".encode()).hexdigest()[:24]
+        key = hashlib.sha256(f"{version_of(judge)}{model}:{self._keys[path]}".encode()).hexdigest()[:24]
         return self.folder / f"{judge}-{key}.json"
 
     def recall(self, judge: str, path: str | Path) -> Any:
@@ -170,6 +219,8 @@ def judge_file(judge: str, path: Path, place: Path) -> None:
         said: Any = {"times_s": np.round(pitch.times_s, 5).tolist(), "f0_hz": np.round(pitch.f0_hz, 3).tolist()}
     elif judge == "voice":
         said = [round(float(v), 7) for v in embed_voice(audio.samples, audio.sample_rate)]
+    elif judge == "naturalness":
+        said = rate_naturalness(audio.samples, audio.sample_rate)
     else:
         said = transcription.transcribe(audio.samples, audio.sample_rate)
     write_text(place, json.dumps(said))

@@ -15,7 +15,7 @@ import numpy as np
 
 from copycat_jax.audio.signal import Audio, read_audio, resample
 from copycat_jax.errors import UserError
-from copycat_jax.evaluate import judges, leakage, objective
+from copycat_jax.evaluate import judges, leakage, objective, pitch_errors, spectral
 
 Row = dict[str, Any]
 
@@ -41,15 +41,32 @@ class Clip:
     @functools.cached_property
     def against_truth(self) -> objective.TransferScores:
         """The result's melody beside the truth's exact curve where there is one, the tracked one otherwise."""
+        return objective.transfer_scores(*self._against_truth)
+
+    @functools.cached_property
+    def _against_truth(self) -> tuple[objective.F0Curve, objective.F0Curve, objective.F0Curve]:
+        """F0 of the result, the truth's exact curve where there is one, and what the tracker hears in the truth."""
         npz = Path(self.row["truth"]).with_suffix(".npz")
         curve, heard = self._curves("truth", read_audio(self.row["truth"]))
         exact = np.load(npz)["f0_hz_12p5ms"].astype(np.float64)[: len(heard)] if npz.is_file() else heard
-        return objective.transfer_scores(curve, exact, heard)
+        return curve, exact, heard
 
     @functools.cached_property
     def source_curves(self) -> tuple[objective.F0Curve, objective.F0Curve]:
         """F0 of the result and of the source, in Hz, on the source's clock."""
         return self._curves("source", self.source)
+
+    @functools.cached_property
+    def pitch(self) -> pitch_errors.PitchErrors:
+        """The result's F0 against the truth's by every published definition; against the source's without a truth."""
+        if not self.row.get("truth"):
+            return pitch_errors.pitch_errors(*self.source_curves)
+        return pitch_errors.pitch_errors(*self._against_truth)
+
+    @functools.cached_property
+    def distortion(self) -> spectral.Distortion:
+        """Cepstra of the result against the truth's."""
+        return spectral.distortion(read_audio(self.row["result"]), read_audio(self.row["truth"]), self.offset_s)
 
     @functools.cached_property
     def identity(self) -> leakage.Identity:
@@ -73,6 +90,14 @@ class Clip:
     def word_errors(self, role: str = "result") -> int:
         """How many words the judge understood wrongly."""
         return objective.word_errors(self.words, judges.plain_words(self.heard(role)))
+
+    def character_errors(self) -> int:
+        """How many letters of the words, joined, the judge understood wrongly."""
+        return objective.word_errors("".join(self.words), "".join(judges.plain_words(self.heard())))
+
+    def naturalness(self) -> float:
+        """The judge's mean opinion score of the result, 1 to 5."""
+        return float(self.memory.recall("naturalness", self.row["result"]))
 
     def _curves(self, role: str, audio: Audio) -> tuple[objective.F0Curve, objective.F0Curve]:
         frames = int(len(audio.samples) / audio.sample_rate / objective.GRID_S)
@@ -138,6 +163,10 @@ def _voicing_error(clip: Clip) -> float:
     return objective.transfer_scores(*clip.source_curves).voicing_error if clip.row.get("source") else float("nan")
 
 
+def _has_reference(clip: Clip) -> bool:
+    return bool(clip.row.get("truth") or clip.row.get("source"))
+
+
 def _energy_correlation(clip: Clip) -> float:
     made, (samples, rate) = read_audio(clip.row["result"]), clip.source
     start = round(clip.offset_s * rate)
@@ -155,6 +184,15 @@ METRICS = {
         Metric("spread", "spread", "f0", ("truth",), attrgetter("against_truth.spread"), np.median, decimals=2),
         Metric("voicing_error", "voicing", "f0", (), _voicing_error),
         Metric("frames", "", "f0", ("truth",), attrgetter("against_truth.frames")),
+        Metric("ffe", "FFE", "f0", (), lambda clip: clip.pitch.ffe if _has_reference(clip) else float("nan")),
+        *(
+            Metric(name, "", "f0", ("truth",), attrgetter(f"pitch.{name}"))
+            for name in pitch_errors.PitchErrors._fields
+            if name not in ("ffe", "vde")  # vde: "voicing_error"
+        ),
+        Metric("mcd", "MCD", "f0", ("truth",), attrgetter("distortion.mcd"), decimals=2),
+        Metric("mcd_db", "", "f0", ("truth",), attrgetter("distortion.mcd_db"), decimals=2),
+        Metric("mcd_dtw", "", "f0", ("truth",), attrgetter("distortion.mcd_dtw"), decimals=2),
         Metric(
             "source_correlation",
             "F0~source",
@@ -179,6 +217,10 @@ METRICS = {
         Metric("heard", "", "words", ("text",), Clip.heard),
         Metric("word_errors", "", "words", ("text",), Clip.word_errors),
         Metric("wer", "WER", "words", ("text",), None, ratio=("word_errors", "words")),
+        Metric("characters", "", "words", ("text",), lambda clip: len("".join(clip.words))),
+        Metric("character_errors", "", "words", ("text",), Clip.character_errors),
+        Metric("cer", "CER", "words", ("text",), None, ratio=("character_errors", "characters")),
+        Metric("naturalness", "MOS", "naturalness", (), Clip.naturalness, decimals=2),
         Metric("source_heard", "", "words", ("text", "source"), lambda clip: clip.heard("source")),
         Metric("source_word_errors", "", "words", ("text", "source"), lambda clip: clip.word_errors("source")),
         Metric("source_wer", "(source)", "words", ("text", "source"), None, ratio=("source_word_errors", "words")),

@@ -81,7 +81,8 @@ def on_grid(times_s: F0Curve, f0_hz: F0Curve, frames: int, offset_s: float = 0.0
     return out
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's r; NaN below `MIN_FRAMES` values, or where either is constant."""
     if len(a) < MIN_FRAMES or np.std(a) < 1e-6 or np.std(b) < 1e-6:
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])
@@ -114,7 +115,7 @@ def transfer_scores(result_f0: F0Curve, truth_f0: F0Curve, truth_voicing: F0Curv
     kept = np.abs(d) <= GROSS_SEMITONES
     enough = kept.sum() >= MIN_FRAMES
     return TransferScores(
-        correlation=_correlation(a[kept], b[kept]) if enough else nan,
+        correlation=correlation(a[kept], b[kept]) if enough else nan,
         gross=float(np.mean(~kept)),
         rmse=float(np.sqrt(np.mean(d[kept] ** 2))) if enough else nan,
         register=float(abs(np.median(a) - np.median(b))),
@@ -133,7 +134,7 @@ def log_f0_correlation(a_hz: F0Curve, b_hz: F0Curve) -> float:
     count = min(len(a_hz), len(b_hz))
     a, b = np.asarray(a_hz[:count], np.float64), np.asarray(b_hz[:count], np.float64)
     both = voiced(a) & voiced(b)
-    return _correlation(semitones(a[both]), semitones(b[both])) if both.any() else float("nan")
+    return correlation(semitones(a[both]), semitones(b[both])) if both.any() else float("nan")
 
 
 def energy_correlation(result: Float[np.ndarray, "N"], reference: Float[np.ndarray, "K"], rate: int) -> float:
@@ -150,7 +151,7 @@ def energy_correlation(result: Float[np.ndarray, "N"], reference: Float[np.ndarr
         rows = np.asarray(samples[: count * hop], np.float64).reshape(count, hop)
         level = 10 * np.log10(np.mean(rows**2, axis=1) + 1e-12)
         levels.append(np.maximum(level, level.max() - 50.0))
-    return _correlation(*levels)
+    return correlation(*levels)
 
 
 def word_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> int:

@@ -143,6 +143,8 @@ def table_text(table: Sequence[Row], by: Sequence[str]) -> str:
     lines = [[*by, "clips", *(metric.title for metric in metrics)]]
     for entry in table:
         clips = f"{entry['missing']} of {entry['clips']} clips are missing" if "missing" in entry else entry["clips"]
+        if entry.get("unscored"):  # one perfect clip beside ninety-nine silent ones is not a perfect system
+            clips = f"{clips}, {entry['unscored']} unscored"
         cells = [str(entry.get(field, "")) for field in by] + [str(clips)]
         cells += [f"{entry[m.name]:.{m.decimals}f}" if m.name in entry else "-" for m in metrics]
         lines.append(cells)

@@ -24,17 +24,17 @@ def world(tmp_path, monkeypatch):
     (tmp_path / "model.bin").write_bytes(b"x")
     memory = judges.Memory(tmp_path / "cache")
     known = {
-        "source": (MELODY, [1, 0, 0], "the cat sat"),
-        "truth": (MELODY * 0.6, [0, 1, 0], "the cat sat"),
-        "good": (MELODY * 0.61, [0.1, 0.9, 0], "the cat sat"),
-        "bad": (np.full(len(TIMES), 90.0), [0.9, 0.1, 0], "a cat"),
+        "source": (MELODY, [1, 0, 0], "the cat sat", 4.5),
+        "truth": (MELODY * 0.6, [0, 1, 0], "the cat sat", 4.5),
+        "good": (MELODY * 0.61, [0.1, 0.9, 0], "the cat sat", 4.25),
+        "bad": (np.full(len(TIMES), 90.0), [0.9, 0.1, 0], "a cat", 1.5),
     }
     rng = np.random.default_rng(0)
-    for name, (curve, vector, words) in known.items():
+    for name, (curve, vector, words, score) in known.items():
         path = tmp_path / f"{name}.wav"
         soundfile.write(path, 0.1 * rng.normal(size=int(RATE * SECONDS)), RATE)
         pitch = {"times_s": TIMES.tolist(), "f0_hz": np.asarray(curve).tolist()}
-        for judge, said in (("f0", pitch), ("voice", vector), ("words", words)):
+        for judge, said in (("f0", pitch), ("voice", vector), ("words", words), ("naturalness", score)):
             memory.place(judge, path).write_text(json.dumps(said))
     row = {
         "voice": "t",
@@ -63,6 +63,9 @@ def test_good_and_bad_are_told_apart(world, capsys):
     good, bad = out["by_set"]
     assert good["correlation"] > 0.99 and good["register"] == pytest.approx(12 * np.log2(0.61 / 0.6), abs=0.05)
     assert good["nearest_is_target"] == 1 and good["wer"] == 0 and good["truth_to_target"] == pytest.approx(1)
+    assert good["naturalness"] == 4.25 and bad["naturalness"] == 1.5
+    assert good["ffe"] == good["cer"] == 0 and bad["cer"] == pytest.approx(6 / 9) and bad["mcd"] > 0
+    assert [clip["gpe"] for clip in out["clips"]] == [0, pytest.approx(bad["ffe"])]  # voiced throughout
     assert good["rmse_low"] <= good["rmse"] <= good["rmse_high"]
     assert bad["nearest_is_target"] == 0 and bad["wer"] == pytest.approx(2 / 3) and bad["spread"] < 0.01
     assert "correlation" not in bad and bad["source_wer"] == 0 and bad["to_source"] > bad["to_target"]
