@@ -24,7 +24,9 @@ def add_judging(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", metavar="DIR", help="folder that the manifests' paths start from (default: theirs)")
     parser.add_argument("--measures", metavar="A,B", help="only what these judges say: f0, voice, words, ...")
     parser.add_argument("--cache", metavar="DIR", help="where judges' answers are remembered")
-    parser.add_argument("--jobs", type=int, default=1, help="processes to judge in (default: 1)")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes to judge in, and to render references in (default: 1)"
+    )
 
 
 def asked_measures(arguments: argparse.Namespace) -> list[str]:

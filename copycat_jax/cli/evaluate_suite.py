@@ -135,7 +135,7 @@ def _evaluate(suite: "Suite", asked_systems: Sequence[str], arguments: argparse.
     asked = installed_measures(asked, suite.voices)
     memory = judges.Memory(arguments.cache)
     registers = systems.voice_registers(suite.voices, memory)
-    opened = [systems.open_system(text, registers, arguments.reference) for text in asked_systems]
+    opened = [systems.open_system(text, registers, arguments.reference, arguments.jobs) for text in asked_systems]
     _check_systems(opened, arguments.reference)
     with tempfile.TemporaryDirectory() as work:
         out = Path(arguments.out or work)

@@ -11,6 +11,7 @@ What is there is not rendered again, so that a run that was interrupted goes on.
 
 import hashlib
 import json
+import multiprocessing
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -47,6 +48,7 @@ def _other_take(row: Row, register: float) -> Audio:
 
 
 BUILT_IN: Mapping[str, Callable[[Row, float], Audio]] = trivial.TRIVIAL | {"truth": _truth, "other-take": _other_take}
+VOCODED = ("copy-synthesis",)  # of these, those that compute on an accelerator: it is one process's
 Rendered = Iterator[tuple[Row, "Audio | UserError"]]
 
 
@@ -70,13 +72,16 @@ class System(NamedTuple):
     render: Callable[[Sequence[Row]], Rendered] | None = None
 
 
-def open_system(asked: str, register_of: Callable[[str], float], references: Sequence[str] = ()) -> System:
+def open_system(
+    asked: str, register_of: Callable[[str], float], references: Sequence[str] = (), jobs: int = 1
+) -> System:
     """The system that [NAME=]WHAT[:MELODY] means.
 
     Args:
       asked: what the user wrote.
       register_of: voice -> its register in Hz, for the built-in systems.
       references: further names that are references.
+      jobs: processes in which a built-in system that needs no accelerator speaks.
 
     Raises:
       UserError: there is no such system, or a melody where there is no choice.
@@ -92,7 +97,7 @@ def open_system(asked: str, register_of: Callable[[str], float], references: Seq
     if what in BUILT_IN and not Path(what).is_dir():
         if melody:
             raise UserError("this system has no choice of melody", where, "Leave out what follows the colon.")
-        return System(name, True, "", _built_in_key(what), render=_renderer(BUILT_IN[what], register_of))
+        return System(name, True, "", _built_in_key(what), render=_renderer(what, register_of, jobs))
     folder = shipped() if what == "copycat" else Path(what)
     if not folder.is_dir():
         known = ("copycat", *BUILT_IN)
@@ -258,17 +263,26 @@ def _vocoder_hash() -> str:
     return file_hash(SHIPPED_VOCODER / "manifest.json")
 
 
-def _renderer(speak: Callable[[Row, float], Audio], register_of: Callable[[str], float]):
-    """A function of one row as a system's `render`."""
+def _renderer(what: str, register_of: Callable[[str], float], jobs: int) -> Callable[[Sequence[Row]], Rendered]:
+    """A built-in system's function of one row as a system's `render`."""
 
     def render(rows: Sequence[Row]) -> Rendered:
-        for row in rows:
-            try:
-                yield row, speak(row, register_of(str(row["voice"])))
-            except UserError as error:
-                yield row, error
+        tasks = ((what, row, register_of(str(row["voice"]))) for row in rows)
+        if jobs <= 1 or what in VOCODED or len(rows) < 2:
+            yield from map(_speak, tasks)
+            return
+        with multiprocessing.get_context("spawn").Pool(min(jobs, len(rows))) as pool:
+            yield from pool.imap(_speak, tasks)
 
     return render
+
+
+def _speak(task: tuple[str, Row, float]) -> "tuple[Row, Audio | UserError]":
+    what, row, register = task
+    try:
+        return row, BUILT_IN[what](row, register)
+    except UserError as error:
+        return row, error
 
 
 def _transferred(folder: Path, melody: str, rows: Sequence[Row]) -> Rendered:

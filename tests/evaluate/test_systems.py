@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 from tiny_suite import evaluate, make_world
 
@@ -62,3 +63,14 @@ def test_a_bundle_is_rendered_by_source_with_the_melody_asked_for(world, monkeyp
     assert len(recorded.missing) == 12 and all("does not speak as 'high'" in why for why in recorded.missing.values())
     assert systems.open_system("copycat", lambda voice: 100.0).melody == "source"
     assert system.key != systems.open_system("copycat", lambda voice: 100.0).key
+
+
+@pytest.mark.slow
+def test_processes_speak_as_one_does(world):
+    pytest.importorskip("pyworld")
+    rows = read_suite(world / "suite.jsonl").rows[:4]
+    made = [systems.open_system("shifted", lambda voice: 120.0, jobs=jobs).render(rows) for jobs in (1, 2)]
+    for (row, one), (other, two) in zip(*made, strict=True):
+        assert row == other and np.array_equal(one.samples, two.samples)
+    refused = systems.open_system("other-take", lambda voice: 120.0, jobs=2).render(rows)
+    assert [(row["id"], error.what) for row, error in refused] == [(row["id"], "no other take") for row in rows]
