@@ -40,11 +40,14 @@ BETTER = {
     "rmse": -1,
     "register": -1,
     "voicing_error": -1,
+    "ffe": -1,
+    "mcd": -1,
     "source_correlation": 1,
     "energy_correlation": 1,
     "to_target": 1,
     "nearest_is_target": 1,
     "wer": -1,
+    "cer": -1,
     NATURALNESS: 1,
 }
 

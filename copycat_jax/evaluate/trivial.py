@@ -5,6 +5,7 @@
 of every system that speaks through it. Each is a function of one row of a suite.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from copycat_jax.audio.signal import Audio, read_audio, resample
 from copycat_jax.errors import UserError
 from copycat_jax.mel_spec import HIFIGAN
 from copycat_jax.vocoder.hearing import vocode_mels
-from copycat_jax.vocoder.registry import DEFAULT_VOCODER, open_vocoder
+from copycat_jax.vocoder.registry import DEFAULT_VOCODER, Vocoder, open_vocoder
 
 FALL_SEMITONES = 4.0  # of the average melody: declination from start to end of a sentence, about its register
 _FRAME_MS = 5.0  # WORLD's
@@ -62,8 +63,7 @@ def copy_synthesis(row: Mapping[str, Any], register: float) -> Audio:
     audio = read_audio(row.get("truth") or row["source"])
     samples = resample(audio.samples, audio.sample_rate, HIFIGAN.sample_rate)
     mel = extract_mel(samples, HIFIGAN)
-    vocode = open_vocoder(DEFAULT_VOCODER, HIFIGAN)
-    made = vocode_mels(vocode, mel[None], HIFIGAN, bucket=lambda frames: -(-frames // 256) * 256)
+    made = vocode_mels(_vocoder(), mel[None], HIFIGAN, bucket=lambda frames: -(-frames // 256) * 256)
     return Audio(made[0, : len(samples)].astype(np.float32), HIFIGAN.sample_rate)
 
 
@@ -88,6 +88,11 @@ def _spoken_at(row: Mapping[str, Any], melody: Callable[[np.ndarray], np.ndarray
     samples = np.zeros(len(audio.samples), np.float32)
     samples[: len(made)] = made[: len(samples)]
     return Audio(samples, audio.sample_rate)
+
+
+@functools.cache
+def _vocoder() -> Vocoder:
+    return open_vocoder(DEFAULT_VOCODER, HIFIGAN)
 
 
 def _take_apart(world: Any, audio: Audio) -> Taken:
