@@ -6,6 +6,8 @@ Paper     Klimkov, Ronanki, Rohnke, Drugman: Fine-Grained Robust Prosody Transfe
           What differs: models/baseline.py.
 Command   copycat train --config configs/baseline.py:shipped_agg --corpus DATA --run-dir RUN
           where DATA comes from `copycat build` with an F0 tracker (--f0 dio is quick) and has speaker vectors.
+Log       Beside CopyCat, on unseen speakers: copycat_jax/evaluate/README.md. Training loss after 4,000 steps (L1 summed
+          over 80 bins, nats): agg 27.1, agg_vae 29.2 (with 0.1 KL), plain 39.7; CopyCat 26.5.
 Variants  sizes tiny, laptop, shipped, base, with as many steps and the same batches as CopyCat's; of each _agg (also
           without an ending), _agg_vae and _plain (durations alone).
 """
