@@ -152,7 +152,9 @@ def _evaluate(suite: "Suite", asked_systems: Sequence[str], arguments: argparse.
         console.say(text)
         if arguments.out:
             made = {system.name: system.key for system in opened}
-            _write(out, text, scored, found | {"suite": suite.name, "measures": asked, "systems": made})
+            asked_for = {"suite": suite.name, "fingerprint": systems.suite_fingerprint(suite.rows)}
+            versions = {name: judges.version_of(name) for name in asked}
+            _write(out, text, scored, asked_for | {"judges": versions, "systems": made} | found)
     return 0
 
 

@@ -236,6 +236,12 @@ def _render(system: System, rows: Sequence[Row], folder: Path) -> dict[str, str]
     return failed
 
 
+def suite_fingerprint(rows: Sequence[Row]) -> str:
+    """SHA-256 over what a suite asks for, in any order: ids, recordings by their content, voices, words."""
+    lines = sorted(f"{row['id']} {_key(System(''), row)}" for row in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def _key(system: System, row: Row) -> str:
     recordings = [_hash(row[role]) if row.get(role) else "" for role in ("source", "truth", "other")]
     parts = [system.key, *recordings, str(row["voice"]), str(row.get("text", ""))]

@@ -37,6 +37,7 @@ def test_the_nearer_system_is_found_nearer_with_tests_of_rivals_alone(world, cap
         and "PARTIAL" not in printed
     )
     found = json.loads((world / "out" / "figures.json").read_text())
+    assert set(found["judges"]) == {"f0", "voice", "words"} and len(found["fingerprint"]) == 64
     rmse = found["figures"]["rmse"]
     assert rmse["near"]["value"] < rmse["far"]["value"] and rmse["truth"]["value"] < 0.01
     for of_system in rmse.values():

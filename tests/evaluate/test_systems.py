@@ -65,6 +65,15 @@ def test_a_bundle_is_rendered_by_source_with_the_melody_asked_for(world, monkeyp
     assert system.key != systems.open_system("copycat", lambda voice: 100.0).key
 
 
+def test_a_suite_is_known_by_what_it_asks_not_by_where_it_lies(world, tmp_path_factory):
+    rows = read_suite(world / "suite.jsonl").rows
+    name = systems.suite_fingerprint(rows)
+    shutil.copytree(world, elsewhere := tmp_path_factory.mktemp("other") / "world")
+    assert systems.suite_fingerprint(read_suite(elsewhere / "suite.jsonl").rows[::-1]) == name
+    assert systems.suite_fingerprint([row | {"text": "Another."} for row in rows]) != name
+    assert systems.suite_fingerprint([rows[0] | {"source": rows[-1]["source"]}, *rows[1:]]) != name
+
+
 @pytest.mark.slow
 def test_processes_speak_as_one_does(world):
     pytest.importorskip("pyworld")
