@@ -36,7 +36,8 @@ def read_transferring(path: str | Path) -> Bundle:
     """The bundle at `path`; raises UserError as `read_bundle` does, and where it is none that transfers."""
     bundle = read_bundle(path)
     if bundle.kind not in TRANSFERS:
-        raise UserError(f"a bundle of kind '{bundle.kind}'", str(path), f"Give one of kind {' or '.join(TRANSFERS)}.")
+        kinds = " or ".join(f"'{kind}'" for kind in TRANSFERS)
+        raise UserError(f"a bundle of kind '{bundle.kind}', not {kinds}", str(path), f"Give a bundle of kind {kinds}.")
     return bundle
 
 

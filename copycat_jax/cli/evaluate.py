@@ -9,6 +9,8 @@ Systems on a suite; what they did not say yet is rendered:
   copycat evaluate gold --corpora CORPORA --system copycat --out FOLDER
 A suite as a file, to read, to cut, or to write one's own like it:
   copycat evaluate make-suite gold --corpora CORPORA --out gold.jsonl
+What a bundle's latents let through of the speakers of recordings (rows of source, source_voice, text):
+  copycat evaluate leakage SOURCES.jsonl --out leakage.html
 Judges that are not installed are named and left out.
 """
 
@@ -16,7 +18,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from copycat_jax.cli import evaluate_results, evaluate_suite
+from copycat_jax.cli import evaluate_leakage, evaluate_results, evaluate_suite
 from copycat_jax.command_line import add_kinds
 
 
@@ -58,6 +60,11 @@ KINDS = {
         "systems on a suite (what is done where --system is given)",
         evaluate_suite.declare_suite,
         evaluate_suite.run_suite,
+    ),
+    "leakage": (
+        "what a bundle's latents let through of the source's speaker",
+        evaluate_leakage.add_arguments,
+        evaluate_leakage.run,
     ),
     "make-suite": ("a suite of corpora, as a file", evaluate_suite.declare_making, evaluate_suite.run_making),
 }

@@ -91,7 +91,7 @@ def _ridge(train: np.ndarray, target: np.ndarray, test: np.ndarray) -> np.ndarra
     return np.clip(weights @ ((test - mean) / scale).T + centre, target.min(), target.max())
 
 
-def _folds(keys: np.ndarray, folds: int, seed: int) -> np.ndarray:
+def folds_of(keys: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """The fold of each row; rows of one key share theirs."""
     names, inverse = np.unique(keys, return_inverse=True)
     return (np.random.default_rng(seed).permutation(len(names)) % min(folds, len(names)))[inverse]
@@ -119,10 +119,10 @@ def predicted_share(
     """
     vectors, values = np.asarray(vectors, np.float64), np.asarray(values, np.float64)
     keys = np.arange(len(values)) if groups is None else np.asarray(groups)
-    predicted, fold = np.empty(len(values)), _folds(keys, folds, seed)
+    predicted, fold = np.empty(len(values)), folds_of(keys, folds, seed)
     for k in range(fold.max() + 1):
         out = fold == k
-        rows, target, inner = vectors[~out], values[~out], _folds(keys[~out], folds, seed + 1)
+        rows, target, inner = vectors[~out], values[~out], folds_of(keys[~out], folds, seed + 1)
         errors = np.zeros(len(PENALTIES))
         for j in range(inner.max() + 1):
             held = inner == j
