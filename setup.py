@@ -39,7 +39,7 @@ EXTRAS = {
     "f0": ["pyworld>=0.3.5"],
     "beam": ["apache-beam>=2.77"],
     "asr": ["faster-whisper==1.2.1"],
-    "eval": ["swift-f0==0.3.0", "onnxruntime>=1.20"],
+    "eval": ["swift-f0==0.3.0", "onnxruntime>=1.20", "webrtcvad-wheels>=2.0.14"],
     "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
     "sherpa": ["sherpa-onnx>=1.12"],
     "parity": ["torch==2.13.0"],

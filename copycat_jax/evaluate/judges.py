@@ -4,7 +4,7 @@ None of them took part in training, so training cannot have fitted their errors.
 on one thread (clips are judged in parallel instead) and raises a UserError that names what to install. What a judge
 said about a file is remembered in a folder by the file's content, so that references are judged once.
 
-Resemblyzer wants torch and an old setuptools; keep it in an environment of its own. This module needs no JAX.
+Of Resemblyzer the weights alone are used (`ge2e`). DistillMOS wants torch: an environment of its own may hold it.
 """
 
 import contextlib
@@ -27,9 +27,10 @@ from copycat_jax.errors import UserError
 from copycat_jax.files import user_cache_folder, write_text
 
 INSTALL = {
+    "webrtcvad": "pip install webrtcvad-wheels; pip install --no-deps resemblyzer==0.1.4",
     "swift_f0": "pip install 'copycat-jax[eval]'",
     "distillmos": "pip install torch transformers; pip install --no-deps distillmos==0.9.1 xls-r-sqa==0.1.0",
-    "resemblyzer": "pip install torch webrtcvad-wheels scipy 'setuptools<81'; pip install --no-deps resemblyzer==0.1.4",
+    "resemblyzer": "pip install webrtcvad-wheels; pip install --no-deps resemblyzer==0.1.4",
 }
 JUDGES = ("f0", "voice", "words", "naturalness")
 # Judge -> its package, and how it is asked: with the version that is installed, the key of its answers.
@@ -61,12 +62,16 @@ def door(module: str) -> Any:
 
 def missing(judge: str) -> str:
     """Why a judge of `JUDGES` cannot be asked here, or an empty string."""
+    from copycat_jax.evaluate import ge2e
+
     try:
         if judge == "words":
             transcription.package()
             transcription.default_folder()
         else:
-            door({"f0": "swift_f0", "voice": "resemblyzer", "naturalness": "distillmos"}[judge])
+            door({"f0": "swift_f0", "voice": "webrtcvad", "naturalness": "distillmos"}[judge])
+            if judge == "voice":
+                ge2e.weights_path()
     except UserError as error:
         return str(error)
     return ""
@@ -88,36 +93,15 @@ def track_pitch(samples: Samples, rate: int) -> Pitch:
     return Pitch(found.timestamps, np.where(found.confidence > 0.5, found.pitch_hz, 0.0))
 
 
-@cache
-def _ge2e():
-    # Its modules read names that newer SciPy has moved; nothing else of them is touched.
-    if "scipy.ndimage.morphology" not in sys.modules:
-        try:
-            import scipy.ndimage
-
-            sys.modules.setdefault("scipy.ndimage.morphology", scipy.ndimage)
-        except ImportError:
-            pass
-    package = door("resemblyzer")
-    import torch
-
-    torch.set_num_threads(1)
-    return package.VoiceEncoder("cpu", verbose=False)
-
-
 def embed_voice(samples: Samples, rate: int) -> Float[np.ndarray, "256"]:
-    """GE2E embedding of a recording (Resemblyzer's own preprocessing: volume, long silences cut), unit length.
-
-    Zeros where its voice detection finds no speech: cosine 0 with every voice, which counts against a result.
+    """GE2E embedding of a recording, unit length; zeros where no speech is found, which count against a result.
 
     Raises:
       UserError: the package is missing.
     """
-    encoder, package = _ge2e(), door("resemblyzer")
-    wav = package.preprocess_wav(np.clip(np.asarray(samples, np.float32), -0.999, 0.999), source_sr=rate)
-    if not len(wav):
-        return np.zeros(256, np.float32)
-    return np.asarray(encoder.embed_utterance(wav), np.float32)
+    from copycat_jax.evaluate import ge2e
+
+    return ge2e.embed_voice(np.clip(np.asarray(samples, np.float32), -0.999, 0.999), rate)
 
 
 @cache
