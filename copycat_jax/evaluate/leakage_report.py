@@ -6,6 +6,7 @@ the quality of the transfer stands beside all of them.
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +17,14 @@ from copycat_jax.errors import UserError
 from copycat_jax.evaluate.latents import LatentReader, in_one_piece
 from copycat_jax.evaluate.pitch_errors import pitch_errors
 from copycat_jax.evaluate.probes import Probe, probe, prosody_summary, summary
-from copycat_jax.page import facts, render_document
+from copycat_jax.page import render_document
 from copycat_jax.synthesis import Synthesizer
 from copycat_jax.vocoder.hearing import hear_mel
 from copycat_jax.vocoder.registry import DEFAULT_VOCODER
 
 Row = dict[str, Any]
 FEWEST = 2  # clips of a speaker, and speakers
+SHOWN = 20  # of the recordings that were not used
 
 
 class Leakage(NamedTuple):
@@ -166,14 +168,22 @@ def page(leakage: Leakage, bundle: str) -> str:
         for name, line in verdicts.items()
     ]
     if leakage.unused:
-        left = dict(list(leakage.unused.items())[:20])
-        sections.append(f"<section><h2>{len(leakage.unused)} recordings were not used</h2>{facts(left)}</section>")
+        some = list(leakage.unused.items())[:SHOWN]
+        lines = "".join(f"<p class=what>{escape(Path(name).name)}: {escape(why)}</p>" for name, why in some)
+        sections.append(f"<section><h2>{len(leakage.unused)} recordings were not used</h2>{lines}</section>")
     lead = (
         f"{leakage.clips} recordings by {leakage.latents.classes} speakers, each said in one voice of the bundle. What "
         "leaks is told beside what is carried: a model that carries nothing leaks nothing."
     )
     about = {"bundle": bundle, "copycat-jax": __version__}
-    return render_document("What the latents let through", lead, sections, about, mark="Figures only: no sound.")
+    return render_document(
+        "What the latents let through",
+        lead,
+        sections,
+        about,
+        mark="Figures only: no sound.",
+        style=".what { overflow-wrap: anywhere; }",
+    )
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
