@@ -30,9 +30,10 @@ def config_of(prosody: str) -> BaselineConfig:
 @pytest.fixture(scope="module")
 def batch():
     made = jax.tree.map(jnp.asarray, synthetic_batch(4, 56, 10, embedding=16))
-    time = jnp.arange(56)[None]
-    f0_hz = jnp.where(made.mask & (time % 7 > 1), 120.0 + 20.0 * jnp.sin(time / 5.0 + made.index[:, None]), 0.0)
-    return made._replace(f0_hz=f0_hz.astype(jnp.float32), energy=jnp.where(made.mask, jnp.cos(time / 9.0) - 3.0, 0.0))
+    time, mask = np.arange(56.0)[None], np.asarray(made.mask)
+    f0_hz = np.where(mask & (time % 7 > 1), 120.0 + 20.0 * np.sin(time / 5.0 + np.asarray(made.index)[:, None]), 0.0)
+    energy = np.where(mask, np.cos(time / 9.0) - 3.0, 0.0)
+    return made._replace(f0_hz=jnp.asarray(f0_hz, jnp.float32), energy=jnp.asarray(energy, jnp.float32))
 
 
 @pytest.mark.parametrize("prosody", PROSODIES)
