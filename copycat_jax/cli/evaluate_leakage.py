@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         out = Path(arguments.out)
         write_text(out, leakage_report.page(found, arguments.bundle or "the one that ships"))
-        figures = {**found._asdict(), "latents": found.latents._asdict(), "prosody": found.prosody._asdict()}
+        probes = {name: getattr(found, name)._asdict() for name in ("latents", "prosody", "levels")}
+        figures = found._asdict() | probes
         write_json(out.with_suffix(".json"), plain(figures | {"verdicts": found.verdicts()}))
         console.say(f"wrote {out} and {out.with_suffix('.json')}")
     return 0

@@ -16,7 +16,7 @@ from copycat_jax.cosine import cosine
 from copycat_jax.errors import UserError
 from copycat_jax.evaluate.latents import LatentReader, in_one_piece
 from copycat_jax.evaluate.pitch_errors import pitch_errors
-from copycat_jax.evaluate.probes import Probe, probe, prosody_summary, summary
+from copycat_jax.evaluate.probes import Probe, paired, probe, prosody_summary, summary
 from copycat_jax.page import render_document
 from copycat_jax.synthesis import Synthesizer
 from copycat_jax.vocoder.hearing import hear_mel
@@ -24,6 +24,7 @@ from copycat_jax.vocoder.registry import DEFAULT_VOCODER
 
 Row = dict[str, Any]
 FEWEST = 2  # clips of a speaker, and speakers
+SURE = 0.05  # p below which a difference is told
 SHOWN = 20  # of the recordings that were not used
 
 
@@ -32,7 +33,8 @@ class Leakage(NamedTuple):
 
     Attributes:
       clips: how many recordings were used, of how many.
-      latents, prosody: probes of the source's speaker.
+      latents, prosody, levels: probes of the source's speaker: on latents; on F0, energy and durations without register
+        and loudness; with these.
       to_target, to_source: mean cosine of the result's speaker vector with the target's centroid and with the source's
         vector, by the bundle's own classifier.
       apart: mean cosine of the source's vector with the target's centroid: what `to_source` is for another speaker.
@@ -45,6 +47,7 @@ class Leakage(NamedTuple):
     clips: int
     latents: Probe
     prosody: Probe
+    levels: Probe
     to_target: float
     to_source: float
     apart: float
@@ -56,13 +59,13 @@ class Leakage(NamedTuple):
 
     def verdicts(self) -> dict[str, str]:
         """One line a measure."""
-        more, share = self.latents.accuracy - self.prosody.accuracy, self.cycle / max(self.deviation, 1e-9)
-        beyond = "more than" if self.latents.low > self.prosody.accuracy else "no more than"
+        share = self.cycle / max(self.deviation, 1e-9)
         return {
             "probe": (
-                f"the source's speaker is guessed from the latents in {_percent(self.latents)}, from F0, energy and "
-                f"durations alone in {_percent(self.prosody)}, by chance in {self.latents.chance:.0%}: the latents "
-                f"tell {beyond} prosody does ({more:+.0%})"
+                f"the source's speaker is guessed from the latents in {_percent(self.latents)}, by chance in "
+                f"{self.latents.chance:.0%}; from F0, energy and durations without register and loudness in "
+                f"{_percent(self.prosody)}: {_told(self.latents, self.prosody)}; with them in {_percent(self.levels)}: "
+                f"{_told(self.latents, self.levels)}"
             ),
             "similarity": (
                 f"results are like the target by {self.to_target:.3f}, like the source by {self.to_source:.3f}; source "
@@ -73,8 +76,8 @@ class Leakage(NamedTuple):
                 f"({self.deviation:.3f})"
             ),
             "transfer": (
-                f"F0 of results and sources correlates by {self.correlation:.3f}, voicing differs in "
-                f"{self.voicing_error:.1%} of the frames"
+                f"the model's own melody, as the vocoder hears it in its mels, correlates with the source's by "
+                f"{self.correlation:.3f} (gross errors included); voicing differs in {self.voicing_error:.1%} of frames"
             ),
         }
 
@@ -102,7 +105,7 @@ def measure(synthesizer: Synthesizer, rows: Sequence[Row]) -> Leakage:
             continue
         heard = in_one_piece(source)
         if heard is None:
-            unused[str(row["source"])] = "longer than one piece"
+            unused[str(row["source"])] = "longer than one piece, or a phoneme in less than two frames"
             continue
         voice = names[number % len(names)]
         cycle, made = reader.cycle(source, voice)
@@ -116,6 +119,7 @@ def measure(synthesizer: Synthesizer, rows: Sequence[Row]) -> Leakage:
                 "group": str(row.get("sentence") or row["text"]),
                 "latents": summary(cycle.there.astype(np.float64)),
                 "prosody": prosody_summary(heard.f0_hz, heard.energy, heard.durations),
+                "levels": prosody_summary(heard.f0_hz, heard.energy, heard.durations, levels=True),
                 "kept": cycle.there,
                 "cycle": float(np.abs(cycle.there - cycle.back).mean()),
                 "to_target": _cosine(vector, target),
@@ -135,8 +139,8 @@ def _summed_up(found: list[Row], unused: dict[str, str]) -> Leakage:
         what = f"{len(found)} usable recordings, but not two speakers with two each and two sentences"
         raise UserError(what, "manifest", next(iter(unused.values()), "Name more recordings."))
     labels, groups = ([clip[name] for clip in usable] for name in ("speaker", "group"))
-    latents, prosody = (
-        probe(np.stack([clip[name] for clip in usable]), labels, groups) for name in ("latents", "prosody")
+    latents, prosody, levels = (
+        probe(np.stack([clip[name] for clip in usable]), labels, groups) for name in ("latents", "prosody", "levels")
     )
     kept = np.concatenate([clip["kept"] for clip in found])
 
@@ -148,6 +152,7 @@ def _summed_up(found: list[Row], unused: dict[str, str]) -> Leakage:
         clips=len(found),
         latents=latents,
         prosody=prosody,
+        levels=levels,
         to_target=mean("to_target"),
         to_source=mean("to_source"),
         apart=mean("apart"),
@@ -188,6 +193,14 @@ def page(leakage: Leakage, bundle: str) -> str:
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(cosine(a[None], b[None], np.float64)[0, 0])
+
+
+def _told(latents: Probe, prosody: Probe) -> str:
+    """Whether latents tell more than prosody does, clip by clip."""
+    found = paired(latents, prosody)
+    more = "more" if found.only_first > found.only_second else "less"
+    verdict = f"the latents tell {more}" if found.p < SURE else "a difference is not shown"
+    return f"{verdict} (right alone in {found.only_first} and {found.only_second} clips, McNemar's p {found.p:.2g})"
 
 
 def _percent(found: Probe) -> str:

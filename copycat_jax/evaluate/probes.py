@@ -4,6 +4,7 @@ A probe's accuracy says little by itself: rhythm and melody tell speakers apart,
 latents tell beyond F0, energy and durations is leakage (after the probes of Qian et al. 2019, section 5.4, and others).
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ class Probe(NamedTuple):
       low, high: its 95 % interval (Wilson 1927).
       chance: the share of the largest class: always guessing it does as well.
       clips, classes: how many.
+      right: of every clip, whether it was named rightly: two probes of the same clips are compared clip by clip.
     """
 
     accuracy: float
@@ -31,6 +33,20 @@ class Probe(NamedTuple):
     chance: float
     clips: int
     classes: int
+    right: tuple[bool, ...] = ()
+
+
+class Paired(NamedTuple):
+    """Two probes of the same clips.
+
+    Attributes:
+      only_first, only_second: clips that one of them alone names rightly.
+      p: of McNemar's exact test, two-sided: are these equally many?
+    """
+
+    only_first: int
+    only_second: int
+    p: float
 
 
 def summary(sequence: Float[np.ndarray, "T K"]) -> Float[np.ndarray, " F"]:
@@ -42,18 +58,24 @@ def summary(sequence: Float[np.ndarray, "T K"]) -> Float[np.ndarray, " F"]:
 
 
 def prosody_summary(
-    f0_hz: Float[np.ndarray, " T"], energy: Float[np.ndarray, " T"], durations: Int[np.ndarray, " P"]
+    f0_hz: Float[np.ndarray, " T"],
+    energy: Float[np.ndarray, " T"],
+    durations: Int[np.ndarray, " P"],
+    levels: bool = False,
 ) -> Float[np.ndarray, " F"]:
     """F0, energy and durations of a clip as one row: what a perfect carrier of prosody would have to carry.
 
-    F0 is log F0, without the clip's mean: a model moves the register. Energy likewise.
+    F0 is log F0, without the clip's mean: a model moves the register. Energy likewise. With `levels` both means are
+    there, which tell more of the speaker than of how something is said.
     """
     voiced = f0_hz > 0
     melody = np.log(f0_hz[voiced]) if voiced.any() else np.zeros(1)
     curves = [summary((x - x.mean())[:, None]) for x in (melody, energy.astype(np.float64))]
     shape = np.quantile(melody - melody.mean(), [0.05, 0.25, 0.75, 0.95])
     rhythm = np.log(np.maximum(durations, 1).astype(np.float64))
-    return np.concatenate([*curves, shape, summary(rhythm[:, None]), [voiced.mean(), len(durations) / len(f0_hz)]])
+    means = [melody.mean(), energy.mean()] if levels else []
+    rates = [voiced.mean(), len(durations) / len(f0_hz)]
+    return np.concatenate([*curves, shape, summary(rhythm[:, None]), rates, means])
 
 
 def probe(
@@ -87,7 +109,16 @@ def probe(
         right[out] = _guesses(rows[~out], columns[~out], rows[out])[best] == target[out]
     low, high = wilson(int(right.sum()), len(right))
     chance = float(np.bincount(target).max() / len(target))
-    return Probe(float(right.mean()), low, high, chance, len(right), len(classes))
+    return Probe(float(right.mean()), low, high, chance, len(right), len(classes), tuple(right.tolist()))
+
+
+def paired(first: Probe, second: Probe) -> Paired:
+    """McNemar's exact test of two probes of the same clips (McNemar 1947): by the binomial of where they disagree."""
+    one, other = np.array(first.right, bool), np.array(second.right, bool)
+    alone = int((one & ~other).sum()), int((other & ~one).sum())
+    count = sum(alone)
+    tail = sum(math.comb(count, k) for k in range(min(alone) + 1)) / 2**count
+    return Paired(*alone, min(1.0, 2 * tail))
 
 
 def wilson(hits: int, count: int, z: float = 1.959964) -> tuple[float, float]:

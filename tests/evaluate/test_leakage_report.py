@@ -1,4 +1,5 @@
 import json
+from html import escape
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_the_report_has_a_line_a_measure_and_its_counterparts(bundle, sources, t
     assert found["clips"] == 4 and found["latents"]["classes"] == 2 and found["deviation"] > 0 and found["unused"] == {}
     assert -1 <= found["to_source"] <= 1 and found["cycle"] > 0 and 0 <= found["voicing_error"] <= 1
     page = out.read_text()
-    assert page.count(found["verdicts"]["transfer"]) == 3 and "<script>" not in page
+    assert page.count(escape(found["verdicts"]["transfer"])) == 3 and "<script>" not in page
 
 
 def test_latents_that_are_read_are_those_that_the_model_speaks_from(bundle):
@@ -61,15 +62,18 @@ def test_latents_that_are_read_are_those_that_the_model_speaks_from(bundle):
     assert cycle.there.shape == cycle.back.shape == kept.shape and made.shape == mel.shape
 
 
-def test_a_verdict_says_more_only_where_the_interval_does():
-    prosody = Probe(0.5, 0.4, 0.6, 0.1, 100, 10)
-    rest = dict.fromkeys(leakage_report.Leakage._fields[3:-1], 0.5)
+def test_a_verdict_says_more_only_where_the_clips_do():
+    def probe_of(hits: int, total: int = 40) -> Probe:
+        return Probe(hits / total, 0.0, 1.0, 0.1, total, 10, tuple(k < hits for k in range(total)))
 
-    def verdict(low: float) -> str:
-        leak = leakage_report.Leakage(100, Probe(low + 0.1, low, low + 0.2, 0.1, 100, 10), prosody, **rest, unused={})
-        return leak.verdicts()["probe"]
+    def verdict(latents: int, prosody: int) -> str:
+        rest = dict.fromkeys(leakage_report.Leakage._fields[4:-1], 0.5)
+        probes = {"latents": probe_of(latents), "prosody": probe_of(prosody), "levels": probe_of(latents)}
+        return leakage_report.Leakage(40, **probes, **rest, unused={}).verdicts()["probe"]
 
-    assert "tell more than prosody" in verdict(0.51) and "tell no more than prosody" in verdict(0.49)
+    assert "the latents tell more (right alone in 6 and 0 clips" in verdict(30, 24)
+    assert "the latents tell less" in verdict(20, 30)
+    assert "the latents tell" not in verdict(28, 24) and verdict(28, 24).count("a difference is not shown") == 2
 
 
 def test_bad_input_is_one_line(bundle, sources, tmp_path, capsys):

@@ -55,6 +55,26 @@ def test_prosody_has_no_register_and_no_loudness():
     assert np.abs(one - bent).max() > 0.1
 
 
+def test_two_probes_are_compared_clip_by_clip():
+    """By hand: of 6 clips where they disagree, all or five for one of them."""
+
+    def probe_of(*right: int) -> probes.Probe:
+        return probes.Probe(0, 0, 0, 0, len(right), 2, tuple(map(bool, right)))
+
+    one, other = probe_of(1, 1, 1, 1, 1, 1, 0), probe_of(0, 0, 0, 0, 0, 0, 0)
+    assert probes.paired(one, other) == (6, 0, pytest.approx(2 / 64))
+    assert probes.paired(probe_of(1, 1, 1, 1, 1, 0), probe_of(0, 0, 0, 0, 0, 1)) == (5, 1, pytest.approx(2 * 7 / 64))
+    assert probes.paired(one, one) == (0, 0, 1.0)
+
+
+def test_levels_are_told_only_where_asked():
+    f0_hz, energy, durations = np.full(20, 100.0), np.full(20, -3.0), np.full(5, 4)
+    bare = probes.prosody_summary(f0_hz, energy, durations)
+    np.testing.assert_allclose(
+        probes.prosody_summary(f0_hz, energy, durations, levels=True), [*bare, np.log(100.0), -3.0]
+    )
+
+
 def test_the_interval_of_a_share_is_wilsons():
     """By hand, from the formula: 8 of 10."""
     low, high = probes.wilson(8, 10)
